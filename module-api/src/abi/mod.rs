@@ -1,0 +1,30 @@
+//! The ABI between host and modules. Only these files name `abi_stable`; everything else sees plain Rust.
+//!
+//! Read in this order:
+
+mod version; // the plain static a host reads before it trusts anything else
+mod address; // socket addresses and transports as plain data
+mod parameter; // what `modparam` may say, and what it said
+mod view; // a request or an outcome as spans over its bytes, valid until the call returns
+mod reply; // an answer to a pending server transaction
+mod outgoing; // a request of the module's own, and what became of it
+mod host; // services the host offers
+mod module; // the trait a module implements
+mod barrier; // no panic crosses the ABI
+mod root; // what a library exports
+
+pub use address::{SocketAddress, Transport};
+pub use host::{Clock, Host, HostServices, LogLevel, Metric, MetricKind};
+pub use module::{CallResult, Declaration, Function, Module, RouteKinds};
+pub use outgoing::{Body, Destination, OutgoingRequest, Token};
+pub use parameter::{Parameter, ParameterKind, ParameterProblem, ParameterSetting, Parameters};
+pub use reply::{Reply, ReplyOutcome};
+pub use root::{LoadedModule, RefusedLibrary, RunningModule};
+pub use version::{API_MAJOR, API_MINOR, HEADER_SYMBOL, IncompatibleModule, ModuleHeader};
+pub use view::{Argument, Outcome, OutcomeView, Request, RequestView};
+
+/// What `declare_module!` expands to; not for use by hand.
+#[doc(hidden)]
+pub mod export {
+    pub use super::root::{LibHeader, lib_header};
+}

@@ -1,0 +1,284 @@
+//! What can happen to a presentity, as data: the store writes a `Change`, memory applies it, recovery replays it.
+//!
+//! Rows carry wall-clock seconds, because they outlive the process; deadlines are on the monotonic clock, because no
+//! clock that is set may prolong or cut a subscription.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use module_api::abi::Transport;
+use smol_str::SmolStr;
+
+use crate::presentity_uri::{PresentityUri, UserAtDomain};
+
+/// A moment on the monotonic clock, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// Returns the moment `seconds` later.
+    pub fn plus_s(self, seconds: u64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1000)))
+    }
+
+    /// Returns the whole seconds left until `self`, rounded up, 0 if it has passed.
+    pub fn seconds_from(self, now: Moment) -> u64 {
+        self.0.saturating_sub(now.0).div_ceil(1000)
+    }
+}
+
+/// Both clocks at one moment: `mono` decides, `wall_s` is written down.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Now {
+    /// The monotonic clock.
+    pub mono: Moment,
+    /// Seconds since 1970-01-01 UTC.
+    pub wall_s: u64,
+}
+
+/// One publication: a row of `presentity`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PublicationRow {
+    /// The row's key, stable over refreshes.
+    pub id: u64,
+    /// Whose state it is.
+    pub presentity: Arc<PresentityUri>,
+    /// The event package.
+    pub event: SmolStr,
+    /// The current entity-tag (RFC 3903 §4.1).
+    pub entity_tag: SmolStr,
+    /// When it expires, wall seconds.
+    pub expires: u64,
+    /// When the last state-bearing PUBLISH came, wall seconds.
+    pub received_time: u64,
+    /// The published document.
+    pub body: Arc<str>,
+}
+
+/// Identifies a subscription: a hash of dialog, event package and event id.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SubscriptionKey(pub [u8; 16]);
+
+/// Where a subscription stands (RFC 6665 §4.1.3); `Terminated` ones have no row.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Status {
+    /// Authorised.
+    Active,
+    /// Not decided on yet.
+    Pending,
+}
+
+impl Status {
+    /// Returns the token of Subscription-State and of the `status` column.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Pending => "pending",
+        }
+    }
+
+    /// Reads the token.
+    pub fn from_token(token: &str) -> Option<Self> {
+        [Self::Active, Self::Pending].into_iter().find(|status| status.as_str() == token)
+    }
+}
+
+/// A transport address as a column writes it: `udp:192.0.2.1:5060`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TransportAddress {
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// The address.
+    pub address: SocketAddr,
+}
+
+impl fmt::Display for TransportAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.transport == Transport::TCP { "tcp" } else { "udp" };
+        write!(f, "{scheme}:{}", self.address)
+    }
+}
+
+impl TransportAddress {
+    /// Reads what [`Display`](fmt::Display) wrote.
+    pub fn from_column(text: &str) -> Option<Self> {
+        let (scheme, address) = text.split_once(':')?;
+        let transport = match scheme {
+            "udp" => Transport::UDP,
+            "tcp" => Transport::TCP,
+            _ => return None,
+        };
+        Some(Self { transport, address: address.parse().ok()? })
+    }
+}
+
+/// One subscription and its dialog: a row of `active_watchers`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SubscriptionRow {
+    /// The row's key.
+    pub key: SubscriptionKey,
+    /// Whose state is watched: `to_user`, `to_domain`.
+    pub presentity: Arc<PresentityUri>,
+    /// Who watches, from the From URI: `from_user`, `from_domain`.
+    pub watcher: UserAtDomain,
+    /// The event package.
+    pub event: SmolStr,
+    /// The `id` parameter of Event, empty for none.
+    pub event_id: SmolStr,
+    /// The dialog's Call-ID.
+    pub call_id: SmolStr,
+    /// Our tag: `to_tag`, as the SUBSCRIBE's answer carried it.
+    pub local_tag: SmolStr,
+    /// The watcher's tag: `from_tag`.
+    pub remote_tag: SmolStr,
+    /// The upper bound of NOTIFY CSeqs that may have been used: `local_cseq`.
+    pub local_cseq: u32,
+    /// The CSeq of the last SUBSCRIBE: `remote_cseq` and, for readers of 2006, `cseq`.
+    pub remote_cseq: u32,
+    /// The remote target: `contact`, a URI.
+    pub remote_target: SmolStr,
+    /// The Record-Route values in the order received, joined by commas: `record_route`.
+    pub route_set: SmolStr,
+    /// When it expires, wall seconds.
+    pub expires: u64,
+    /// The longest it was ever granted, seconds: bounds what a recovery may believe.
+    pub granted_s: u32,
+    /// Active or pending.
+    pub status: Status,
+    /// The document version, for packages that count.
+    pub version: u32,
+    /// The Request-URI of the initial SUBSCRIBE: the `entity` the watcher asked for.
+    pub presentity_uri: SmolStr,
+    /// The To URI of the SUBSCRIBE: the From URI of our NOTIFYs.
+    pub local_uri: SmolStr,
+    /// The From URI of the SUBSCRIBE: the To URI of our NOTIFYs.
+    pub remote_uri: SmolStr,
+    /// The authenticated identity, empty for none.
+    pub identity: SmolStr,
+    /// The Accept of the latest SUBSCRIBE, empty for none.
+    pub accept: SmolStr,
+    /// The Contact URI we gave.
+    pub local_contact: SmolStr,
+    /// Where NOTIFYs go instead of the remote target (a watcher behind a NAT).
+    pub received: Option<TransportAddress>,
+    /// The listener the SUBSCRIBE came in on.
+    pub socket: Option<TransportAddress>,
+    /// The watcher's User-Agent, cut to what a person needs (256 bytes).
+    pub user_agent: SmolStr,
+    /// The stable id in watcher information.
+    pub watcher_id: SmolStr,
+    /// The From display name.
+    pub display_name: SmolStr,
+    /// When it began, wall seconds.
+    pub subscribed_at: u64,
+}
+
+/// An authorisation state: a row of `watchers`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WatcherRow {
+    /// Whose: `p_user`, `p_domain`.
+    pub presentity: Arc<PresentityUri>,
+    /// Who: `w_user`, `w_domain`.
+    pub watcher: UserAtDomain,
+    /// For which event package.
+    pub event: SmolStr,
+    /// `active` or `pending`: `subs_status`.
+    pub status: Status,
+    /// Why, empty for none.
+    pub reason: SmolStr,
+    /// Since when, wall seconds.
+    pub inserted_time: u64,
+    /// The stable id in watcher information.
+    pub watcher_id: SmolStr,
+}
+
+/// One thing that happens to one presentity.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// A publication begins.
+    PublicationStored {
+        /// The whole row.
+        row: PublicationRow,
+        /// When it ends.
+        deadline: Moment,
+    },
+    /// A publication goes on: refreshed, and modified where there is a body.
+    PublicationContinued {
+        /// Which row.
+        id: u64,
+        /// The new entity-tag.
+        entity_tag: SmolStr,
+        /// The new document, if it changed.
+        body: Option<Arc<str>>,
+        /// When the PUBLISH came, wall seconds.
+        received_time: u64,
+        /// When it expires, wall seconds.
+        expires: u64,
+        /// When it ends.
+        deadline: Moment,
+    },
+    /// A publication ends.
+    PublicationRemoved {
+        /// Which row.
+        id: u64,
+    },
+    /// A subscription begins.
+    SubscriptionStored {
+        /// The whole row.
+        row: Arc<SubscriptionRow>,
+        /// When it ends.
+        deadline: Moment,
+        /// The open connection its NOTIFYs use, 0 for none; never stored.
+        flow: u64,
+    },
+    /// A subscription is refreshed: `expires, granted_s, local_cseq, remote_cseq, remote_target, accept, received, socket, user_agent` change.
+    SubscriptionRefreshed {
+        /// The whole row as it is now.
+        row: Arc<SubscriptionRow>,
+        /// When it ends.
+        deadline: Moment,
+        /// The open connection its NOTIFYs use, 0 for none; never stored.
+        flow: u64,
+    },
+    /// A target refresh by the 2xx of a NOTIFY.
+    RemoteTargetChanged {
+        /// Which row.
+        key: SubscriptionKey,
+        /// The new remote target.
+        remote_target: SmolStr,
+    },
+    /// NOTIFY CSeqs up to `local_cseq` may be used from now on.
+    CseqReserved {
+        /// Which row.
+        key: SubscriptionKey,
+        /// The new upper bound.
+        local_cseq: u32,
+    },
+    /// A subscription's row ends. In memory the dialog stays until its last NOTIFY is answered.
+    SubscriptionRemoved {
+        /// Which row.
+        key: SubscriptionKey,
+    },
+    /// A watcher's authorisation state begins or changes.
+    WatcherStored(WatcherRow),
+    /// A NOTIFY is bound to a dialog: nothing else may be sent in it. Memory only.
+    NotificationBound {
+        /// Which subscription.
+        key: SubscriptionKey,
+        /// Its CSeq.
+        cseq: u32,
+    },
+    /// The outcome of a NOTIFY is known. Memory only.
+    NotificationSettled {
+        /// Which subscription.
+        key: SubscriptionKey,
+    },
+}
+
+impl Change {
+    /// Returns whether the change is one the store writes.
+    pub fn is_durable(&self) -> bool {
+        !matches!(self, Self::NotificationBound { .. } | Self::NotificationSettled { .. })
+    }
+}

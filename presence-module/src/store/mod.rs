@@ -1,0 +1,131 @@
+//! Where state outlives the process. Read in this order:
+
+pub mod schema; // tables, columns, keys and their migrations
+pub mod sqlite; // the embedded backend
+
+use std::fmt;
+
+use crate::change::{Change, PublicationRow, SubscriptionRow, WatcherRow};
+use crate::presentity_uri::PresentityUri;
+
+/// A database behind the one writer thread. Simulation and failure tests bring their own.
+pub trait Store: Send {
+    /// Writes all `decisions` in one transaction that is durable when this returns.
+    ///
+    /// # Errors
+    /// Nothing of any of them is in the database, unless the outcome of the commit itself is unknown ([`CommitError::World`]).
+    fn commit(&mut self, decisions: &[&[Change]]) -> Result<(), CommitError>;
+
+    /// Reads rows in a stream, publications first. A row that cannot be understood is reported and passed over.
+    ///
+    /// # Errors
+    /// The database failed; what was visited so far is incomplete.
+    fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError>;
+
+    /// Does what keeps the database's files small; called between batches, never concurrently with a commit.
+    ///
+    /// # Errors
+    /// The database failed.
+    fn maintain(&mut self) -> Result<(), StoreError>;
+
+    /// Notes that everything acknowledged was told to its watchers, so that the next start owes nothing.
+    ///
+    /// # Errors
+    /// The database failed.
+    fn close_cleanly(&mut self) -> Result<(), StoreError>;
+}
+
+/// What an opened store knows of the run before.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// The key of entity-tags and To-tags, made at the first start.
+    pub secret: [u8; 32],
+    /// Whether the last owner stopped in order.
+    pub was_clean: bool,
+    /// No row of `presentity` has this id or a higher one.
+    pub next_publication_id: u64,
+}
+
+/// Which rows to read.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a> {
+    /// All of them.
+    All,
+    /// Those of some presentities.
+    Presentities(&'a [PresentityUri]),
+}
+
+/// A row read back.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Stored {
+    /// A row of `presentity`.
+    Publication(PublicationRow),
+    /// A row of `active_watchers`.
+    Subscription(Box<SubscriptionRow>),
+    /// A row of `watchers`.
+    Watcher(WatcherRow),
+    /// A row that was passed over, and why, without personal data.
+    Skipped {
+        /// The table.
+        table: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Why a commit failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The database refuses what was written: one of the decisions is guilty.
+    #[error("the database refuses the data: {0}")]
+    Data(#[source] BoxedError),
+    /// The database is away, full, or did not say what became of the transaction: no decision is guilty.
+    #[error("the database failed: {0}")]
+    World(#[source] BoxedError),
+}
+
+/// Why the store cannot be opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database failed.
+    #[error("{0}")]
+    Database(#[source] BoxedError),
+    /// The schema is not one of ours: what was found and what was expected.
+    #[error("schema: found {found}, expected {expected}")]
+    Schema {
+        /// What is there.
+        found: String,
+        /// What this version serves.
+        expected: String,
+    },
+}
+
+/// A backend's own error.
+pub type BoxedError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The run-time names of the tables; each is `[A-Za-z_][A-Za-z0-9_]{0,62}`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TableNames {
+    /// `presentity_table`.
+    pub presentity: String,
+    /// `active_watchers_table`.
+    pub active_watchers: String,
+    /// `watchers_table`.
+    pub watchers: String,
+}
+
+impl Default for TableNames {
+    fn default() -> Self {
+        Self { presentity: "presentity".into(), active_watchers: "active_watchers".into(), watchers: "watchers".into() }
+    }
+}
+
+/// A name that cannot be a table's.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BadTableName(pub String);
+
+impl fmt::Display for BadTableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not a table name", self.0)
+    }
+}
