@@ -51,7 +51,7 @@ macro_rules! declare_module {
         pub static SIP_MODULE_HEADER: $crate::abi::ModuleHeader = $crate::abi::ModuleHeader::new($name, $version);
 
         #[doc(hidden)]
-        #[unsafe(export_name = "_19866_abi_stable_root_module")]
+        #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
         pub static SIP_MODULE_ROOT: $crate::abi::export::LibHeader = $crate::abi::export::lib_header::<$module>();
     };
 }

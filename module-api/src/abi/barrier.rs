@@ -9,7 +9,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use abi_stable::sabi_trait;
 use abi_stable::std_types::{RSlice, RString};
 
-use super::{Argument, CallResult, Host, LogLevel, Metric, MetricKind, Module, Outcome, OutcomeView, Request, RequestView};
+use super::{
+    Argument, CallResult, Host, LogLevel, Metric, MetricKind, Module, Outcome, OutcomeView, Request, RequestView,
+};
 
 /// A running module as the host calls it.
 #[sabi_trait]

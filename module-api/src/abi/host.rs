@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
+use abi_stable::StableAbi;
 use abi_stable::sabi_trait;
 use abi_stable::sabi_trait::TD_Opaque;
-use abi_stable::StableAbi;
 use abi_stable::std_types::{RBox, RSlice, RSliceMut, RStr};
 
 use super::{OutgoingRequest, Reply, ReplyOutcome};

@@ -181,7 +181,11 @@ impl LoadedModule {
     ///
     /// # Errors
     /// The module's own sentence for the operator.
-    pub fn start(&self, host: impl HostServices + 'static, settings: &[ParameterSetting]) -> Result<RunningModule, String> {
+    pub fn start(
+        &self,
+        host: impl HostServices + 'static,
+        settings: &[ParameterSetting],
+    ) -> Result<RunningModule, String> {
         match (self.root.start())(into_object(host), settings.into()) {
             RResult::ROk(object) => Ok(RunningModule { object }),
             RResult::RErr(message) => Err(message.into_string()),
@@ -202,7 +206,9 @@ impl RefusedLibrary {
         let summary = match &error {
             LibraryError::OpenError { .. } => "the file cannot be loaded as a library",
             LibraryError::GetSymbolError { .. } => "the library exports no module",
-            LibraryError::ParseVersionError(_) | LibraryError::IncompatibleVersionNumber { .. } => "built for another version",
+            LibraryError::ParseVersionError(_) | LibraryError::IncompatibleVersionNumber { .. } => {
+                "built for another version"
+            }
             LibraryError::AbiInstability(_) => "built with other definitions of the ABI",
             LibraryError::InvalidAbiHeader(_) => "built with another abi_stable",
             _ => "its initialisation failed",
@@ -246,5 +252,13 @@ impl RunningModule {
     /// Joins the module's threads.
     pub fn stop(&self) {
         self.object.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_macro_exports_the_name_that_is_looked_up() {
+        assert!(include_str!("../declare.rs").contains(abi_stable::library::ROOT_MODULE_LOADER_NAME));
     }
 }
