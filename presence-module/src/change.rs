@@ -193,6 +193,17 @@ pub struct WatcherRow {
     pub watcher_id: SmolStr,
 }
 
+/// How a subscription ends, and what its watcher hears of it (RFC 6665 §4.2.2).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ending {
+    /// It was not refreshed: `terminated;reason=timeout`, no document.
+    Expired,
+    /// The watcher is gone or asked for silence: nothing is sent.
+    Silent,
+    /// The watcher asked for the end: `terminated;reason=timeout` with the current document (§4.4.3).
+    Unsubscribed,
+}
+
 /// One thing that happens to one presentity.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Change {
@@ -259,26 +270,23 @@ pub enum Change {
     SubscriptionRemoved {
         /// Which row.
         key: SubscriptionKey,
+        /// What the watcher is told.
+        ending: Ending,
     },
     /// A watcher's authorisation state begins or changes.
     WatcherStored(WatcherRow),
-    /// A NOTIFY is bound to a dialog: nothing else may be sent in it. Memory only.
-    NotificationBound {
-        /// Which subscription.
-        key: SubscriptionKey,
-        /// Its CSeq.
-        cseq: u32,
-    },
-    /// The outcome of a NOTIFY is known. Memory only.
-    NotificationSettled {
-        /// Which subscription.
-        key: SubscriptionKey,
+    /// Somebody asks once (RFC 6665 §4.4.3): a dialog that lives until its one NOTIFY is answered. Memory only.
+    SubscriptionFetched {
+        /// What the row would be.
+        row: Arc<SubscriptionRow>,
+        /// The open connection its NOTIFY uses, 0 for none.
+        flow: u64,
     },
 }
 
 impl Change {
     /// Returns whether the change is one the store writes.
     pub fn is_durable(&self) -> bool {
-        !matches!(self, Self::NotificationBound { .. } | Self::NotificationSettled { .. })
+        !matches!(self, Self::SubscriptionFetched { .. })
     }
 }

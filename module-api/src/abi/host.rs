@@ -72,6 +72,9 @@ pub trait HostServices: Send + Sync {
     /// Adds to a metric.
     fn measure(&self, metric: Metric, change: i64);
 
+    /// Returns whether `domain` is one this server answers for: a listener, an `alias`.
+    fn is_local(&self, domain: RStr<'_>) -> bool;
+
     /// Sends final responses, in order, with one system call where the transport can. `outcomes` is as long as `replies`.
     fn reply_batch(&self, replies: RSlice<'_, Reply<'_>>, outcomes: RSliceMut<'_, ReplyOutcome>);
 
@@ -120,6 +123,11 @@ impl Host {
     /// Adds to a metric.
     pub fn measure(&self, metric: Metric, change: i64) {
         self.services.measure(metric, change);
+    }
+
+    /// Returns whether `domain` is one this server answers for.
+    pub fn is_local(&self, domain: &str) -> bool {
+        self.services.is_local(domain.into())
     }
 
     /// Sends final responses and says what became of each.

@@ -52,7 +52,7 @@ impl PartialEq for Body {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, StableAbi)]
 pub struct Destination<'a> {
-    /// An open connection to use, 0 for none. A closed one fails the request at once.
+    /// A connection to use while it is open, 0 for none.
     pub flow: u64,
     /// A known address.
     pub address: SocketAddress,

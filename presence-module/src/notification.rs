@@ -1,0 +1,108 @@
+//! A NOTIFY as bytes (RFC 6665 §4.2.2, RFC 3261 §12.2.1.1): the request line, route set and headers of its dialog.
+//!
+//! Pure: everything was bound before. The Via is the host's.
+
+use module_api::sip::name_addr::NameAddr;
+use module_api::sip::list;
+
+use crate::change::SubscriptionRow;
+use crate::effect::Notification;
+use crate::package::Package;
+
+/// A NOTIFY's head and what the host must know to send it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rendered {
+    /// Where the Via goes, in bytes from the start of the head.
+    pub via_at: usize,
+    /// Where the head ends in the buffer.
+    pub end: usize,
+}
+
+/// Appends the head of `notification` to `out`.
+pub fn write_head(notification: &Notification, out: &mut Vec<u8>) -> Rendered {
+    let (row, start) = (&*notification.row, out.len());
+    let routing = Routing::of(row);
+    put(out, &[b"NOTIFY ", routing.request_uri, b" SIP/2.0\r\n"]);
+    let via_at = out.len() - start;
+    out.extend_from_slice(b"Max-Forwards: 70\r\n");
+    routing.write_route(row, out);
+    put(out, &[b"From: <", row.local_uri.as_bytes(), b">;tag=", row.local_tag.as_bytes(), b"\r\n"]);
+    put(out, &[b"To: <", row.remote_uri.as_bytes(), b">"]);
+    if !row.remote_tag.is_empty() {
+        put(out, &[b";tag=", row.remote_tag.as_bytes()]);
+    }
+    put(out, &[b"\r\nCall-ID: ", row.call_id.as_bytes(), b"\r\nCSeq: "]);
+    put_number(out, notification.cseq as usize);
+    put(out, &[b" NOTIFY\r\nContact: <", row.local_contact.as_bytes(), b">\r\nEvent: ", row.event.as_bytes()]);
+    if !row.event_id.is_empty() {
+        put(out, &[b";id=", row.event_id.as_bytes()]);
+    }
+    out.extend_from_slice(b"\r\nSubscription-State: ");
+    notification.state.write(out);
+    out.extend_from_slice(b"\r\nAllow-Events: ");
+    out.extend_from_slice(crate::headers::allow_events().as_bytes());
+    if !notification.body.is_empty() {
+        let media_type = Package::of(&row.event).map_or("application/octet-stream", Package::media_type);
+        put(out, &[b"\r\nContent-Type: ", media_type.as_bytes()]);
+    }
+    out.extend_from_slice(b"\r\nContent-Length: ");
+    put_number(out, notification.body.len());
+    out.extend_from_slice(b"\r\n\r\n");
+    Rendered { via_at, end: out.len() }
+}
+
+/// Returns the URI whose host the NOTIFY is sent to: the first route, else the remote target.
+pub fn next_hop(row: &SubscriptionRow) -> &[u8] {
+    Routing::of(row).next_hop
+}
+
+/// The route set applied (RFC 3261 §12.2.1.1).
+struct Routing<'a> {
+    request_uri: &'a [u8],
+    next_hop: &'a [u8],
+    /// The first router is strict: it expects itself in the Request-URI and the remote target as the last Route.
+    is_strict: bool,
+}
+
+impl<'a> Routing<'a> {
+    fn of(row: &'a SubscriptionRow) -> Self {
+        let remote_target = row.remote_target.as_bytes();
+        let first = list::values(row.route_set.as_bytes()).next().and_then(|route| NameAddr::parse(route).ok());
+        match first {
+            None => Self { request_uri: remote_target, next_hop: remote_target, is_strict: false },
+            Some(first) if is_loose(first.uri) => {
+                Self { request_uri: remote_target, next_hop: first.uri, is_strict: false }
+            }
+            Some(first) => Self { request_uri: first.uri, next_hop: first.uri, is_strict: true },
+        }
+    }
+
+    fn write_route(&self, row: &SubscriptionRow, out: &mut Vec<u8>) {
+        let mut routes = list::values(row.route_set.as_bytes());
+        if self.is_strict {
+            routes.next();
+        }
+        for route in routes {
+            put(out, &[b"Route: ", route, b"\r\n"]);
+        }
+        if self.is_strict {
+            put(out, &[b"Route: <", row.remote_target.as_bytes(), b">\r\n"]);
+        }
+    }
+}
+
+/// Returns whether a route's URI has the `lr` parameter, with whatever value (RFC 3261 §19.1.1).
+fn is_loose(uri: &[u8]) -> bool {
+    module_api::sip::uri::Uri::parse(uri).is_ok_and(|uri| uri.params().contains(b"lr"))
+}
+
+fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+fn put_number(out: &mut Vec<u8>, number: usize) {
+    use std::io::Write;
+    write!(out, "{number}").expect("writing to a Vec cannot fail");
+}

@@ -1,0 +1,434 @@
+//! A presentity: everything published of one user and everyone who watches, as one machine.
+//!
+//! Each `on_*` decides and changes nothing; `apply` stages a decision; `bind_notifications` then says what the watchers
+//! are told. Pure: the caller brings `now`, holds the lock, and sees to the database (`edge/step.rs`).
+
+use std::sync::Arc;
+
+use module_api::abi::Body;
+use rustc_hash::FxHashMap;
+use slab::Slab;
+use smol_str::SmolStr;
+
+use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionKey, SubscriptionRow, WatcherRow};
+use crate::composition::{Source, compose};
+use crate::dialog::{Dialog, DialogKey};
+use crate::effect::{Created, Decision, Effect, Notification};
+use crate::headers::subscription_state::{Reason, SubscriptionState};
+use crate::notify_outcome::{NotifyOutcome, Verdict};
+use crate::package::Package;
+use crate::presentity_uri::{PresentityUri, UserAtDomain};
+use crate::publication::{self, Publication, PublishPolicy, PublishRequest, Published};
+use crate::subscription::{self, InitialSubscribe, RefreshSubscribe, SubscribePolicy, Subscribed};
+
+/// A subscription that ran out longer ago than 64·T1 ends without a NOTIFY: its watcher has given up by now.
+const SILENT_AFTER_MS: u64 = 32_000;
+
+/// One user's presence.
+#[derive(Debug)]
+pub struct Presentity {
+    uri: Arc<PresentityUri>,
+    publications: Vec<Publication>,
+    dialogs: Slab<Dialog>,
+    by_key: FxHashMap<DialogKey, usize>,
+    watchers: Vec<WatcherRow>,
+    /// The document everyone allowed sees, composed when first needed.
+    composed: Option<Body>,
+    /// Dialogs that may have become due since the last binding.
+    touched: Vec<usize>,
+    /// Dialogs that ended for good since the caller last asked.
+    dropped: Vec<DialogKey>,
+    /// No deadline is earlier than this.
+    earliest: Option<Moment>,
+}
+
+impl Presentity {
+    /// Begins with nobody watching and nothing published.
+    pub fn new(uri: Arc<PresentityUri>) -> Self {
+        Self {
+            uri,
+            publications: Vec::new(),
+            dialogs: Slab::new(),
+            by_key: FxHashMap::default(),
+            watchers: Vec::new(),
+            composed: None,
+            touched: Vec::new(),
+            dropped: Vec::new(),
+            earliest: None,
+        }
+    }
+
+    /// Returns whose presence it is.
+    pub fn uri(&self) -> &Arc<PresentityUri> {
+        &self.uri
+    }
+
+    /// Returns whether nothing would be lost by forgetting it.
+    pub fn is_idle(&self) -> bool {
+        self.publications.is_empty() && self.dialogs.is_empty()
+    }
+
+    /// Returns a moment before which nothing expires, `None` if nothing does.
+    pub fn next_timeout(&self) -> Option<Moment> {
+        self.earliest
+    }
+
+    /// Decides on a PUBLISH.
+    ///
+    /// # Errors
+    /// The step of RFC 3903 §6 that refuses it.
+    pub fn on_publish(
+        &self,
+        request: &PublishRequest,
+        policy: PublishPolicy,
+        now: Now,
+    ) -> Result<Published, publication::Rejection> {
+        publication::on_publish(&self.uri, &self.publications, request, policy, now)
+    }
+
+    /// Decides on a SUBSCRIBE that would begin dialog `key`.
+    pub fn on_subscribe(&self, key: DialogKey, request: InitialSubscribe, policy: SubscribePolicy, now: Now) -> Subscribed {
+        let watcher = (request.row.watcher.clone(), request.row.event.clone(), request.row.watcher_id.clone());
+        let mut subscribed = subscription::on_initial(request, self.dialog(key), policy, now);
+        if subscribed.is_new {
+            subscribed.changes.extend(self.authorisation_change(watcher, policy, now));
+        }
+        subscribed
+    }
+
+    /// Decides on a SUBSCRIBE inside dialog `key`.
+    ///
+    /// # Errors
+    /// Why the dialog refuses it.
+    pub fn on_refresh(
+        &self,
+        key: DialogKey,
+        request: RefreshSubscribe,
+        policy: SubscribePolicy,
+        now: Now,
+    ) -> Result<Subscribed, subscription::Rejection> {
+        subscription::on_refresh(request, self.dialog(key), policy, now)
+    }
+
+    /// Decides on what became of NOTIFY `cseq` in dialog `key`; the dialog is free for the next at once.
+    pub fn on_notify_outcome(&mut self, key: DialogKey, cseq: u32, outcome: &NotifyOutcome) -> Decision {
+        let Some(&slot) = self.by_key.get(&key) else { return Decision::default() };
+        let dialog = &mut self.dialogs[slot];
+        if !dialog.settle(cseq) {
+            return Decision::default();
+        }
+        if dialog.is_ending() {
+            self.drop_dialog(slot);
+            return Decision::default();
+        }
+        self.touched.push(slot);
+        let row = &self.dialogs[slot].row;
+        let change = match outcome.verdict() {
+            Verdict::EndSubscription => Change::SubscriptionRemoved { key: row.key, ending: Ending::Silent },
+            Verdict::Keep => match &outcome.remote_target {
+                Some(target) if *target != row.remote_target => {
+                    Change::RemoteTargetChanged { key: row.key, remote_target: target.clone() }
+                }
+                _ => return Decision::default(),
+            },
+        };
+        Decision { changes: vec![change], effects: Vec::new() }
+    }
+
+    /// Decides on everything whose deadline has passed, in one go: two devices that expire together are one change.
+    pub fn on_timeout(&self, now: Now) -> Decision {
+        let expired = self.publications.iter().filter(|publication| publication.deadline <= now.mono);
+        let mut changes: Vec<_> = expired.map(|publication| Change::PublicationRemoved { id: publication.row.id }).collect();
+        for (_, dialog) in &self.dialogs {
+            if dialog.deadline <= now.mono && !dialog.is_ending() {
+                let is_stale = now.mono.0 - dialog.deadline.0 > SILENT_AFTER_MS;
+                let ending = if is_stale { Ending::Silent } else { Ending::Expired };
+                changes.push(Change::SubscriptionRemoved { key: dialog.row.key, ending });
+            }
+        }
+        Decision { changes, effects: Vec::new() }
+    }
+
+    /// Decides on the end of what an answer created that nobody waited for any more.
+    pub fn on_reply_lost(&self, created: &Created) -> Decision {
+        let change = match created {
+            Created::Publication { id, entity_tag } => {
+                let is_it = |publication: &&Publication| publication.row.id == *id && publication.row.entity_tag == *entity_tag;
+                self.publications.iter().find(is_it).map(|_| Change::PublicationRemoved { id: *id })
+            }
+            Created::Subscription(key) => {
+                let is_it = |dialog: &Dialog| dialog.row.key == *key && !dialog.is_ending();
+                let mut live = self.dialogs.iter().filter(|(_, dialog)| is_it(dialog));
+                live.next().map(|_| Change::SubscriptionRemoved { key: *key, ending: Ending::Silent })
+            }
+        };
+        Decision { changes: change.into_iter().collect(), effects: Vec::new() }
+    }
+
+    /// Stages changes: the next request sees them, nobody outside does.
+    pub fn apply(&mut self, changes: &[Change]) {
+        for change in changes {
+            self.apply_one(change);
+        }
+    }
+
+    fn apply_one(&mut self, change: &Change) {
+        match change {
+            Change::PublicationStored { row, deadline } => {
+                self.publications.push(Publication { row: row.clone(), deadline: *deadline });
+                self.expect_timeout(*deadline);
+                self.document_changed();
+            }
+            Change::PublicationContinued { id, entity_tag, body, received_time, expires, deadline } => {
+                let Some(publication) = self.publications.iter_mut().find(|publication| publication.row.id == *id) else {
+                    return;
+                };
+                publication.deadline = *deadline;
+                let row = &mut publication.row;
+                (row.entity_tag, row.received_time, row.expires) = (entity_tag.clone(), *received_time, *expires);
+                if let Some(body) = body {
+                    row.body = body.clone();
+                    self.document_changed();
+                }
+                self.expect_timeout(*deadline);
+            }
+            Change::PublicationRemoved { id } => {
+                self.publications.retain(|publication| publication.row.id != *id);
+                self.document_changed();
+            }
+            Change::SubscriptionStored { row, deadline, flow } => {
+                self.insert(Dialog::begin(dialog_key(row), row.clone(), *deadline, *flow));
+            }
+            Change::SubscriptionFetched { row, flow } => {
+                let mut dialog = Dialog::begin(dialog_key(row), row.clone(), Moment(0), *flow);
+                dialog.end(Ending::Unsubscribed);
+                self.insert(dialog);
+            }
+            Change::SubscriptionRefreshed { row, deadline, flow } => {
+                if let Some(slot) = self.slot_of(dialog_key(row), row.key) {
+                    let dialog = &mut self.dialogs[slot];
+                    (dialog.row, dialog.deadline, dialog.flow) = (row.clone(), *deadline, *flow);
+                    dialog.owe();
+                    self.touched.push(slot);
+                    self.expect_timeout(*deadline);
+                }
+            }
+            Change::RemoteTargetChanged { key, remote_target } => {
+                self.with_row(*key, |row| row.remote_target = remote_target.clone());
+            }
+            Change::CseqReserved { key, local_cseq } => self.with_row(*key, |row| row.local_cseq = *local_cseq),
+            Change::SubscriptionRemoved { key, ending } => self.end(*key, *ending),
+            Change::WatcherStored(row) => {
+                self.watchers.retain(|known| (&known.watcher, &known.event) != (&row.watcher, &row.event));
+                self.watchers.push(row.clone());
+            }
+        }
+    }
+
+    /// Binds a NOTIFY to every dialog that is free and owed one: CSeq, state and document of this moment.
+    pub fn bind_notifications(&mut self, now: Now) -> Decision {
+        let mut decision = Decision::default();
+        for slot in std::mem::take(&mut self.touched) {
+            if !self.dialogs.get(slot).is_some_and(Dialog::is_due) {
+                continue;
+            }
+            let bound = self.dialogs[slot].bind();
+            if let Some(local_cseq) = bound.reserve {
+                let change = Change::CseqReserved { key: self.dialogs[slot].row.key, local_cseq };
+                self.apply_one(&change);
+                decision.changes.push(change);
+            }
+            let row = self.dialogs[slot].row.clone();
+            let (state, shows_document) = self.state_of(slot, bound.ending, now);
+            let body = if shows_document { self.document(&row) } else { Body::empty() };
+            let flow = self.dialogs[slot].flow;
+            decision.effects.push(Effect::Notify(Notification { row, cseq: bound.cseq, state, body, flow }));
+        }
+        decision
+    }
+
+    /// Takes back NOTIFY `cseq`, which never left because what it rests on was refused.
+    pub fn unbind(&mut self, key: DialogKey, cseq: u32) {
+        if let Some(&slot) = self.by_key.get(&key) {
+            self.dialogs[slot].unbind(cseq);
+            self.touched.push(slot);
+        }
+    }
+
+    /// Owes every watcher the present state: what a start after a crash does, watcher by watcher.
+    pub fn owe(&mut self, key: DialogKey) {
+        if let Some(&slot) = self.by_key.get(&key) {
+            self.dialogs[slot].owe();
+            self.touched.push(slot);
+        }
+    }
+
+    /// Returns the live dialogs, in the order they began.
+    pub fn dialogs(&self) -> impl Iterator<Item = &Dialog> {
+        self.dialogs.iter().map(|(_, dialog)| dialog)
+    }
+
+    /// Returns the live publications, in the order they began.
+    pub fn publications(&self) -> &[Publication] {
+        &self.publications
+    }
+
+    /// Returns the dialogs that ended for good since the last call.
+    pub fn take_dropped(&mut self) -> Vec<DialogKey> {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// Takes the place of what memory held by what the database holds, after a commit was refused.
+    ///
+    /// What is on the wire stays: a dialog whose NOTIFY is unanswered lives until it is.
+    pub fn restore(&mut self, publications: Vec<Publication>, subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>) {
+        self.publications = publications;
+        self.composed = None;
+        let rows: FxHashMap<_, _> = subscriptions.iter().map(|(row, _)| (dialog_key(row), row.key)).collect();
+        let gone: Vec<_> = self.dialogs.iter().filter(|(_, dialog)| !rows.contains_key(&dialog.key)).map(|(slot, _)| slot).collect();
+        for slot in gone {
+            if self.dialogs[slot].is_busy() {
+                self.dialogs[slot].end(Ending::Silent);
+            } else {
+                self.drop_dialog(slot);
+            }
+        }
+        for (row, deadline) in subscriptions {
+            let key = dialog_key(&row);
+            match self.by_key.get(&key) {
+                Some(&slot) => self.dialogs[slot].restore(row, deadline),
+                None => self.insert(Dialog::resume(key, row, deadline)),
+            }
+        }
+        self.recount_timeouts();
+    }
+
+    /// Takes up a subscription from its row at start; nothing is owed yet.
+    pub fn resume(&mut self, row: Arc<SubscriptionRow>, deadline: Moment) -> DialogKey {
+        let key = dialog_key(&row);
+        self.insert(Dialog::resume(key, row, deadline));
+        key
+    }
+
+    /// Finds the earliest deadline anew, after some have passed.
+    pub fn recount_timeouts(&mut self) {
+        let publications = self.publications.iter().map(|publication| publication.deadline);
+        let dialogs = self.dialogs.iter().filter(|(_, dialog)| !dialog.is_ending()).map(|(_, dialog)| dialog.deadline);
+        self.earliest = publications.chain(dialogs).min();
+    }
+
+    fn dialog(&self, key: DialogKey) -> Option<&Dialog> {
+        self.by_key.get(&key).map(|&slot| &self.dialogs[slot])
+    }
+
+    fn slot_of(&self, dialog: DialogKey, subscription: SubscriptionKey) -> Option<usize> {
+        self.by_key.get(&dialog).copied().filter(|&slot| self.dialogs[slot].row.key == subscription)
+    }
+
+    fn insert(&mut self, dialog: Dialog) {
+        let (key, deadline, is_ending) = (dialog.key, dialog.deadline, dialog.is_ending());
+        let slot = match self.by_key.get(&key) {
+            // A dialog whose subscription is over and which begins again under the same id, as after a lost answer.
+            Some(&slot) => {
+                self.dialogs[slot] = dialog;
+                slot
+            }
+            None => self.dialogs.insert(dialog),
+        };
+        self.by_key.insert(key, slot);
+        self.touched.push(slot);
+        if !is_ending {
+            self.expect_timeout(deadline);
+        }
+    }
+
+    fn end(&mut self, key: SubscriptionKey, ending: Ending) {
+        let Some(slot) = self.dialogs.iter().find(|(_, dialog)| dialog.row.key == key).map(|(slot, _)| slot) else { return };
+        match (ending, self.dialogs[slot].is_busy()) {
+            (Ending::Silent, false) => self.drop_dialog(slot),
+            _ => {
+                self.dialogs[slot].end(ending);
+                self.touched.push(slot);
+            }
+        }
+    }
+
+    fn with_row(&mut self, key: SubscriptionKey, change: impl FnOnce(&mut SubscriptionRow)) {
+        if let Some((_, dialog)) = self.dialogs.iter_mut().find(|(_, dialog)| dialog.row.key == key) {
+            change(Arc::make_mut(&mut dialog.row));
+        }
+    }
+
+    fn drop_dialog(&mut self, slot: usize) {
+        let dialog = self.dialogs.remove(slot);
+        self.by_key.remove(&dialog.key);
+        self.dropped.push(dialog.key);
+    }
+
+    fn expect_timeout(&mut self, deadline: Moment) {
+        self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
+    }
+
+    fn document_changed(&mut self) {
+        self.composed = None;
+        for (slot, dialog) in &mut self.dialogs {
+            if dialog.row.status == Status::Active && !dialog.is_ending() {
+                dialog.owe();
+                self.touched.push(slot);
+            }
+        }
+    }
+
+    /// Returns what the watcher is told of its subscription, and whether with the document.
+    fn state_of(&self, slot: usize, ending: Option<Ending>, now: Now) -> (SubscriptionState, bool) {
+        let dialog = &self.dialogs[slot];
+        let is_active = dialog.row.status == Status::Active;
+        let expires_s = dialog.deadline.seconds_from(now.mono) as u32;
+        match ending {
+            None if is_active => (SubscriptionState::Active { expires_s }, true),
+            None => (SubscriptionState::Pending { expires_s }, false),
+            Some(ending) => {
+                let state = SubscriptionState::Terminated { reason: Reason::Timeout, retry_after_s: None };
+                (state, is_active && ending == Ending::Unsubscribed)
+            }
+        }
+    }
+
+    fn document(&mut self, row: &SubscriptionRow) -> Body {
+        let Some(Package::Presence) = Package::of(&row.event) else { return Body::empty() };
+        if let Some(composed) = &self.composed {
+            return composed.clone();
+        }
+        let published = self.publications.iter().filter(|publication| publication.row.event == Package::Presence.name());
+        let sources: Vec<_> = published
+            .map(|publication| Source {
+                body: &publication.row.body,
+                received_at: publication.row.received_time,
+                entity_tag: &publication.row.entity_tag,
+            })
+            .collect();
+        let body = Body::from(compose(&format!("sip:{}", self.uri), &sources));
+        self.composed = Some(body.clone());
+        body
+    }
+
+    fn authorisation_change(
+        &self,
+        (watcher, event, watcher_id): (UserAtDomain, SmolStr, SmolStr),
+        policy: SubscribePolicy,
+        now: Now,
+    ) -> Option<Change> {
+        let status = crate::authorization::without_rules(policy.force_active);
+        let is_known = |row: &&WatcherRow| row.watcher == watcher && row.event == event && row.status == status;
+        if self.watchers.iter().any(|row| is_known(&row)) {
+            return None;
+        }
+        let (presentity, inserted_time) = (self.uri.clone(), now.wall_s);
+        let reason = SmolStr::default();
+        Some(Change::WatcherStored(WatcherRow { presentity, watcher, event, status, reason, inserted_time, watcher_id }))
+    }
+}
+
+fn dialog_key(row: &SubscriptionRow) -> DialogKey {
+    DialogKey::of(row.call_id.as_bytes(), row.local_tag.as_bytes(), row.remote_tag.as_bytes())
+}
