@@ -185,9 +185,11 @@ struct Union<'d, 'a> {
     alone: bool,
     services: FxHashMap<ServiceKey<'d>, usize>,
     notes: FxHashSet<(Cow<'d, str>, Option<&'d str>)>,
+    /// By canonical form.
+    persons: FxHashMap<Vec<u8>, usize>,
     devices: FxHashMap<&'d str, usize>,
-    /// Canonical forms of persons and extensions, and which publication each is from.
-    forms: FxHashMap<Vec<u8>, usize>,
+    /// By canonical form: the publication each is from.
+    extensions: FxHashMap<Vec<u8>, usize>,
 }
 
 impl<'d, 'a> Union<'d, 'a> {
@@ -217,9 +219,20 @@ impl<'d, 'a> Union<'d, 'a> {
 
     /// Several persons are several accounts of one human, for the watcher to judge (RFC 4479 §3.5).
     fn person(&mut self, occurrence: Occurrence<'d, 'a>) {
-        if !self.repeats_another(occurrence.part.node(), occurrence.source) {
-            self.composite.persons.push(occurrence);
+        let persons = &mut self.composite.persons;
+        if !self.alone {
+            match self.persons.entry(xml::canonical_form(occurrence.part.node())) {
+                Entry::Occupied(place) if persons[*place.get()].source != occurrence.source => {
+                    persons[*place.get()] = occurrence;
+                    return;
+                }
+                Entry::Occupied(_) => {}
+                Entry::Vacant(place) => {
+                    place.insert(persons.len());
+                }
+            }
         }
+        persons.push(occurrence);
     }
 
     fn device(&mut self, device_id: Option<&'d str>, occurrence: Occurrence<'d, 'a>) {
@@ -238,15 +251,11 @@ impl<'d, 'a> Union<'d, 'a> {
         devices.push(occurrence);
     }
 
+    /// An extension is dropped if an earlier publication holds the same.
     fn extension(&mut self, node: Node<'d, 'a>, source: usize) {
-        if !self.repeats_another(node, source) {
+        if self.alone || *self.extensions.entry(xml::canonical_form(node)).or_insert(source) == source {
             self.composite.extensions.push(node);
         }
-    }
-
-    /// Says whether an earlier publication holds the same element.
-    fn repeats_another(&mut self, node: Node<'d, 'a>, source: usize) -> bool {
-        !self.alone && *self.forms.entry(xml::canonical_form(node)).or_insert(source) != source
     }
 }
 
