@@ -6,6 +6,7 @@ use module_api::abi::Body;
 use smol_str::SmolStr;
 
 use crate::change::{Change, SubscriptionKey, SubscriptionRow};
+use crate::dialog::DialogKey;
 use crate::headers::subscription_state::SubscriptionState;
 
 /// What should happen: memory applies the changes, the store writes them, and only then the effects leave.
@@ -78,6 +79,8 @@ pub enum Created {
 #[derive(Clone, Debug)]
 pub struct Notification {
     /// The dialog it is sent in.
+    pub dialog: DialogKey,
+    /// The subscription it is about.
     pub row: Arc<SubscriptionRow>,
     /// Its CSeq.
     pub cseq: u32,

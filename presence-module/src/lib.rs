@@ -1,8 +1,58 @@
-//! A SIP presence server that a proxy host loads as a module: RFC 3903, 6665 and 3856.
+//! A SIP presence server as a module of a proxy host: event state compositor (RFC 3903), notifier (RFC 6665) and presence
+//! agent (RFC 3856).
 //!
-//! Read in this order, from what is pure to what touches the world:
+//! Modules are listed in the order a newcomer should read them, from what is pure to what touches the world; each
+//! imports only from those above it.
+
 #![forbid(unsafe_code)]
 
-pub mod presentity_uri; // who is watched, who watches
-pub mod change; // what can happen, as data
-pub mod store; // where it is written down
+/// Who is watched, and who watches.
+pub mod presentity_uri;
+
+/// Headers that only an event server reads or writes.
+pub mod headers;
+
+/// Presence documents: bounded reading, namespace-aware writing.
+pub mod document;
+
+/// The event packages served.
+pub mod package;
+
+/// What can happen to a presentity, as data.
+pub mod change;
+
+/// To-tags and entity-tags.
+pub mod tag;
+
+/// A dialog as its notifier holds it.
+pub mod dialog;
+
+/// A PUBLISH, step by step.
+pub mod publication;
+
+/// Whether a watcher may see.
+pub mod authorization;
+
+/// A SUBSCRIBE, initial and inside a dialog.
+pub mod subscription;
+
+/// Several publications of one presentity made into one document.
+pub mod composition;
+
+/// What the outcome of a NOTIFY does to its subscription.
+pub mod notify_outcome;
+
+/// What a decision makes leave the server.
+pub mod effect;
+
+/// A NOTIFY as bytes.
+pub mod notification;
+
+/// All of the above joined: one user's presence.
+pub mod presentity;
+
+/// Where state outlives the process.
+pub mod store;
+
+/// Threads, locks, time and the host: the only part that touches the world.
+pub mod edge;

@@ -31,6 +31,7 @@ pub struct Presentity {
     publications: Vec<Publication>,
     dialogs: Slab<Dialog>,
     by_key: FxHashMap<DialogKey, usize>,
+    by_subscription: FxHashMap<SubscriptionKey, usize>,
     watchers: Vec<WatcherRow>,
     /// The document everyone allowed sees, composed when first needed.
     composed: Option<Body>,
@@ -50,6 +51,7 @@ impl Presentity {
             publications: Vec::new(),
             dialogs: Slab::new(),
             by_key: FxHashMap::default(),
+            by_subscription: FxHashMap::default(),
             watchers: Vec::new(),
             composed: None,
             touched: Vec::new(),
@@ -157,9 +159,8 @@ impl Presentity {
                 self.publications.iter().find(is_it).map(|_| Change::PublicationRemoved { id: *id })
             }
             Created::Subscription(key) => {
-                let is_it = |dialog: &Dialog| dialog.row.key == *key && !dialog.is_ending();
-                let mut live = self.dialogs.iter().filter(|(_, dialog)| is_it(dialog));
-                live.next().map(|_| Change::SubscriptionRemoved { key: *key, ending: Ending::Silent })
+                let slot = self.by_subscription.get(key).filter(|slot| !self.dialogs[**slot].is_ending());
+                slot.map(|_| Change::SubscriptionRemoved { key: *key, ending: Ending::Silent })
             }
         };
         Decision { changes: change.into_iter().collect(), effects: Vec::new() }
@@ -241,8 +242,8 @@ impl Presentity {
             let row = self.dialogs[slot].row.clone();
             let (state, shows_document) = self.state_of(slot, bound.ending, now);
             let body = if shows_document { self.document(&row) } else { Body::empty() };
-            let flow = self.dialogs[slot].flow;
-            decision.effects.push(Effect::Notify(Notification { row, cseq: bound.cseq, state, body, flow }));
+            let (dialog, flow) = (self.dialogs[slot].key, self.dialogs[slot].flow);
+            decision.effects.push(Effect::Notify(Notification { dialog, row, cseq: bound.cseq, state, body, flow }));
         }
         decision
     }
@@ -326,7 +327,7 @@ impl Presentity {
     }
 
     fn insert(&mut self, dialog: Dialog) {
-        let (key, deadline, is_ending) = (dialog.key, dialog.deadline, dialog.is_ending());
+        let (key, subscription, deadline, is_ending) = (dialog.key, dialog.row.key, dialog.deadline, dialog.is_ending());
         let slot = match self.by_key.get(&key) {
             // A dialog whose subscription is over and which begins again under the same id, as after a lost answer.
             Some(&slot) => {
@@ -336,6 +337,7 @@ impl Presentity {
             None => self.dialogs.insert(dialog),
         };
         self.by_key.insert(key, slot);
+        self.by_subscription.insert(subscription, slot);
         self.touched.push(slot);
         if !is_ending {
             self.expect_timeout(deadline);
@@ -343,7 +345,7 @@ impl Presentity {
     }
 
     fn end(&mut self, key: SubscriptionKey, ending: Ending) {
-        let Some(slot) = self.dialogs.iter().find(|(_, dialog)| dialog.row.key == key).map(|(slot, _)| slot) else { return };
+        let Some(&slot) = self.by_subscription.get(&key) else { return };
         match (ending, self.dialogs[slot].is_busy()) {
             (Ending::Silent, false) => self.drop_dialog(slot),
             _ => {
@@ -354,14 +356,15 @@ impl Presentity {
     }
 
     fn with_row(&mut self, key: SubscriptionKey, change: impl FnOnce(&mut SubscriptionRow)) {
-        if let Some((_, dialog)) = self.dialogs.iter_mut().find(|(_, dialog)| dialog.row.key == key) {
-            change(Arc::make_mut(&mut dialog.row));
+        if let Some(&slot) = self.by_subscription.get(&key) {
+            change(Arc::make_mut(&mut self.dialogs[slot].row));
         }
     }
 
     fn drop_dialog(&mut self, slot: usize) {
         let dialog = self.dialogs.remove(slot);
         self.by_key.remove(&dialog.key);
+        self.by_subscription.remove(&dialog.row.key);
         self.dropped.push(dialog.key);
     }
 
@@ -402,8 +405,8 @@ impl Presentity {
         let published = self.publications.iter().filter(|publication| publication.row.event == Package::Presence.name());
         let sources: Vec<_> = published
             .map(|publication| Source {
-                body: &publication.row.body,
-                received_at: publication.row.received_time,
+                body: publication.row.body.as_bytes(),
+                received_at_ms: publication.row.received_time * 1000,
                 entity_tag: &publication.row.entity_tag,
             })
             .collect();

@@ -2,6 +2,8 @@
 
 pub mod schema; // tables, columns, keys and their migrations
 pub mod sqlite; // the embedded backend
+pub mod group_commit; // many decisions, one transaction
+pub mod recovery; // rows back into memory
 
 use std::fmt;
 

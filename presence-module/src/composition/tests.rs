@@ -1,0 +1,443 @@
+//! Whole documents: what watchers see of what publishers sent. Every case is composed in every order of its sources.
+
+use std::collections::HashSet;
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+
+use super::{Source, compose};
+use crate::document::pidf::{Part, Pidf, closed_document};
+use crate::document::xml::Limits;
+
+const ENTITY: &str = "sip:dana@pres.example";
+
+const DESK: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<presence xmlns="urn:ietf:params:xml:ns:pidf"
+          xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model"
+          xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+  <tuple id="desk1">
+    <status><basic>open</basic></status>
+    <rpid:class>biz</rpid:class>
+    <dm:deviceID>urn:uuid:5f2c0c34-7a31-4c55-9a51-0d6f2b8f9e01</dm:deviceID>
+    <contact priority="0.8">sip:dana@pres.example;gr=desk</contact>
+    <timestamp>2025-03-04T08:15:00Z</timestamp>
+  </tuple>
+  <dm:person id="pdana"><rpid:activities><rpid:meeting/></rpid:activities>
+    <dm:note xml:lang="en">back at ten</dm:note>
+    <dm:timestamp>2025-03-04T08:15:00Z</dm:timestamp></dm:person>
+</presence>"#;
+
+const CELL: &str = r#"<?xml version="1.0"?>
+<p:presence xmlns:p="urn:ietf:params:xml:ns:pidf" entity="pres:dana@pres.example">
+  <p:tuple id="cell1"><p:status><p:basic>closed</p:basic></p:status>
+    <p:contact priority="0.3">tel:+15550100</p:contact>
+    <p:timestamp>2025-03-04T07:59:10Z</p:timestamp></p:tuple>
+</p:presence>"#;
+
+/// Wraps top-level elements in a document that declares the usual prefixes.
+fn document(content: &str) -> String {
+    format!(
+        r#"<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:x@y">{content}</presence>"#
+    )
+}
+
+/// Composes documents received one second after another, in every order, and checks the result as its receiver would.
+fn composed(documents: &[&str]) -> String {
+    let tags: Vec<String> = (0..documents.len()).map(|number| format!("tag{number}")).collect();
+    let sources: Vec<Source<'_>> = documents
+        .iter()
+        .zip(&tags)
+        .zip(1_741_000_000..)
+        .map(|((body, entity_tag), second)| Source { body: body.as_bytes(), received_at_ms: second * 1000, entity_tag })
+        .collect();
+    for source in &sources {
+        Pidf::read(source.body, &Limits::default()).expect("a test's documents are valid");
+    }
+    let expected = compose(ENTITY, &sources);
+    for permutation in permutations(&sources) {
+        assert_eq!(compose(ENTITY, &permutation), expected, "the order of sources shows");
+    }
+    assert_valid(&expected);
+    String::from_utf8(expected).expect("documents are UTF-8")
+}
+
+fn permutations<'s>(sources: &[Source<'s>]) -> Vec<Vec<Source<'s>>> {
+    let Some((first, rest)) = sources.split_first() else { return vec![Vec::new()] };
+    let mut all = Vec::new();
+    for shorter in permutations(rest) {
+        for at in 0..=shorter.len() {
+            let mut longer = shorter.clone();
+            longer.insert(at, *first);
+            all.push(longer);
+        }
+    }
+    all
+}
+
+fn assert_valid(document: &[u8]) {
+    let pidf = Pidf::read(document, &Limits::NONE)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(document)));
+    let (mut ids, mut last) = (HashSet::new(), 0);
+    for part in pidf.parts() {
+        let (id, place) = match part {
+            Part::Tuple(tuple) => (Some(tuple.id()), 0),
+            Part::Note(_) => (None, 1),
+            Part::Person(person) => (Some(person.id()), 2),
+            Part::Device(device) => (Some(device.id()), 2),
+            Part::Extension(_) => (None, 2),
+        };
+        assert!(id.is_none_or(|id| ids.insert(id)), "id {id:?} given twice");
+        assert!(last <= place, "parts out of order");
+        last = place;
+    }
+}
+
+#[test]
+fn nothing_published_is_one_closed_tuple() {
+    assert_snapshot!(composed(&[]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:dana@pres.example">
+      <tuple id="off"><status><basic>closed</basic></status></tuple>
+    </presence>
+    "#);
+    assert_eq!(composed(&[&document("")]), composed(&[]));
+    assert_eq!(composed(&[&document("<!-- nobody -->"), &document(" ")]).as_bytes(), closed_document(ENTITY));
+}
+
+#[test]
+fn an_entity_is_escaped() {
+    let entity = "sip:\"d&a\"<n>'a\u{1}@x";
+    assert_snapshot!(String::from_utf8(compose(entity, &[])).unwrap(), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:&quot;d&amp;a&quot;&lt;n&gt;'a�@x">
+      <tuple id="off"><status><basic>closed</basic></status></tuple>
+    </presence>
+    "#);
+    let body = document("<note>n</note>");
+    let source = Source { body: body.as_bytes(), received_at_ms: 0, entity_tag: "a" };
+    let out = compose(entity, &[source]);
+    assert_eq!(Pidf::read(&out, &Limits::default()).unwrap().entity(), "sip:\"d&a\"<n>'a\u{fffd}@x");
+}
+
+#[test]
+fn one_device_is_passed_on() {
+    assert_snapshot!(composed(&[DESK]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <tuple id="desk1"><status><basic>open</basic></status><rpid:class>biz</rpid:class><dm:deviceID>urn:uuid:5f2c0c34-7a31-4c55-9a51-0d6f2b8f9e01</dm:deviceID><contact priority="0.8">sip:dana@pres.example;gr=desk</contact><timestamp>2025-03-04T08:15:00Z</timestamp></tuple>
+      <dm:person id="pdana"><rpid:activities><rpid:meeting/></rpid:activities><dm:note xml:lang="en">back at ten</dm:note><dm:timestamp>2025-03-04T08:15:00Z</dm:timestamp></dm:person>
+    </presence>
+    "#);
+}
+
+#[test]
+fn two_devices_stand_side_by_side() {
+    assert_snapshot!(composed(&[DESK, CELL]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:p="urn:ietf:params:xml:ns:pidf" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <tuple id="desk1"><status><basic>open</basic></status><rpid:class>biz</rpid:class><dm:deviceID>urn:uuid:5f2c0c34-7a31-4c55-9a51-0d6f2b8f9e01</dm:deviceID><contact priority="0.8">sip:dana@pres.example;gr=desk</contact><timestamp>2025-03-04T08:15:00Z</timestamp></tuple>
+      <p:tuple id="cell1"><p:status><p:basic>closed</p:basic></p:status><p:contact priority="0.3">tel:+15550100</p:contact><p:timestamp>2025-03-04T07:59:10Z</p:timestamp></p:tuple>
+      <dm:person id="pdana"><rpid:activities><rpid:meeting/></rpid:activities><dm:note xml:lang="en">back at ten</dm:note><dm:timestamp>2025-03-04T08:15:00Z</dm:timestamp></dm:person>
+    </presence>
+    "#);
+}
+
+#[test]
+fn of_tuples_with_one_id_and_different_contacts_the_older_is_renamed() {
+    let tuple = |contact| {
+        document(&format!(r#"<tuple id="t1"><status><basic>open</basic></status><contact>{contact}</contact></tuple>"#))
+    };
+    assert_snapshot!(composed(&[&tuple("sip:a@x"), &tuple("sip:b@x"), &tuple("sip:c@x")]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <tuple id="t1-3"><status><basic>open</basic></status><contact>sip:a@x</contact></tuple>
+      <tuple id="t1-2"><status><basic>open</basic></status><contact>sip:b@x</contact></tuple>
+      <tuple id="t1"><status><basic>open</basic></status><contact>sip:c@x</contact></tuple>
+    </presence>
+    "#);
+}
+
+#[test]
+fn of_tuples_that_are_one_service_the_newest_is_kept() {
+    let tuple = |basic, time| {
+        document(&format!(
+            r#"<tuple id="t1"><status><basic>{basic}</basic></status><contact> sip:a@x </contact>{time}</tuple>"#
+        ))
+    };
+    let stamped = |second| format!("<timestamp>2025-03-04T08:15:{second:02}Z</timestamp>");
+    // Without timestamps the later publication counts.
+    assert_snapshot!(composed(&[&tuple("open", String::new()), &tuple("closed", String::new())]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <tuple id="t1"><status><basic>closed</basic></status><contact> sip:a@x </contact></tuple>
+    </presence>
+    "#);
+    // With them, the later timestamp.
+    assert_snapshot!(composed(&[&tuple("open", stamped(30)), &tuple("closed", stamped(20))]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <tuple id="t1"><status><basic>open</basic></status><contact> sip:a@x </contact><timestamp>2025-03-04T08:15:30Z</timestamp></tuple>
+    </presence>
+    "#);
+    // And one without is as old as its publication, which came before those timestamps.
+    assert_snapshot!(composed(&[&tuple("closed", stamped(10)), &tuple("open", String::new()), &tuple("closed", stamped(9))]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <tuple id="t1"><status><basic>closed</basic></status><contact> sip:a@x </contact><timestamp>2025-03-04T08:15:10Z</timestamp></tuple>
+    </presence>
+    "#);
+}
+
+#[test]
+fn device_and_service_class_tell_services_apart() {
+    let tuple = |inner: &str| {
+        document(&format!(
+            r#"<tuple id="t1"><status><basic>open</basic></status>{inner}<contact>sip:a@x</contact></tuple>"#
+        ))
+    };
+    let electronic = tuple("<rpid:service-class><rpid:electronic/></rpid:service-class>");
+    let courier = tuple("<rpid:service-class><rpid:courier/></rpid:service-class>");
+    let device = tuple("<dm:deviceID>urn:a</dm:deviceID>");
+    assert_snapshot!(composed(&[&electronic, &courier, &device, &tuple("")]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <tuple id="t1-4"><status><basic>open</basic></status><rpid:service-class><rpid:electronic/></rpid:service-class><contact>sip:a@x</contact></tuple>
+      <tuple id="t1-3"><status><basic>open</basic></status><rpid:service-class><rpid:courier/></rpid:service-class><contact>sip:a@x</contact></tuple>
+      <tuple id="t1-2"><status><basic>open</basic></status><dm:deviceID>urn:a</dm:deviceID><contact>sip:a@x</contact></tuple>
+      <tuple id="t1"><status><basic>open</basic></status><contact>sip:a@x</contact></tuple>
+    </presence>
+    "#);
+    // RFC 4480 knew the element first, and means the same.
+    let same_device = tuple("<rpid:deviceID> urn:a </rpid:deviceID>");
+    assert_snapshot!(composed(&[&device, &same_device]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <tuple id="t1"><status><basic>open</basic></status><rpid:deviceID> urn:a </rpid:deviceID><contact>sip:a@x</contact></tuple>
+    </presence>
+    "#);
+}
+
+#[test]
+fn ids_are_unique_over_tuples_persons_and_devices() {
+    let first = document(
+        r#"<tuple id="a"><status><basic>open</basic></status></tuple><dm:device id="b"><dm:deviceID>urn:1</dm:deviceID></dm:device>"#,
+    );
+    let second =
+        document(r#"<dm:person id="a"/><dm:device id="a"><dm:deviceID>urn:2</dm:deviceID></dm:device><dm:person/>"#);
+    assert_snapshot!(composed(&[&first, &second]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <tuple id="a-3"><status><basic>open</basic></status></tuple>
+      <dm:person id="a"></dm:person>
+      <dm:person id="p"></dm:person>
+      <dm:device id="b"><dm:deviceID>urn:1</dm:deviceID></dm:device>
+      <dm:device id="a-2"><dm:deviceID>urn:2</dm:deviceID></dm:device>
+    </presence>
+    "#);
+}
+
+#[test]
+fn ids_that_are_no_names_become_names() {
+    let odd = document(
+        r#"<tuple xml:id="x" id="1234"><status><basic>open</basic></status></tuple><tuple id="a b&amp;c"><status><basic>open</basic></status></tuple><dm:person id=""/><dm:device id="0-1"><dm:deviceID>urn:1</dm:deviceID></dm:device><tuple id=' t1234 '><status><basic>closed</basic></status></tuple>"#,
+    );
+    assert_snapshot!(composed(&[&odd]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <tuple xml:id="x" id="t1234-2"><status><basic>open</basic></status></tuple>
+      <tuple id="ta_b_c"><status><basic>open</basic></status></tuple>
+      <tuple id="t1234"><status><basic>closed</basic></status></tuple>
+      <dm:person id="p"></dm:person>
+      <dm:device id="d0-1"><dm:deviceID>urn:1</dm:deviceID></dm:device>
+    </presence>
+    "#);
+}
+
+#[test]
+fn children_in_another_order_are_put_in_the_schema_s() {
+    let shuffled = document(
+        r#"
+  <dm:person id="p"><dm:timestamp>2025-03-04T08:15:00Z</dm:timestamp><dm:note>n</dm:note><rpid:sphere><rpid:home/></rpid:sphere></dm:person>
+  <note>first</note>
+  <dm:device id="d"><dm:note>n</dm:note><dm:deviceID>urn:1</dm:deviceID><rpid:user-input>idle</rpid:user-input></dm:device>
+  <tuple id="t">
+    <timestamp>2025-03-04T08:15:00Z</timestamp>
+    <note>a</note> stray text
+    <contact>sip:a@x</contact>
+    <note>b</note>
+    <contact>sip:second@x</contact>
+    <rpid:class>biz</rpid:class>
+    <status><basic>open</basic></status>
+  </tuple>"#,
+    );
+    assert_snapshot!(composed(&[&shuffled]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <tuple id="t"><status><basic>open</basic></status><rpid:class>biz</rpid:class><contact>sip:a@x</contact><note>a</note><note>b</note><timestamp>2025-03-04T08:15:00Z</timestamp></tuple>
+      <note>first</note>
+      <dm:person id="p"><rpid:sphere><rpid:home/></rpid:sphere><dm:note>n</dm:note><dm:timestamp>2025-03-04T08:15:00Z</dm:timestamp></dm:person>
+      <dm:device id="d"><rpid:user-input>idle</rpid:user-input><dm:deviceID>urn:1</dm:deviceID><dm:note>n</dm:note></dm:device>
+    </presence>
+    "#);
+}
+
+#[test]
+fn prefixes_are_the_publishers_own() {
+    let odd = r#"<tuple:presence xmlns:tuple="urn:ietf:params:xml:ns:pidf" xmlns="urn:ietf:params:xml:ns:pidf:data-model" entity="sip:x@y">
+<person id="p"><r:mood xmlns:r="urn:ietf:params:xml:ns:pidf:rpid"><r:happy/></r:mood></person>
+<tuple:tuple id="t"><tuple:status><tuple:basic>open</tuple:basic><im:im xmlns:im="urn:ietf:params:xml:ns:pidf:im">busy</im:im></tuple:status><deviceID>urn:1</deviceID></tuple:tuple>
+<dm:device xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" id="d"><dm:deviceID>urn:1</dm:deviceID></dm:device>
+</tuple:presence>"#;
+    assert_snapshot!(composed(&[odd]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:tuple="urn:ietf:params:xml:ns:pidf" entity="sip:dana@pres.example">
+      <tuple:tuple xmlns="urn:ietf:params:xml:ns:pidf:data-model" id="t"><tuple:status><tuple:basic>open</tuple:basic><im:im xmlns:im="urn:ietf:params:xml:ns:pidf:im">busy</im:im></tuple:status><deviceID>urn:1</deviceID></tuple:tuple>
+      <person xmlns="urn:ietf:params:xml:ns:pidf:data-model" id="p"><r:mood xmlns:r="urn:ietf:params:xml:ns:pidf:rpid"><r:happy/></r:mood></person>
+      <dm:device xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns="urn:ietf:params:xml:ns:pidf:data-model" id="d"><dm:deviceID>urn:1</dm:deviceID></dm:device>
+    </presence>
+    "#);
+    // The same prefix for something else, elsewhere.
+    let clash = r#"<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:tuple="urn:other&amp;more" xmlns:q="urn:q" entity="sip:x@y"><tuple id="u"><status><tuple:state value='q:away'/></status></tuple></presence>"#;
+    assert_snapshot!(composed(&[odd, clash]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:q="urn:q" xmlns:tuple="urn:ietf:params:xml:ns:pidf" entity="sip:dana@pres.example">
+      <tuple:tuple xmlns="urn:ietf:params:xml:ns:pidf:data-model" id="t"><tuple:status><tuple:basic>open</tuple:basic><im:im xmlns:im="urn:ietf:params:xml:ns:pidf:im">busy</im:im></tuple:status><deviceID>urn:1</deviceID></tuple:tuple>
+      <tuple xmlns:tuple="urn:other&amp;more" id="u"><status><tuple:state value='q:away'/></status></tuple>
+      <person xmlns="urn:ietf:params:xml:ns:pidf:data-model" id="p"><r:mood xmlns:r="urn:ietf:params:xml:ns:pidf:rpid"><r:happy/></r:mood></person>
+      <dm:device xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns="urn:ietf:params:xml:ns:pidf:data-model" id="d"><dm:deviceID>urn:1</dm:deviceID></dm:device>
+    </presence>
+    "#);
+}
+
+#[test]
+fn elements_in_no_namespace_stay_in_none() {
+    let bare = r#"<p:presence xmlns:p="urn:ietf:params:xml:ns:pidf" entity="sip:x@y"><p:tuple id="t"><p:status><p:basic>open</p:basic></p:status><plain><inner/></plain></p:tuple><other/></p:presence>"#;
+    let undeclared = document(r#"<other xmlns=""/><tuple id="u"><status><x xmlns=""><y/></x></status></tuple>"#);
+    assert_snapshot!(composed(&[bare, &undeclared]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:p="urn:ietf:params:xml:ns:pidf" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <p:tuple xmlns="" id="t"><p:status><p:basic>open</p:basic></p:status><plain><inner/></plain></p:tuple>
+      <tuple id="u"><status><x xmlns=""><y/></x></status></tuple>
+      <other xmlns=""/>
+    </presence>
+    "#);
+}
+
+#[test]
+fn extensions_pass_unchanged_and_once() {
+    let first = r#"<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:e="urn:e" entity="sip:x@y"><e:thing b="1" a="2"> x &lt; y <e:in/><![CDATA[<&]]></e:thing><e:only/><e:only/></presence>"#;
+    let second = r#"<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:x@y"><f:thing xmlns:f="urn:e" a='2' b="&#49;"> x &#60; y <f:in></f:in>&lt;&amp;</f:thing><f:thing xmlns:f="urn:e"/></presence>"#;
+    assert_snapshot!(composed(&[first, second]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:e="urn:e" entity="sip:dana@pres.example">
+      <e:thing b="1" a="2"> x &lt; y <e:in/><![CDATA[<&]]></e:thing>
+      <e:only/>
+      <e:only/>
+      <f:thing xmlns:f="urn:e"/>
+    </presence>
+    "#);
+}
+
+#[test]
+fn comments_and_instructions_are_dropped() {
+    let noisy = document(
+        r#"<!-- a --><note>x]]<!-- b -->&gt;y]]<!-- c -->> ]<?pi?>]> <!-- d --></note><?pi d?><tuple id="t"><!-- e --><status><!-- f --><basic>open</basic><?g?></status></tuple>"#,
+    );
+    assert_snapshot!(composed(&[&noisy]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <tuple id="t"><status><basic>open</basic></status></tuple>
+      <note>x]]&gt;y]]&gt; ]&#93;> </note>
+    </presence>
+    "#);
+}
+
+#[test]
+fn notes_are_kept_once_for_each_text_and_language() {
+    let first = document(r#"<note xml:lang="en">away</note><note>away</note><note xml:lang="de">weg</note>"#);
+    let second = r#"<p:presence xmlns:p="urn:ietf:params:xml:ns:pidf" entity="sip:x@y" xml:lang="en"><p:note> away </p:note><p:note>back</p:note><p:tuple id="t"><p:status><p:basic>open</p:basic></p:status><p:note>hi</p:note></p:tuple></p:presence>"#;
+    assert_snapshot!(composed(&[&first, second]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:p="urn:ietf:params:xml:ns:pidf" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <p:tuple id="t" xml:lang="en"><p:status><p:basic>open</p:basic></p:status><p:note>hi</p:note></p:tuple>
+      <note xml:lang="en">away</note>
+      <note>away</note>
+      <note xml:lang="de">weg</note>
+      <p:note xml:lang="en">back</p:note>
+    </presence>
+    "#);
+}
+
+#[test]
+fn several_persons_stay_several_and_a_repeated_one_is_one() {
+    let person = |activity| {
+        document(&format!(r#"<dm:person id="p"><rpid:activities><rpid:{activity}/></rpid:activities></dm:person>"#))
+    };
+    assert_snapshot!(composed(&[&person("away"), &person("meeting"), &person("away")]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <dm:person id="p"><rpid:activities><rpid:away/></rpid:activities></dm:person>
+      <dm:person id="p-2"><rpid:activities><rpid:meeting/></rpid:activities></dm:person>
+    </presence>
+    "#);
+}
+
+#[test]
+fn of_one_device_the_newest_is_kept() {
+    let device = |id: &str, inner: &str| {
+        document(&format!(r#"<dm:device id="{id}">{inner}<rpid:user-input>active</rpid:user-input></dm:device>"#))
+    };
+    let stamped = |second: u32| {
+        format!("<dm:deviceID>urn:1</dm:deviceID><dm:timestamp>2025-03-04T08:15:{second:02}Z</dm:timestamp>")
+    };
+    let nameless = device("d3", "");
+    assert_snapshot!(composed(&[&device("d1", &stamped(20)), &device("d2", &stamped(10)), &nameless, &nameless]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <dm:device id="d1"><rpid:user-input>active</rpid:user-input><dm:deviceID>urn:1</dm:deviceID><dm:timestamp>2025-03-04T08:15:20Z</dm:timestamp></dm:device>
+      <dm:device id="d3-2"><rpid:user-input>active</rpid:user-input></dm:device>
+      <dm:device id="d3"><rpid:user-input>active</rpid:user-input></dm:device>
+    </presence>
+    "#);
+}
+
+#[test]
+fn a_source_that_cannot_be_read_is_passed_over() {
+    let source = |body| Source { body, received_at_ms: 1, entity_tag: "a" };
+    let out = compose(ENTITY, &[source(b"<presence"), source(DESK.as_bytes())]);
+    assert_eq!(out, composed(&[DESK]).as_bytes());
+}
+
+/// A valid document of random parts, with ids, prefixes and children that clash.
+fn any_document() -> impl Strategy<Value = String> {
+    let id = prop::sample::select(vec!["a", "b", "1", "a-2", "x y", "", "ta", "t1", "p1"]);
+    let inner = prop::sample::select(vec![
+        "<contact>sip:a@x</contact>",
+        "<timestamp>2025-03-04T08:15:00Z</timestamp><note xml:lang='en'>n</note>",
+        "<dm:deviceID>urn:1</dm:deviceID>",
+        "<e:ext xmlns:e='urn:1'/><!-- c --><contact/>",
+        "<e:ext xmlns:e='urn:2' xmlns=''><bare/></e:ext>",
+        "",
+    ]);
+    let part = (0..6_u8, id, inner).prop_map(|(kind, id, inner)| match kind {
+        0 | 1 => format!("<tuple id='{id}'>{inner}<status><basic>open</basic></status></tuple>"),
+        2 => format!("<dm:person id='{id}'>{inner}</dm:person>"),
+        3 => format!("<dm:device id='{id}'>{inner}</dm:device>"),
+        4 => format!("<note>{id}]]<?pi?>&gt;</note>"),
+        _ => format!("<q:more xmlns:q='urn:{id}' xmlns='urn:d'>{inner}</q:more>"),
+    });
+    (prop::collection::vec(part, 0..6), prop::bool::ANY).prop_map(|(parts, prefixed)| {
+        let content = document(&parts.concat());
+        if prefixed { content.replace("xmlns:rpid", "xmlns:q='urn:q' xml:lang='fr' xmlns:rpid") } else { content }
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_composed_can_be_read_and_composed_again(documents in prop::collection::vec(any_document(), 0..4)) {
+        let documents: Vec<_> = documents.iter().map(String::as_str).collect();
+        let once = composed(&documents);
+        let again = compose(ENTITY, &[Source { body: once.as_bytes(), received_at_ms: 0, entity_tag: "" }]);
+        prop_assert_eq!(String::from_utf8_lossy(&again), once);
+    }
+}

@@ -1,0 +1,22 @@
+//! Presence documents, lowest floor first: XML, then its vocabularies.
+
+/// Strict, bounded XML and namespace-aware copying.
+pub mod xml;
+
+/// Instants as documents write them (RFC 3339).
+pub mod timestamp;
+
+/// Ids of tuples, persons and devices, unique over a document.
+pub mod occurrence_id;
+
+/// Rich presence (RFC 4480).
+pub mod rpid;
+
+/// Persons and devices (RFC 4479).
+pub mod data_model;
+
+/// What stands in which order inside them.
+pub mod child_order;
+
+/// The presence information data format (RFC 3863).
+pub mod pidf;

@@ -1,0 +1,227 @@
+//! The presence information data format (RFC 3863): what a publisher sent, checked, and the document of one who published
+//! nothing.
+//!
+//! Strict in what would mislead a watcher, lenient where the meaning is plain: order, ids that are no names, prefixes. What is
+//! refused is refused with a phrase for a 400 that repeats nothing of the document.
+
+use std::borrow::Cow;
+
+use roxmltree::Node;
+use smallvec::SmallVec;
+
+use super::data_model::{self, Device, Person};
+use super::xml::{self, Limits, Position, Xml};
+use super::{rpid, timestamp};
+
+/// The namespace of RFC 3863.
+pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:pidf";
+
+/// How every document of this server begins.
+pub(crate) const DECLARATION: &[u8] = b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+
+/// A presence document that may be published.
+#[derive(Debug)]
+pub struct Pidf<'a> {
+    xml: Xml<'a>,
+}
+
+/// Why a document is not accepted; displays as one line of the characters a reason phrase allows (RFC 3261 §25.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Malformed {
+    /// A tuple whose `basic` is neither `open` nor `closed`.
+    #[error("basic status neither open nor closed at {0}")]
+    BasicUnknown(Position),
+    /// `presence` without `entity`.
+    #[error("presence without entity at {0}")]
+    EntityMissing(Position),
+    /// A tuple without `id`.
+    #[error("tuple without id at {0}")]
+    IdMissing(Position),
+    /// Another root than `presence` in the namespace of RFC 3863.
+    #[error("root element is not presence of {NAMESPACE} at {0}")]
+    NotPresence(Position),
+    /// A `status` that says nothing.
+    #[error("status without content at {0}")]
+    StatusEmpty(Position),
+    /// A tuple without `status`.
+    #[error("tuple without status at {0}")]
+    StatusMissing(Position),
+    /// Not XML, or too much of it.
+    #[error(transparent)]
+    Xml(#[from] xml::Malformed),
+}
+
+/// A child of `presence`, by what it says.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'d, 'a: 'd> {
+    /// A service.
+    Tuple(Tuple<'d, 'a>),
+    /// A remark on the presentity.
+    Note(Note<'d, 'a>),
+    /// The human.
+    Person(Person<'d, 'a>),
+    /// A device.
+    Device(Device<'d, 'a>),
+    /// Anything else, passed on unchanged (RFC 3863 §4.2.3).
+    Extension(Node<'d, 'a>),
+}
+
+/// One occurrence of a service (RFC 3863 §4.1.2).
+#[derive(Clone, Copy, Debug)]
+pub struct Tuple<'d, 'a: 'd>(Node<'d, 'a>);
+
+/// A remark for humans (RFC 3863 §4.1.6).
+#[derive(Clone, Copy, Debug)]
+pub struct Note<'d, 'a: 'd>(Node<'d, 'a>);
+
+impl<'a> Pidf<'a> {
+    /// Reads a published body.
+    pub fn read(body: &'a [u8], limits: &Limits) -> Result<Self, Malformed> {
+        let xml = Xml::read(body, limits)?;
+        let root = xml.root();
+        if !root.has_tag_name((NAMESPACE, "presence")) {
+            return Err(Malformed::NotPresence(Position::of_node(root)));
+        }
+        if xml::attribute(root, "entity").is_none() {
+            return Err(Malformed::EntityMissing(Position::of_node(root)));
+        }
+        for tuple in xml::elements(root).filter(|child| child.has_tag_name((NAMESPACE, "tuple"))) {
+            check_tuple(tuple)?;
+        }
+        Ok(Self { xml })
+    }
+
+    /// Returns the root element.
+    pub fn root(&self) -> Node<'_, 'a> {
+        self.xml.root()
+    }
+
+    /// Returns whom the publisher says the document is about.
+    pub fn entity(&self) -> &str {
+        xml::attribute(self.root(), "entity").map(|entity| entity.value()).unwrap_or_default()
+    }
+
+    /// Returns the children of `presence` in the order the publisher wrote them.
+    pub fn parts(&self) -> impl Iterator<Item = Part<'_, 'a>> {
+        xml::elements(self.root()).map(Part::of)
+    }
+}
+
+impl<'d, 'a> Part<'d, 'a> {
+    /// Returns the element itself.
+    pub fn node(self) -> Node<'d, 'a> {
+        match self {
+            Self::Tuple(tuple) => tuple.node(),
+            Self::Note(note) => note.node(),
+            Self::Person(person) => person.node(),
+            Self::Device(device) => device.node(),
+            Self::Extension(node) => node,
+        }
+    }
+
+    fn of(node: Node<'d, 'a>) -> Self {
+        match (node.tag_name().namespace(), node.tag_name().name()) {
+            (Some(NAMESPACE), "tuple") => Self::Tuple(Tuple(node)),
+            (Some(NAMESPACE), "note") => Self::Note(Note(node)),
+            (Some(data_model::NAMESPACE), "person") => Self::Person(Person(node)),
+            (Some(data_model::NAMESPACE), "device") => Self::Device(Device(node)),
+            _ => Self::Extension(node),
+        }
+    }
+}
+
+impl<'d, 'a> Tuple<'d, 'a> {
+    /// Returns the element itself.
+    pub fn node(self) -> Node<'d, 'a> {
+        self.0
+    }
+
+    /// Returns the id as the publisher wrote it, be it a name or not.
+    pub fn id(self) -> &'d str {
+        xml::attribute(self.0, "id").map(|id| id.value()).unwrap_or_default()
+    }
+
+    /// Returns `open` or `closed`; a tuple without says nothing about reachability.
+    pub fn basic(self) -> Option<Cow<'d, str>> {
+        child(child(self.0, "status")?, "basic").map(xml::text)
+    }
+
+    /// Returns the URI of the service.
+    pub fn contact(self) -> Option<Cow<'d, str>> {
+        child(self.0, "contact").map(|contact| trimmed(xml::text(contact)))
+    }
+
+    /// Returns the devices the service runs on.
+    pub fn device_ids(self) -> SmallVec<[&'d str; 2]> {
+        xml::elements(self.0).filter_map(data_model::device_id).collect()
+    }
+
+    /// Returns the publisher's label (RFC 4480 §3.3).
+    pub fn class(self) -> Option<&'d str> {
+        rpid::class(self.0)
+    }
+
+    /// Returns the kind of service (RFC 4480 §3.12).
+    pub fn service_class(self) -> Option<&'d str> {
+        rpid::service_class(self.0)
+    }
+
+    /// Returns when the publisher says this became so, in milliseconds since 1970.
+    pub fn timestamp_ms(self) -> Option<u64> {
+        timestamp::unix_ms(&xml::text(child(self.0, "timestamp")?))
+    }
+}
+
+impl<'d, 'a> Note<'d, 'a> {
+    /// Returns the element itself.
+    pub fn node(self) -> Node<'d, 'a> {
+        self.0
+    }
+
+    /// Returns what it says, without white space around it.
+    pub fn text(self) -> Cow<'d, str> {
+        trimmed(xml::text(self.0))
+    }
+
+    /// Returns the language it is in, as far as the publisher says.
+    pub fn language(self) -> Option<&'d str> {
+        xml::language(self.0)
+    }
+}
+
+/// Returns the document of a presentity nobody publishes for: one closed tuple. It is also all that a watcher sees who is
+/// blocked without being told (RFC 3856 §6.6.2), so the two are the same to the byte.
+pub fn closed_document(entity: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(224 + entity.len());
+    out.extend_from_slice(DECLARATION);
+    out.extend_from_slice(b"<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"");
+    xml::write_attribute_value(entity, &mut out);
+    out.extend_from_slice(b"\">\n  <tuple id=\"off\"><status><basic>closed</basic></status></tuple>\n</presence>\n");
+    out
+}
+
+fn check_tuple(tuple: Node<'_, '_>) -> Result<(), Malformed> {
+    if xml::attribute(tuple, "id").is_none() {
+        return Err(Malformed::IdMissing(Position::of_node(tuple)));
+    }
+    let status = child(tuple, "status").ok_or_else(|| Malformed::StatusMissing(Position::of_node(tuple)))?;
+    if xml::elements(status).next().is_none() {
+        return Err(Malformed::StatusEmpty(Position::of_node(status)));
+    }
+    let mut basics = xml::elements(status).filter(|child| child.has_tag_name((NAMESPACE, "basic")));
+    match basics.find(|basic| !matches!(&*xml::text(*basic), "open" | "closed")) {
+        Some(basic) => Err(Malformed::BasicUnknown(Position::of_node(basic))),
+        None => Ok(()),
+    }
+}
+
+fn child<'d, 'a>(node: Node<'d, 'a>, name: &'static str) -> Option<Node<'d, 'a>> {
+    xml::elements(node).find(|child| child.has_tag_name((NAMESPACE, name)))
+}
+
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
+        Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
+    }
+}

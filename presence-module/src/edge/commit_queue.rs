@@ -1,0 +1,135 @@
+//! What was staged and is not yet committed, in the order it was staged.
+//!
+//! A place is reserved before any lock is taken, so that a push under a presentity's lock can neither block nor fail.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::effect::Decision;
+use crate::presentity_uri::PresentityUri;
+
+/// The queue between the threads that decide and the one that commits.
+pub(super) struct CommitQueue {
+    inner: Mutex<Inner>,
+    ready: Condvar,
+    closed: Condvar,
+    taken: AtomicUsize,
+    places: usize,
+    settled: AtomicU64,
+}
+
+#[derive(Default)]
+struct Inner {
+    entries: VecDeque<Entry>,
+    last: u64,
+    is_closing: bool,
+}
+
+/// Something of one presentity's, in its order.
+pub(super) struct Entry {
+    pub(super) presentity: Arc<PresentityUri>,
+    pub(super) work: Work,
+}
+
+pub(super) enum Work {
+    /// Commit the changes, then let the effects leave.
+    Decision(Decision),
+    /// Everything of this presentity in front of here is committed or refused: read it back.
+    ReadBack,
+}
+
+/// A reserved place.
+pub(super) struct Place<'a>(&'a CommitQueue);
+
+impl CommitQueue {
+    pub(super) fn new(places: usize) -> Self {
+        let (taken, settled) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self { inner: Mutex::default(), ready: Condvar::new(), closed: Condvar::new(), taken, places, settled }
+    }
+
+    /// Reserves a place, or returns `None` if all are taken: the caller answers 503.
+    pub(super) fn reserve(&self) -> Option<Place<'_>> {
+        let free = |taken: usize| (taken < self.places).then_some(taken + 1);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).ok().map(|_| Place(self))
+    }
+
+    /// Queues a decision in a reserved place and returns its sequence number, which starts at 1.
+    pub(super) fn push(&self, place: Place<'_>, entry: Entry) -> u64 {
+        // The place now belongs to the entry; the writer gives it back.
+        std::mem::forget(place);
+        self.enqueue(entry)
+    }
+
+    /// Queues the order to read a presentity back; it needs no place, since a presentity has at most one.
+    pub(super) fn push_read_back(&self, presentity: Arc<PresentityUri>) -> u64 {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        self.enqueue(Entry { presentity, work: Work::ReadBack })
+    }
+
+    fn enqueue(&self, entry: Entry) -> u64 {
+        let mut inner = self.inner.lock();
+        inner.entries.push_back(entry);
+        inner.last += 1;
+        if inner.entries.len() == 1 {
+            self.ready.notify_one();
+        }
+        inner.last
+    }
+
+    /// Waits for entries and moves up to `most` into `batch`. Returns `false` once the queue is closed and empty.
+    pub(super) fn take(&self, batch: &mut Vec<Entry>, most: usize) -> bool {
+        let mut inner = self.inner.lock();
+        while inner.entries.is_empty() && !inner.is_closing {
+            self.ready.wait(&mut inner);
+        }
+        let count = inner.entries.len().min(most);
+        batch.extend(inner.entries.drain(..count));
+        self.taken.fetch_sub(count, Ordering::Relaxed);
+        count > 0
+    }
+
+    /// Notes that `count` more entries are committed or refused, and can be built upon.
+    pub(super) fn settle(&self, count: usize) {
+        self.settled.fetch_add(count as u64, Ordering::Release);
+    }
+
+    /// Returns the sequence number up to which everything is settled.
+    pub(super) fn settled(&self) -> u64 {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    /// Returns how many places are taken.
+    pub(super) fn len(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Returns the sequence number of the last entry.
+    pub(super) fn last(&self) -> u64 {
+        self.inner.lock().last
+    }
+
+    /// Waits for at most `pause`, or until the queue is closed. Returns whether it is.
+    pub(super) fn wait_closed(&self, pause: Duration) -> bool {
+        let mut inner = self.inner.lock();
+        let is_open = |inner: &mut Inner| !inner.is_closing;
+        self.closed.wait_while_for(&mut inner, is_open, pause);
+        inner.is_closing
+    }
+
+    /// Lets the writer end once it has taken everything.
+    pub(super) fn close(&self) {
+        self.inner.lock().is_closing = true;
+        self.ready.notify_all();
+        self.closed.notify_all();
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,80 @@
+//! Presentities behind their locks: one lock serves many presentities, one presentity always has the same.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::change::Moment;
+use crate::dialog::DialogKey;
+use crate::notify_outcome::NotifyOutcome;
+use crate::presentity::Presentity;
+use crate::presentity_uri::PresentityUri;
+
+/// All presentities that somebody watches or publishes.
+pub(super) struct Shards {
+    shards: Box<[Mutex<Shard>]>,
+    hasher: RandomState,
+}
+
+/// The presentities of one lock.
+#[derive(Default)]
+pub(super) struct Shard {
+    slots: HashMap<Arc<PresentityUri>, Slot>,
+}
+
+/// A presentity and what the edge knows of it.
+pub(super) struct Slot {
+    pub(super) presentity: Presentity,
+    /// The sequence number of its last staged decision.
+    pub(super) staged: u64,
+    /// What memory holds is not what the database holds: nothing is decided until it is read back.
+    pub(super) is_stale: bool,
+    /// When the timers will look at it.
+    pub(super) wakes_at: Option<Moment>,
+    /// Outcomes of NOTIFYs that came while it was stale.
+    pub(super) deferred: Vec<(DialogKey, u32, NotifyOutcome)>,
+}
+
+impl Shards {
+    /// Builds `count` shards, rounded up to a power of two and at least 64.
+    pub(super) fn new(count: usize) -> Self {
+        let shards = (0..count.max(64).next_power_of_two()).map(|_| Mutex::default()).collect();
+        Self { shards, hasher: RandomState::new() }
+    }
+
+    /// Locks the shard of a presentity.
+    pub(super) fn lock(&self, presentity: &PresentityUri) -> MutexGuard<'_, Shard> {
+        let at = self.hasher.hash_one(presentity) as usize & (self.shards.len() - 1);
+        self.shards[at].lock()
+    }
+
+    /// Visits every presentity, shard by shard.
+    pub(super) fn for_each(&self, mut visit: impl FnMut(&mut Slot)) {
+        for shard in &self.shards {
+            shard.lock().slots.values_mut().for_each(&mut visit);
+        }
+    }
+}
+
+impl Shard {
+    /// Returns a presentity's slot, a new one if need be.
+    pub(super) fn slot(&mut self, uri: &Arc<PresentityUri>) -> &mut Slot {
+        self.slots.entry(uri.clone()).or_insert_with(|| Slot {
+            presentity: Presentity::new(uri.clone()),
+            staged: 0,
+            is_stale: false,
+            wakes_at: None,
+            deferred: Vec::new(),
+        })
+    }
+
+    /// Forgets a presentity nobody would miss: idle, with nothing staged that may yet be refused.
+    pub(super) fn forget_if_idle(&mut self, uri: &PresentityUri, settled: u64) {
+        if self.slots.get(uri).is_some_and(|slot| slot.presentity.is_idle() && !slot.is_stale && slot.staged <= settled) {
+            self.slots.remove(uri);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! One step of one presentity: decide, stage, queue — or act at once, if nothing uncommitted lies below.
+//!
+//! Locks are taken in the order shard → queue (dialog index and timers are leaves), and no call into the host is made
+//! while one is held.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use module_api::abi::LogLevel;
+
+use super::commit_queue::{Entry, Work};
+use super::core::Core;
+use super::shards::Slot;
+use crate::change::{Change, Now};
+use crate::dialog::DialogKey;
+use crate::effect::{Decision, Effect};
+use crate::notify_outcome::NotifyOutcome;
+use crate::presentity::Presentity;
+use crate::presentity_uri::PresentityUri;
+
+/// Why nothing was decided. The request is answered 503, or 500 after a panic.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum NotNow {
+    /// The queue is full.
+    Full,
+    /// The database is away, or the presentity is being read back.
+    Unsettled,
+    /// The decision panicked; the presentity is being read back.
+    Panicked,
+}
+
+impl Core {
+    /// Runs `decide` on a presentity and stages what it decides. Effects leave when what they rest on is durable.
+    pub(super) fn step(
+        &self,
+        uri: &Arc<PresentityUri>,
+        decide: impl FnOnce(&mut Presentity, Now) -> Decision,
+    ) -> Result<(), NotNow> {
+        if self.is_away.load(Ordering::Relaxed) {
+            return Err(NotNow::Unsettled);
+        }
+        let place = self.queue.reserve().ok_or(NotNow::Full)?;
+        let now = self.now();
+        let mut shard = self.shards.lock(uri);
+        let slot = shard.slot(uri);
+        if slot.is_stale {
+            return Err(NotNow::Unsettled);
+        }
+        let Some(decision) = self.stage(slot, now, decide) else {
+            // Read back through the queue, behind everything staged before.
+            slot.is_stale = true;
+            slot.staged = self.queue.push_read_back(uri.clone());
+            return Err(NotNow::Panicked);
+        };
+        let settled = self.queue.settled();
+        let can_act = !decision.is_durable() && slot.staged <= settled;
+        if can_act {
+            shard.forget_if_idle(uri, settled);
+            drop(shard);
+            drop(place);
+            self.act(uri, decision.effects);
+        } else {
+            slot.staged = self.queue.push(place, Entry { presentity: uri.clone(), work: Work::Decision(decision) });
+        }
+        Ok(())
+    }
+
+    /// Hands a presentity what became of one of its NOTIFYs, or keeps it until the presentity is read back.
+    pub(super) fn settle_notify(&self, uri: &Arc<PresentityUri>, dialog: DialogKey, cseq: u32, outcome: NotifyOutcome) {
+        let decide = |presentity: &mut Presentity, _| presentity.on_notify_outcome(dialog, cseq, &outcome);
+        if self.step(uri, decide).is_err() {
+            let mut shard = self.shards.lock(uri);
+            let slot = shard.slot(uri);
+            slot.deferred.push((dialog, cseq, outcome));
+            // Read back or not, the timers come by and settle what was left.
+            self.timers.set(uri.clone(), self.now().mono);
+        }
+    }
+
+    /// Decides and applies, then binds what the watchers are owed. Returns `None` after a panic.
+    fn stage(&self, slot: &mut Slot, now: Now, decide: impl FnOnce(&mut Presentity, Now) -> Decision) -> Option<Decision> {
+        let presentity = &mut slot.presentity;
+        let deferred = std::mem::take(&mut slot.deferred);
+        let run = || {
+            let mut decision = decide(presentity, now);
+            presentity.apply(&decision.changes);
+            for (dialog, cseq, outcome) in deferred {
+                let settled = presentity.on_notify_outcome(dialog, cseq, &outcome);
+                presentity.apply(&settled.changes);
+                decision.changes.extend(settled.changes);
+            }
+            let bound = presentity.bind_notifications(now);
+            decision.changes.extend(bound.changes);
+            decision.effects.extend(bound.effects);
+            decision
+        };
+        let Ok(decision) = catch_unwind(AssertUnwindSafe(run)) else {
+            self.metrics.count(self.metrics.decision_panics);
+            self.host.log(LogLevel::ERROR, "panic while deciding, contained: the presentity is read back from the database");
+            return None;
+        };
+        self.index(slot, &decision);
+        self.wake(slot);
+        Some(decision)
+    }
+
+    /// Keeps the dialog index in step with what was staged.
+    fn index(&self, slot: &mut Slot, decision: &Decision) {
+        for change in &decision.changes {
+            if let Change::SubscriptionStored { row, .. } | Change::SubscriptionFetched { row, .. } = change {
+                let (call_id, local, remote) = (row.call_id.as_bytes(), row.local_tag.as_bytes(), row.remote_tag.as_bytes());
+                self.dialogs.insert(DialogKey::of(call_id, local, remote), slot.presentity.uri().clone());
+            }
+        }
+        for dialog in slot.presentity.take_dropped() {
+            self.dialogs.remove(dialog);
+        }
+    }
+
+    /// Sees to it that the timers look at a presentity no later than its next deadline.
+    pub(super) fn wake(&self, slot: &mut Slot) {
+        let Some(at) = slot.presentity.next_timeout() else { return };
+        if slot.wakes_at.is_none_or(|wakes_at| at < wakes_at) {
+            slot.wakes_at = Some(at);
+            self.timers.set(slot.presentity.uri().clone(), at);
+        }
+    }
+
+    /// Marks a presentity whose staged decision was refused, and takes back the NOTIFYs that rested on it.
+    pub(super) fn refuse(&self, uri: &Arc<PresentityUri>, effects: &[Effect]) {
+        let mut shard = self.shards.lock(uri);
+        let slot = shard.slot(uri);
+        for effect in effects {
+            if let Effect::Notify(notification) = effect {
+                slot.presentity.unbind(notification.dialog, notification.cseq);
+            }
+        }
+        if !slot.is_stale {
+            slot.is_stale = true;
+            slot.staged = self.queue.push_read_back(uri.clone());
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Rows back into memory, at start and after a refused commit.
+//!
+//! Rows know wall time only. What remains of them is bounded by what was granted, so that a clock set back prolongs
+//! nothing.
+
+use std::sync::Arc;
+
+use crate::change::{Moment, Now, PublicationRow, SubscriptionRow};
+use crate::publication::Publication;
+
+/// Returns when something ends whose row says `expires`, granted for at most `granted_s`.
+fn deadline(expires: u64, granted_s: u64, now: Now) -> Moment {
+    match expires.checked_sub(now.wall_s) {
+        Some(left_s) => now.mono.plus_s(left_s.min(granted_s)),
+        None => Moment(now.mono.0.saturating_sub((now.wall_s - expires).saturating_mul(1000))),
+    }
+}
+
+/// Takes up a publication; none lives longer than `max_expires_s` from now.
+pub fn publication(row: PublicationRow, max_expires_s: u32, now: Now) -> Publication {
+    let deadline = deadline(row.expires, max_expires_s.into(), now);
+    Publication { row, deadline }
+}
+
+/// Takes up a subscription.
+pub fn subscription(row: SubscriptionRow, now: Now) -> (Arc<SubscriptionRow>, Moment) {
+    let deadline = deadline(row.expires, row.granted_s.into(), now);
+    (Arc::new(row), deadline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_remains_is_bounded_by_what_was_granted_whatever_the_clock_says() {
+        let now = Now { mono: Moment(100_000), wall_s: 5000 };
+        let check = |expires, expected| assert_eq!(deadline(expires, 60, now), Moment(expected), "{expires}");
+        check(5010, 110_000);
+        check(9999, 160_000);
+        check(5000, 100_000);
+        check(4990, 90_000);
+        check(0, 0);
+    }
+}
