@@ -52,3 +52,6 @@ pub mod via;
 
 /// Status codes and reason phrases.
 pub mod status;
+
+/// Responses and header lines.
+pub mod writer;
