@@ -267,3 +267,7 @@ impl<'a> Scanner<'a> {
 fn has_version_prefix(line: &[u8]) -> bool {
     line.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"SIP/"))
 }
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;
