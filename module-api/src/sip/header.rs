@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::token::is_token;
+
 /// A header field name, compact form and letter case apart.
 #[repr(transparent)]
 #[derive(Clone, Copy, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -104,6 +106,12 @@ impl HeaderId {
     /// Returns the id of `name`, long or compact, in any letter case.
     #[inline]
     pub fn of_name(name: &[u8]) -> Self {
+        if is_token(name) { Self::of_token(name) } else { Self::OTHER }
+    }
+
+    /// Does the same for a name that is known to be a token.
+    #[inline]
+    pub(super) fn of_token(name: &[u8]) -> Self {
         match name {
             [] => Self::OTHER,
             [letter] => Self::of_compact(*letter),
@@ -116,12 +124,14 @@ impl HeaderId {
         NAMES.get(usize::from(self.0)).copied().unwrap_or_default()
     }
 
+    #[inline]
     fn of_long(name: &[u8]) -> Self {
-        let mut slot = slot_of(name);
+        let key = Key::of(name);
+        let mut slot = key.slot();
         loop {
-            let number = SLOTS[slot];
-            if number == 0 || NAMES[usize::from(number)].as_bytes().eq_ignore_ascii_case(name) {
-                return Self(u16::from(number));
+            let (known, id) = &SLOTS[slot];
+            if key.equals(known) || *id == Self::OTHER {
+                return *id;
             }
             slot = (slot + 1) % SLOT_COUNT;
         }
@@ -235,27 +245,84 @@ impl HeaderSet {
     }
 }
 
-/// Returns where the search for a long name begins: its length and three of its letters, case apart, tell nearly all
-/// names from each other.
-const fn slot_of(name: &[u8]) -> usize {
-    let first = (name[0] | 0x20) as usize;
-    let middle = (name[name.len() / 2] | 0x20) as usize;
-    let last = (name[name.len() - 1] | 0x20) as usize;
-    (name.len() + first * 5 + middle * 17 + last * 3) % SLOT_COUNT
+/// A name folded into words, so that comparing two is a few instructions: its first, middle and last eight bytes,
+/// letter case apart, and its length.
+///
+/// Setting bit 5 folds exactly letters, for what may stand in a token: CR, which may not, would pass for `-`.
+#[derive(Clone, Copy)]
+struct Key {
+    first: u64,
+    middle: u64,
+    last: u64,
+    len: u64,
+}
+
+impl Key {
+    const NONE: Self = Self { first: 0, middle: 0, last: 0, len: 0 };
+
+    #[inline]
+    const fn of(name: &[u8]) -> Self {
+        let [first, middle, last] = match name.len() {
+            0..=3 => [short_word(name), 0, 0],
+            4..=7 => [half_word(name, 0), 0, half_word(name, name.len() - 4)],
+            8..=16 => [word(name, 0), 0, word(name, name.len() - 8)],
+            17..=24 => [word(name, 0), word(name, 8), word(name, name.len() - 8)],
+            _ => return Self::NONE,
+        };
+        Self { first: first | CASE, middle: middle | CASE, last: last | CASE, len: name.len() as u64 }
+    }
+
+    /// Compares without a branch between the words.
+    #[inline]
+    fn equals(&self, other: &Self) -> bool {
+        (self.first ^ other.first) | (self.middle ^ other.middle) | (self.last ^ other.last) | (self.len ^ other.len)
+            == 0
+    }
+
+    #[inline]
+    const fn slot(&self) -> usize {
+        let mixed = (self.first ^ self.last.rotate_left(29) ^ self.len).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> 32) as usize % SLOT_COUNT
+    }
+}
+
+const CASE: u64 = 0x2020_2020_2020_2020;
+
+const fn word(name: &[u8], at: usize) -> u64 {
+    match name.split_at(at).1.first_chunk() {
+        Some(bytes) => u64::from_le_bytes(*bytes),
+        None => 0,
+    }
+}
+
+const fn half_word(name: &[u8], at: usize) -> u64 {
+    match name.split_at(at).1.first_chunk() {
+        Some(bytes) => u32::from_le_bytes(*bytes) as u64,
+        None => 0,
+    }
+}
+
+const fn short_word(name: &[u8]) -> u64 {
+    match *name {
+        [a, b] => u64::from_le_bytes([a, b, 0, 0, 0, 0, 0, 0]),
+        [a, b, c] => u64::from_le_bytes([a, b, c, 0, 0, 0, 0, 0]),
+        _ => 0,
+    }
 }
 
 const SLOT_COUNT: usize = 256;
 
-/// Header numbers by `slot_of` their name, or in the next free slot; 0 ends a search.
-static SLOTS: [u8; SLOT_COUNT] = {
-    let mut slots = [0; SLOT_COUNT];
+/// Headers by the slot of their name, or in the next free one; `OTHER` ends a search.
+static SLOTS: [(Key, HeaderId); SLOT_COUNT] = {
+    let mut slots = [(Key::NONE, HeaderId::OTHER); SLOT_COUNT];
     let mut number = 1;
     while number < NAMES.len() {
-        let mut slot = slot_of(NAMES[number].as_bytes());
-        while slots[slot] != 0 {
+        let key = Key::of(NAMES[number].as_bytes());
+        let mut slot = key.slot();
+        while slots[slot].1.0 != 0 {
             slot = (slot + 1) % SLOT_COUNT;
         }
-        slots[slot] = number as u8;
+        slots[slot] = (key, HeaderId(number as u16));
         number += 1;
     }
     slots

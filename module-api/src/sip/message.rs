@@ -5,6 +5,7 @@
 
 use super::cseq::CSeq;
 use super::header::{HeaderId, HeaderSet};
+use super::list::List;
 use super::method::Method;
 use super::span::Span;
 
@@ -130,6 +131,12 @@ impl<'a> Message<'a> {
     pub fn headers(&self, id: HeaderId) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let (raw, headers) = (self.raw, self.headers);
         headers.iter().filter(move |header| header.id == id).map(move |header| header.value.of(raw))
+    }
+
+    /// Returns the elements of the comma-separated header `id`, over all its lines.
+    #[inline]
+    pub fn list(&self, id: HeaderId) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        List::of_all(self.headers(id))
     }
 
     /// Returns the value of the first header spelled `name` in any letter case, known to `HeaderId` or not.

@@ -25,3 +25,33 @@ pub mod token;
 
 /// The CSeq header.
 pub mod cseq;
+
+/// Quoted strings.
+pub mod quoted;
+
+/// Comma-separated values.
+pub mod list;
+
+/// Parameters after semicolons.
+pub mod params;
+
+/// URIs in their parts.
+pub mod uri;
+
+// Which of them are the same: `Uri::same_as`.
+mod uri_comparison;
+
+/// Who a URI names.
+pub mod aor;
+
+/// From, To, Contact, Route: a URI with a name and parameters.
+pub mod name_addr;
+
+/// The Via header.
+pub mod via;
+
+/// Status codes and reason phrases.
+pub mod status;
+
+/// Responses and header lines.
+pub mod writer;

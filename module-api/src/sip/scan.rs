@@ -160,7 +160,7 @@ impl<'a> Scanner<'a> {
             return self.report(Defect::MalformedHeader);
         }
         let value = self.trimmed(colon + 1, line_end.end);
-        let id = HeaderId::of_name(&self.raw[begin..name_end]);
+        let id = HeaderId::of_token(&self.raw[begin..name_end]);
         self.keep(HeaderSpan { id, name: Span::new(begin, name_end), value });
     }
 
@@ -267,3 +267,7 @@ impl<'a> Scanner<'a> {
 fn has_version_prefix(line: &[u8]) -> bool {
     line.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"SIP/"))
 }
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;
