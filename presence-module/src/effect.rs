@@ -51,6 +51,8 @@ pub struct Reply {
     pub transaction: u64,
     /// The status code.
     pub code: u16,
+    /// Said instead of the standard phrase, if not empty.
+    pub reason: SmolStr,
     /// Added where the request has none.
     pub to_tag: SmolStr,
     /// Complete header lines.

@@ -56,3 +56,5 @@ pub mod store;
 
 /// Threads, locks, time and the host: the only part that touches the world.
 pub mod edge;
+
+module_api::declare_module!(edge::presence::Presence, "presence", env!("CARGO_PKG_VERSION"));

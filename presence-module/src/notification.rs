@@ -3,7 +3,9 @@
 //! Pure: everything was bound before. The Via is the host's.
 
 use module_api::sip::name_addr::NameAddr;
-use module_api::sip::list;
+use module_api::sip::list::List;
+use module_api::sip::uri::Uri;
+use module_api::sip::writer::push_decimal;
 
 use crate::change::SubscriptionRow;
 use crate::effect::Notification;
@@ -32,7 +34,7 @@ pub fn write_head(notification: &Notification, out: &mut Vec<u8>) -> Rendered {
         put(out, &[b";tag=", row.remote_tag.as_bytes()]);
     }
     put(out, &[b"\r\nCall-ID: ", row.call_id.as_bytes(), b"\r\nCSeq: "]);
-    put_number(out, notification.cseq as usize);
+    push_decimal(out, notification.cseq.into());
     put(out, &[b" NOTIFY\r\nContact: <", row.local_contact.as_bytes(), b">\r\nEvent: ", row.event.as_bytes()]);
     if !row.event_id.is_empty() {
         put(out, &[b";id=", row.event_id.as_bytes()]);
@@ -40,13 +42,13 @@ pub fn write_head(notification: &Notification, out: &mut Vec<u8>) -> Rendered {
     out.extend_from_slice(b"\r\nSubscription-State: ");
     notification.state.write(out);
     out.extend_from_slice(b"\r\nAllow-Events: ");
-    out.extend_from_slice(crate::headers::allow_events().as_bytes());
+    out.extend_from_slice(Package::ALLOW_EVENTS.as_bytes());
     if !notification.body.is_empty() {
         let media_type = Package::of(&row.event).map_or("application/octet-stream", Package::media_type);
         put(out, &[b"\r\nContent-Type: ", media_type.as_bytes()]);
     }
     out.extend_from_slice(b"\r\nContent-Length: ");
-    put_number(out, notification.body.len());
+    push_decimal(out, notification.body.len() as u64);
     out.extend_from_slice(b"\r\n\r\n");
     Rendered { via_at, end: out.len() }
 }
@@ -67,7 +69,7 @@ struct Routing<'a> {
 impl<'a> Routing<'a> {
     fn of(row: &'a SubscriptionRow) -> Self {
         let remote_target = row.remote_target.as_bytes();
-        let first = list::values(row.route_set.as_bytes()).next().and_then(|route| NameAddr::parse(route).ok());
+        let first = List::new(row.route_set.as_bytes()).next().and_then(|route| NameAddr::parse(route).ok());
         match first {
             None => Self { request_uri: remote_target, next_hop: remote_target, is_strict: false },
             Some(first) if is_loose(first.uri) => {
@@ -78,7 +80,7 @@ impl<'a> Routing<'a> {
     }
 
     fn write_route(&self, row: &SubscriptionRow, out: &mut Vec<u8>) {
-        let mut routes = list::values(row.route_set.as_bytes());
+        let mut routes = List::new(row.route_set.as_bytes());
         if self.is_strict {
             routes.next();
         }
@@ -93,16 +95,11 @@ impl<'a> Routing<'a> {
 
 /// Returns whether a route's URI has the `lr` parameter, with whatever value (RFC 3261 §19.1.1).
 fn is_loose(uri: &[u8]) -> bool {
-    module_api::sip::uri::Uri::parse(uri).is_ok_and(|uri| uri.params().contains(b"lr"))
+    Uri::parse(uri).is_ok_and(|uri| uri.is_loose_router())
 }
 
 fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
     for part in parts {
         out.extend_from_slice(part);
     }
-}
-
-fn put_number(out: &mut Vec<u8>, number: usize) {
-    use std::io::Write;
-    write!(out, "{number}").expect("writing to a Vec cannot fail");
 }

@@ -11,6 +11,9 @@ impl Package {
     /// Every package, in the order Allow-Events lists them.
     pub const ALL: [Self; 1] = [Self::Presence];
 
+    /// The value of Allow-Events (RFC 6665 §8.2.2).
+    pub const ALLOW_EVENTS: &str = "presence";
+
     /// Returns the package named exactly `name`: event types are compared byte by byte (RFC 6665 §8.2.1).
     pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|package| package.name() == name)

@@ -301,7 +301,8 @@ impl Presentity {
                 None => self.insert(Dialog::resume(key, row, deadline)),
             }
         }
-        self.recount_timeouts();
+        let deadlines = self.publications.iter().map(|publication| publication.deadline);
+        self.earliest = deadlines.chain(self.dialogs.iter().map(|(_, dialog)| dialog.deadline)).min();
     }
 
     /// Takes up a subscription from its row at start; nothing is owed yet.
@@ -311,11 +312,11 @@ impl Presentity {
         key
     }
 
-    /// Finds the earliest deadline anew, after some have passed.
-    pub fn recount_timeouts(&mut self) {
+    /// Finds the earliest deadline after `now` anew; those before it are being decided on.
+    pub fn expect_next_timeout(&mut self, now: Now) {
         let publications = self.publications.iter().map(|publication| publication.deadline);
         let dialogs = self.dialogs.iter().filter(|(_, dialog)| !dialog.is_ending()).map(|(_, dialog)| dialog.deadline);
-        self.earliest = publications.chain(dialogs).min();
+        self.earliest = publications.chain(dialogs).filter(|deadline| *deadline > now.mono).min();
     }
 
     fn dialog(&self, key: DialogKey) -> Option<&Dialog> {

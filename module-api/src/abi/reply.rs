@@ -11,6 +11,7 @@ pub struct Reply<'a> {
     code: u16,
     mirror_record_route: u8,
     reserved: u8,
+    reason: RSlice<'a, u8>,
     to_tag: RSlice<'a, u8>,
     headers: RSlice<'a, u8>,
 }
@@ -21,7 +22,13 @@ impl<'a> Reply<'a> {
     /// `to_tag` is added where the request has none. `headers` are complete lines, each ended by CRLF.
     pub fn new(transaction: u64, code: u16, to_tag: &'a [u8], headers: &'a [u8]) -> Self {
         let (to_tag, headers) = (RSlice::from_slice(to_tag), RSlice::from_slice(headers));
-        Self { transaction, code, mirror_record_route: 0, reserved: 0, to_tag, headers }
+        Self { transaction, code, mirror_record_route: 0, reserved: 0, reason: RSlice::EMPTY, to_tag, headers }
+    }
+
+    /// Says why in words of its own instead of the standard phrase.
+    pub fn with_reason(mut self, reason: &'a str) -> Self {
+        self.reason = RSlice::from_slice(reason.as_bytes());
+        self
     }
 
     /// Copies every Record-Route of the request into the response, as a 2xx that creates a dialog must (RFC 3261 §12.1.1).
@@ -43,6 +50,11 @@ impl<'a> Reply<'a> {
     /// Returns whether Record-Route is copied.
     pub fn mirrors_record_route(&self) -> bool {
         self.mirror_record_route != 0
+    }
+
+    /// Returns the reason phrase, empty for the standard one.
+    pub fn reason(&self) -> &'a [u8] {
+        self.reason.as_slice()
     }
 
     /// Returns the To-tag.

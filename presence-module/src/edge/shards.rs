@@ -71,6 +71,11 @@ impl Shard {
         })
     }
 
+    /// Returns a presentity's slot, if it has one.
+    pub(super) fn get(&mut self, uri: &PresentityUri) -> Option<&mut Slot> {
+        self.slots.get_mut(uri)
+    }
+
     /// Forgets a presentity nobody would miss: idle, with nothing staged that may yet be refused.
     pub(super) fn forget_if_idle(&mut self, uri: &PresentityUri, settled: u64) {
         if self.slots.get(uri).is_some_and(|slot| slot.presentity.is_idle() && !slot.is_stale && slot.staged <= settled) {

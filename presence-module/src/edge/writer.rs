@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustc_hash::FxHashSet;
+use smol_str::SmolStr;
 
 use super::commit_queue::{Entry, Work};
 use super::core::Core;
@@ -109,7 +110,7 @@ impl Writer<'_> {
         let mut replies = Vec::new();
         for effect in decision.effects {
             if let Effect::Reply(mut reply) = effect {
-                reply.code = code;
+                (reply.code, reply.reason) = (code, SmolStr::default());
                 reply.headers = if code == 503 { RETRY_AFTER.to_vec() } else { Vec::new() };
                 (reply.mirror_record_route, reply.created) = (false, None);
                 replies.push(Effect::Reply(reply));

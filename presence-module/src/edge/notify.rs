@@ -1,0 +1,35 @@
+//! What became of a NOTIFY (RFC 6665 §4.2.2): its token finds the dialog, the dialog its presentity.
+
+use module_api::abi::Outcome;
+use module_api::sip::header::HeaderId;
+use module_api::sip::list::List;
+use module_api::sip::name_addr::NameAddr;
+use module_api::sip::uri::Uri;
+use smol_str::SmolStr;
+
+use super::core::Core;
+use crate::dialog::DialogKey;
+use crate::notify_outcome::{NotifyOutcome, Verdict};
+
+impl Core {
+    /// Takes in what became of a NOTIFY.
+    pub(super) fn on_outcome(&self, outcome: &Outcome<'_>) {
+        let [high, low, cseq] = outcome.token();
+        let dialog = DialogKey((u128::from(high) << 64 | u128::from(low)).to_be_bytes());
+        let Some(presentity) = self.dialogs.find(dialog) else { return };
+        let remote_target = (200..300).contains(&outcome.code()).then(|| contact(outcome)).flatten();
+        let outcome = NotifyOutcome { code: outcome.code(), is_local: outcome.is_local(), remote_target };
+        if outcome.verdict() == Verdict::EndSubscription {
+            self.metrics.count(self.metrics.notify_failures);
+        }
+        self.settle_notify(&presentity, dialog, cseq as u32, outcome);
+    }
+}
+
+/// Reads where a 2xx says the watcher is from now on (RFC 3261 §12.2.1.2).
+fn contact(outcome: &Outcome<'_>) -> Option<SmolStr> {
+    let first = List::new(outcome.header(HeaderId::CONTACT)?).next()?;
+    let uri = NameAddr::parse(first).ok()?.uri;
+    Uri::parse(uri).ok().filter(Uri::is_sip)?;
+    std::str::from_utf8(uri).ok().filter(|uri| !uri.contains(['\r', '\n', '\0'])).map(SmolStr::new)
+}

@@ -1,0 +1,208 @@
+//! The module the host loads: it opens the store, takes up what is in it, and runs the two threads that act.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use module_api::abi::{
+    Argument, CallResult, Declaration, Function, Host, LogLevel, Module, Outcome, ParameterProblem, Parameters, Request,
+    RouteKinds,
+};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use super::core::{Core, Settings};
+use super::driver::{self, Job, Owed};
+use super::parameters::{self, DatabaseUrl};
+use super::writer;
+use crate::change::Change;
+use crate::package::Package;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Opening, Scope, Store, StoreError, Stored, recovery};
+
+/// How long a stop waits for watchers to answer, so that the next start owes them nothing.
+const SETTLE_WAIT: Duration = Duration::from_secs(2);
+/// How often it looks meanwhile.
+const SETTLE_STEP: Duration = Duration::from_millis(10);
+
+/// A presence server.
+pub struct Presence {
+    core: Arc<Core>,
+    threads: Mutex<Option<Threads>>,
+}
+
+struct Threads {
+    writer: JoinHandle<Box<dyn Store>>,
+    driver: JoinHandle<()>,
+}
+
+const HANDLE_PUBLISH: usize = 0;
+const HANDLE_SUBSCRIBE: usize = 1;
+
+const fn handler(name: &'static str) -> Function {
+    Function { name, arguments: &[], optional: 0, routes: RouteKinds::REQUEST, needs_transaction: true }
+}
+
+impl Module for Presence {
+    const DECLARATION: Declaration = Declaration {
+        name: "presence",
+        requires: &["sl", "tm"],
+        parameters: parameters::PARAMETERS,
+        functions: &[handler("handle_publish"), handler("handle_subscribe")],
+        event_packages: &[Package::Presence.name()],
+        accepts: &[Package::Presence.media_type()],
+        methods: &["PUBLISH", "SUBSCRIBE"],
+    };
+
+    fn check(parameters: &Parameters) -> Vec<ParameterProblem> {
+        parameters::check(parameters)
+    }
+
+    fn start(host: Host, parameters: &Parameters) -> Result<Self, String> {
+        let path = match DatabaseUrl::parse(parameters.text("db_url"))? {
+            DatabaseUrl::Sqlite { path } => path,
+            DatabaseUrl::Server { scheme } => return Err(format!("db_url: {scheme} is not served by this version; use sqlite://PATH")),
+        };
+        let owner = format!("pid {}", std::process::id());
+        let mut random = |out: &mut [u8]| host.random(out);
+        let opened = SqliteStore::open(&path, &parameters::table_names(parameters), &owner, &mut random);
+        let (store, opening) = opened.map_err(|error| format!("db_url sqlite://{path}: {error}"))?;
+        Self::serve(host, parameters::settings(parameters), Box::new(store), &opening)
+            .map_err(|error| format!("db_url sqlite://{path}: {error}"))
+    }
+
+    fn call(&self, function: usize, request: &Request<'_>, _arguments: &[Argument<'_>]) -> CallResult {
+        match function {
+            HANDLE_PUBLISH => self.core.handle_publish(request),
+            HANDLE_SUBSCRIBE => self.core.handle_subscribe(request),
+            _ => CallResult::new(-1),
+        }
+    }
+
+    fn on_outcomes(&self, outcomes: &mut dyn Iterator<Item = Outcome<'_>>) {
+        for outcome in outcomes {
+            self.core.on_outcome(&outcome);
+        }
+    }
+
+    fn drain(&self) {
+        self.wait_until(SETTLE_WAIT, |core| core.queue.settled() >= core.queue.last() && core.is_told());
+    }
+
+    fn stop(&self) {
+        let Some(threads) = self.threads.lock().take() else { return };
+        let owes_nothing = self.core.is_told();
+        self.core.queue.close();
+        let mut store = threads.writer.join();
+        self.core.hand_over(Job::Stop);
+        if threads.driver.join().is_err() {
+            self.core.warn("the driver thread ended in a panic");
+        }
+        let closed = match &mut store {
+            Ok(store) if owes_nothing => store.close_cleanly().map_err(|error| error.to_string()),
+            Ok(_) => Err("some watchers have not confirmed what they were told".into()),
+            Err(_) => Err("the writer thread ended in a panic".into()),
+        };
+        if let Err(reason) = closed {
+            self.core.warn(&format!("not a clean stop: {reason}; the next start tells every watcher anew"));
+        }
+    }
+}
+
+impl Presence {
+    /// Takes up what the store holds, and serves.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn serve(
+        host: Host,
+        settings: Settings,
+        mut store: Box<dyn Store>,
+        opening: &Opening,
+    ) -> Result<Self, StoreError> {
+        let (jobs, inbox) = crossbeam_channel::unbounded();
+        let core = Core::new(host, settings, &opening.secret, opening.next_publication_id, jobs);
+        let mut owed = core.recover(&mut *store)?;
+        if opening.was_clean {
+            owed.clear();
+        }
+        let spawn = |name: &str| std::thread::Builder::new().name(name.into());
+        let (writer_core, driver_core) = (core.clone(), core.clone());
+        let writer = spawn("presence-writer").spawn(move || writer::run(&writer_core, store));
+        let driver = spawn("presence-driver").spawn(move || driver::run(&driver_core, &inbox, owed));
+        let threads = match (writer, driver) {
+            (Ok(writer), Ok(driver)) => Threads { writer, driver },
+            (Err(error), _) | (_, Err(error)) => return Err(StoreError::Database(error.into())),
+        };
+        Ok(Self { core, threads: Mutex::new(Some(threads)) })
+    }
+
+    /// Waits for at most `longest` until `is_so`; used only while the module stops.
+    fn wait_until(&self, longest: Duration, is_so: impl Fn(&Core) -> bool) {
+        let until = Instant::now() + longest;
+        while !is_so(&self.core) && Instant::now() < until {
+            std::thread::park_timeout(SETTLE_STEP);
+        }
+    }
+}
+
+impl Core {
+    /// Reads every row into memory and returns the dialogs found: after an unclean stop each is owed a NOTIFY.
+    fn recover(&self, store: &mut dyn Store) -> Result<VecDeque<Owed>, StoreError> {
+        let now = self.now();
+        let (mut publications, mut owed) = (0_usize, VecDeque::new());
+        let mut skipped: FxHashMap<String, usize> = FxHashMap::default();
+        store.load(Scope::All, &mut |row| match row {
+            Stored::Publication(row) => {
+                let publication = recovery::publication(row, self.settings.publish.max_expires_s, now);
+                self.take_up_publication(publication);
+                publications += 1;
+            }
+            Stored::Subscription(row) => owed.push_back(self.take_up_subscription(*row, now)),
+            Stored::Watcher(row) => {
+                let mut shard = self.shards.lock(&row.presentity);
+                if let Some(slot) = shard.get(&row.presentity) {
+                    slot.presentity.apply(&[Change::WatcherStored(row)]);
+                }
+            }
+            Stored::Skipped { table, reason } => *skipped.entry(format!("{table}: {reason}")).or_default() += 1,
+        })?;
+        let subscriptions = owed.len();
+        self.host.log(LogLevel::INFO, &format!("took up {publications} publications and {subscriptions} subscriptions"));
+        for (what, count) in skipped {
+            self.metrics.add(self.metrics.skipped_rows, count);
+            self.warn(&format!("passed over {count} rows of {what}"));
+        }
+        Ok(owed)
+    }
+
+    fn take_up_publication(&self, publication: crate::publication::Publication) {
+        let uri = publication.row.presentity.clone();
+        let mut shard = self.shards.lock(&uri);
+        let slot = shard.slot(&uri);
+        let change = Change::PublicationStored { row: publication.row, deadline: publication.deadline };
+        slot.presentity.apply(&[change]);
+        self.wake(slot);
+    }
+
+    fn take_up_subscription(&self, row: crate::change::SubscriptionRow, now: crate::change::Now) -> Owed {
+        let uri = row.presentity.clone();
+        let (row, deadline) = recovery::subscription(row, now);
+        let mut shard = self.shards.lock(&uri);
+        let slot = shard.slot(&uri);
+        let dialog = slot.presentity.resume(row, deadline);
+        self.dialogs.insert(dialog, uri.clone());
+        self.wake(slot);
+        (uri, dialog)
+    }
+
+    /// Returns whether every watcher has confirmed the present state.
+    fn is_told(&self) -> bool {
+        let mut is_told = true;
+        self.shards.for_each(|slot| {
+            is_told &= slot.presentity.dialogs().all(|dialog| !dialog.is_busy() && !dialog.is_due());
+        });
+        is_told
+    }
+}

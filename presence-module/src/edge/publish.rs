@@ -1,0 +1,107 @@
+//! PUBLISH (RFC 3903 §6): the request taken apart, its rejections as responses.
+
+use std::sync::Arc;
+
+use module_api::abi::{CallResult, Request};
+use module_api::sip::header::HeaderId;
+use smol_str::SmolStr;
+
+use super::core::Core;
+use super::request::{Handled, Incoming, Refusal};
+use crate::document::pidf::Pidf;
+use crate::document::xml::Limits;
+use crate::effect::{Created, Decision, Reply};
+use crate::headers::accept::is_media_type;
+use crate::headers::entity_tag::EntityTag;
+use crate::headers::event::Event;
+use crate::headers::expires::Expires;
+use crate::package::Package;
+use crate::publication::{Condition, PublishRequest, Published, PublishedBody, Rejection};
+use crate::tag::Minted;
+
+impl Core {
+    /// Handles a PUBLISH; the answer follows once what it did is durable.
+    pub(super) fn handle_publish(&self, request: &Request<'_>) -> CallResult {
+        self.metrics.count(self.metrics.publishes);
+        self.finish(request, self.publish(request))
+    }
+
+    fn publish(&self, request: &Request<'_>) -> Result<Handled, Refusal> {
+        let incoming = Incoming::read(request)?;
+        let presentity = incoming.presentity(self)?;
+        let minted = incoming.mint(self, &presentity);
+        let publish = self.take_apart(request, &minted);
+        let to_tag = request.to_tag().and_then(|tag| std::str::from_utf8(tag).ok()).map_or(minted.to_tag, SmolStr::new);
+        let mut is_accepted = false;
+        self.step(&presentity, |presentity, now| {
+            let result = presentity.on_publish(&publish, self.settings.publish, now);
+            is_accepted = result.is_ok();
+            match result {
+                Ok(published) => accepted(published, request.transaction(), to_tag.clone()),
+                Err(rejection) => {
+                    Decision::reply(refusal(rejection).into_reply(request.transaction(), to_tag.clone()))
+                }
+            }
+        })?;
+        Ok(Handled { to_tag, is_accepted })
+    }
+
+    fn take_apart(&self, request: &Request<'_>, minted: &Minted) -> PublishRequest {
+        let event = request.header(HeaderId::EVENT).and_then(|value| Event::parse(value).ok());
+        let package = event.and_then(|event| Package::of(event.package));
+        let expires = request.header(HeaderId::EXPIRES).and_then(|value| Expires::parse(value).ok());
+        PublishRequest {
+            package,
+            condition: condition(request),
+            expires: expires.map(|expires| expires.seconds),
+            body: package.map_or(PublishedBody::None, |package| body(request, package)),
+            entity_tag: minted.entity_tag.clone(),
+            id: self.next_publication_id(),
+        }
+    }
+}
+
+fn condition(request: &Request<'_>) -> Condition {
+    match EntityTag::from_if_match(request.message().headers(HeaderId::SIP_IF_MATCH)) {
+        Ok(None) => Condition::Absent,
+        Ok(Some(tag)) => Condition::Matches(tag.as_str().into()),
+        Err(_) => Condition::Malformed,
+    }
+}
+
+fn body(request: &Request<'_>, package: Package) -> PublishedBody {
+    let body = request.message().body();
+    if body.is_empty() {
+        return PublishedBody::None;
+    }
+    let is_plain = request.header(HeaderId::CONTENT_ENCODING).is_none_or(|value| value.eq_ignore_ascii_case(b"identity"));
+    let has_type = |value| is_media_type(value, package.media_type());
+    if !is_plain || !request.header(HeaderId::CONTENT_TYPE).is_some_and(has_type) {
+        return PublishedBody::UnsupportedType;
+    }
+    match (Pidf::read(body, &Limits::default()), std::str::from_utf8(body)) {
+        (Ok(_), Ok(text)) => PublishedBody::Document(Arc::from(text)),
+        (Err(malformed), _) => PublishedBody::Malformed(malformed.to_string()),
+        (_, Err(_)) => PublishedBody::Malformed("The document is not UTF-8".into()),
+    }
+}
+
+fn accepted(published: Published, transaction: u64, to_tag: SmolStr) -> Decision {
+    let Published { change, entity_tag, expires_s, created } = published;
+    let headers = format!("Expires: {expires_s}\r\nSIP-ETag: {entity_tag}\r\n").into_bytes();
+    let created = created.map(|id| Created::Publication { id, entity_tag });
+    let reply =
+        Reply { transaction, code: 200, reason: SmolStr::default(), to_tag, headers, mirror_record_route: false, created };
+    Decision { changes: change.into_iter().collect(), ..Decision::reply(reply) }
+}
+
+fn refusal(rejection: Rejection) -> Refusal {
+    match rejection {
+        Rejection::BadEvent => Refusal::bad_event(),
+        Rejection::MalformedCondition => Refusal::new(400, "SIP-If-Match must be one entity-tag"),
+        Rejection::ConditionalRequestFailed => Refusal::new(412, ""),
+        Rejection::UnsupportedMediaType => Refusal::unsupported_media_type(Package::Presence),
+        Rejection::MalformedBody(reason) => Refusal::new(400, reason),
+        Rejection::NothingToPublish => Refusal::new(400, "Neither a body nor SIP-If-Match"),
+    }
+}

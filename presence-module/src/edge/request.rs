@@ -1,0 +1,170 @@
+//! What every request handler reads first, and how it answers.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use module_api::abi::{CallResult, Request};
+use module_api::sip::cseq::CSeq;
+use module_api::sip::header::HeaderId;
+use module_api::sip::list::List;
+use module_api::sip::name_addr::NameAddr;
+use module_api::sip::uri::{Scheme, Uri};
+use module_api::sip::via::Via;
+use smol_str::SmolStr;
+
+use super::core::Core;
+use super::step::NotNow;
+use crate::effect::{Effect, Reply};
+use crate::package::Package;
+use crate::presentity_uri::PresentityUri;
+use crate::tag::{Minted, RequestIdentity};
+
+/// Goes with every 503: by then the next commits have been made, or the database is still away.
+pub(super) const RETRY_AFTER: &[u8] = b"Retry-After: 2\r\n";
+
+/// The call succeeded, or an answer follows.
+const DONE: i32 = 1;
+/// Refused and answered.
+const REFUSED: i32 = 0;
+
+/// A request whose mandatory headers are sound.
+pub(super) struct Incoming<'a> {
+    pub(super) request: &'a Request<'a>,
+    pub(super) call_id: &'a str,
+    pub(super) from: NameAddr<'a>,
+    pub(super) to: NameAddr<'a>,
+    pub(super) cseq: u32,
+    branch: &'a [u8],
+}
+
+/// An answer that refuses.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Refusal {
+    pub(super) code: u16,
+    /// In words a person understands; empty for the standard phrase.
+    pub(super) reason: Cow<'static, str>,
+    pub(super) headers: Vec<u8>,
+}
+
+impl Refusal {
+    pub(super) fn new(code: u16, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, reason: reason.into(), headers: Vec::new() }
+    }
+
+    pub(super) fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        self
+    }
+
+    /// 489, with what would be understood (RFC 6665 §4.2.1.1).
+    pub(super) fn bad_event() -> Self {
+        Self::new(489, "").with_header("Allow-Events", Package::ALLOW_EVENTS)
+    }
+
+    /// 415, with what would be understood (RFC 3261 §8.2.3).
+    pub(super) fn unsupported_media_type(package: Package) -> Self {
+        Self::new(415, "").with_header("Accept", package.media_type())
+    }
+
+    /// Makes it the reply to a transaction.
+    pub(super) fn into_reply(self, transaction: u64, to_tag: SmolStr) -> Reply {
+        let (code, reason, headers) = (self.code, self.reason.as_ref().into(), self.headers);
+        Reply { transaction, code, reason, to_tag, headers, mirror_record_route: false, created: None }
+    }
+}
+
+impl From<NotNow> for Refusal {
+    fn from(not_now: NotNow) -> Self {
+        match not_now {
+            NotNow::Full | NotNow::Unsettled => Self { headers: RETRY_AFTER.to_vec(), ..Self::new(503, "") },
+            NotNow::Panicked => Self::new(500, ""),
+        }
+    }
+}
+
+impl<'a> Incoming<'a> {
+    /// Reads the headers that identify a request, and refuses extensions nobody here knows (RFC 3261 §8.2.2.3).
+    pub(super) fn read(request: &'a Request<'a>) -> Result<Self, Refusal> {
+        let header = |id: HeaderId| request.header(id).ok_or_else(|| Refusal::new(400, format!("Missing {}", id.name())));
+        let name_addr = |id: HeaderId| {
+            NameAddr::parse(header(id)?).map_err(|_| Refusal::new(400, format!("Malformed {}", id.name())))
+        };
+        let cseq = CSeq::parse(header(HeaderId::CSEQ)?).map_err(|_| Refusal::new(400, "Malformed CSeq"))?;
+        let via = Via::parse_first(header(HeaderId::VIA)?).map_err(|_| Refusal::new(400, "Malformed Via"))?;
+        let incoming = Self {
+            request,
+            call_id: text(header(HeaderId::CALL_ID)?, "Call-ID")?,
+            from: name_addr(HeaderId::FROM)?,
+            to: name_addr(HeaderId::TO)?,
+            cseq: cseq.number,
+            branch: via.branch().unwrap_or_default(),
+        };
+        incoming.refuse_extensions()?;
+        Ok(incoming)
+    }
+
+    fn refuse_extensions(&self) -> Result<(), Refusal> {
+        let required = List::of_all(self.request.message().headers(HeaderId::REQUIRE));
+        let unsupported: Vec<_> = required.map(String::from_utf8_lossy).collect();
+        if unsupported.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::new(420, "").with_header("Unsupported", &unsupported.join(", ")))
+    }
+
+    /// Returns the presentity that the current Request-URI names (RFC 3903 §6 step 1, RFC 3856 §5).
+    pub(super) fn presentity(&self, core: &Core) -> Result<Arc<PresentityUri>, Refusal> {
+        let uri = Uri::parse(self.request.request_uri()).map_err(|_| Refusal::new(400, "Malformed Request-URI"))?;
+        if !matches!(uri.scheme, Scheme::Sip | Scheme::Sips | Scheme::Pres) {
+            return Err(Refusal::new(416, ""));
+        }
+        let not_here = || Refusal::new(404, "");
+        let aor = uri.aor().ok_or_else(not_here)?;
+        if !core.host.is_local(&aor.host) {
+            return Err(not_here());
+        }
+        Ok(Arc::new(PresentityUri::new(aor.user, aor.host)))
+    }
+
+    /// Mints the tags of this request.
+    pub(super) fn mint(&self, core: &Core, presentity: &PresentityUri) -> Minted {
+        let from_tag = self.from.tag().unwrap_or_default();
+        let identity =
+            RequestIdentity { call_id: self.call_id.as_bytes(), from_tag, cseq: self.cseq, branch: self.branch };
+        core.mint.mint(identity, presentity)
+    }
+}
+
+/// Reads bytes that will be stored and sent again: UTF-8, on one line.
+pub(super) fn text<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Refusal> {
+    let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains(['\r', '\n', '\0']));
+    text.ok_or_else(|| Refusal::new(400, format!("{what} is not text")))
+}
+
+impl Core {
+    /// Ends a call: what was refused before a presentity was asked is answered here.
+    pub(super) fn finish(&self, request: &Request<'_>, result: Result<Handled, Refusal>) -> CallResult {
+        match result {
+            Ok(Handled { to_tag, is_accepted }) => {
+                CallResult::new(if is_accepted { DONE } else { REFUSED }).with_to_tag(to_tag.as_bytes())
+            }
+            Err(refusal) => {
+                if refusal.code == 503 {
+                    self.metrics.count(self.metrics.overload_rejections);
+                }
+                let to_tag = request.to_tag().and_then(|tag| std::str::from_utf8(tag).ok()).unwrap_or_default();
+                let reply = refusal.into_reply(request.transaction(), to_tag.into());
+                self.act(&Arc::new(PresentityUri::new("", "")), vec![Effect::Reply(reply)]);
+                CallResult::new(REFUSED)
+            }
+        }
+    }
+}
+
+/// A request that a presentity has decided on.
+pub(super) struct Handled {
+    /// The To-tag of the answer, empty inside a dialog.
+    pub(super) to_tag: SmolStr,
+    /// Whether it was accepted; if not, the refusal is on its way.
+    pub(super) is_accepted: bool,
+}
