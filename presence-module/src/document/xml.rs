@@ -188,7 +188,9 @@ fn not_well_formed(error: &roxmltree::Error) -> Malformed {
         NamespacesLimitReached => Fault::TooManyNamespaces(usize::from(u16::MAX)),
         DuplicatedAttribute(..) => Fault::NotWellFormed("attribute given twice"),
         DuplicatedNamespace(..) => Fault::NotWellFormed("namespace prefix declared twice"),
-        InvalidAttributeValue(_) => Fault::NotWellFormed("less-than sign in an attribute value"),
+        InvalidAttributeValue(_) | InvalidChar(b'"' | b'\'', b'<', _) => {
+            Fault::NotWellFormed("less-than sign in an attribute value")
+        }
         InvalidCharacterData(_) => Fault::NotWellFormed("end mark of a CDATA section in text"),
         InvalidComment(_) => Fault::NotWellFormed("two hyphens in a comment"),
         InvalidElementNamePrefix(_) | InvalidName(_) => Fault::NotWellFormed("name not valid"),
@@ -207,3 +209,6 @@ fn not_well_formed(error: &roxmltree::Error) -> Malformed {
     let at = error.pos();
     Malformed { fault, position: Position { line: at.row, column: at.col } }
 }
+
+#[cfg(test)]
+mod tests;
