@@ -78,16 +78,17 @@ impl<'a> Pidf<'a> {
     /// Reads a published body.
     pub fn read(body: &'a [u8], limits: &Limits) -> Result<Self, Malformed> {
         let xml = Xml::read(body, limits)?;
-        let root = xml.root();
-        if !root.has_tag_name((NAMESPACE, "presence")) {
-            return Err(Malformed::NotPresence(Position::of_node(root)));
-        }
-        if xml::attribute(root, "entity").is_none() {
-            return Err(Malformed::EntityMissing(Position::of_node(root)));
-        }
-        for tuple in xml::elements(root).filter(|child| child.has_tag_name((NAMESPACE, "tuple"))) {
+        check_root(xml.root())?;
+        for tuple in xml::elements(xml.root()).filter(|child| child.has_tag_name((NAMESPACE, "tuple"))) {
             check_tuple(tuple)?;
         }
+        Ok(Self { xml })
+    }
+
+    /// Reads again what `read` accepted before; only the root is looked at once more.
+    pub fn read_accepted(body: &'a [u8]) -> Result<Self, Malformed> {
+        let xml = Xml::read_accepted(body)?;
+        check_root(xml.root())?;
         Ok(Self { xml })
     }
 
@@ -198,6 +199,16 @@ pub fn closed_document(entity: &str) -> Vec<u8> {
     xml::write_attribute_value(entity, &mut out);
     out.extend_from_slice(b"\">\n  <tuple id=\"off\"><status><basic>closed</basic></status></tuple>\n</presence>\n");
     out
+}
+
+fn check_root(root: Node<'_, '_>) -> Result<(), Malformed> {
+    if !root.has_tag_name((NAMESPACE, "presence")) {
+        return Err(Malformed::NotPresence(Position::of_node(root)));
+    }
+    if xml::attribute(root, "entity").is_none() {
+        return Err(Malformed::EntityMissing(Position::of_node(root)));
+    }
+    Ok(())
 }
 
 fn check_tuple(tuple: Node<'_, '_>) -> Result<(), Malformed> {
