@@ -1,6 +1,7 @@
 //! What a document costs: read strictly when it is published, composed when a watcher must be told.
 //!
-//! The documents are two kilobytes, as phones send them. `hostile` is the most work that 64 KiB within the limits can cause.
+//! The documents are two kilobytes, as phones send them. `hostile` is the most work that 64 KiB within the limits can cause,
+//! and eight times 64 KiB composed.
 
 use std::hint::black_box;
 
@@ -56,6 +57,14 @@ fn hostile() -> [(&'static str, String); 4] {
     ]
 }
 
+/// Prefixes that mean something else for every publisher, so that each element must declare its own.
+fn hostile_publication(number: usize) -> String {
+    let namespace = format!("{number}{}", "u".repeat(250));
+    let declarations: String = (0..30).map(|prefix| format!(" xmlns:n{prefix}='{namespace}{prefix}'")).collect();
+    let elements: String = (0..3000).map(|element| format!("<n{}:e a='{element}'/>", element % 30)).collect();
+    format!("<presence xmlns='urn:ietf:params:xml:ns:pidf' entity=''{declarations}>{elements}</presence>")
+}
+
 fn documents(criterion: &mut Criterion) {
     let (first, second) = (phone(1), phone(2));
     let sources = [
@@ -72,6 +81,16 @@ fn documents(criterion: &mut Criterion) {
     criterion.bench_function("compose two", |bencher| {
         bencher.iter(|| compose(black_box("sip:dana@pres.example"), black_box(&sources)));
     });
+    let publications: Vec<_> = (0..8).map(hostile_publication).collect();
+    let sources: Vec<_> = publications
+        .iter()
+        .map(|body| {
+            assert!(Pidf::read(body.as_bytes(), &limits).is_ok());
+            Source { body: body.as_bytes(), received_at_ms: 0, entity_tag: "" }
+        })
+        .collect();
+    println!("hostile publications compose to {} bytes", compose("", &sources).len());
+    criterion.bench_function("hostile/compose eight", |bencher| bencher.iter(|| compose("", black_box(&sources))));
     for (name, document) in hostile() {
         assert!(Xml::read(document.as_bytes(), &limits).is_ok(), "{name}: {} bytes", document.len());
         criterion.bench_function(&format!("hostile/{name}"), |bencher| {
