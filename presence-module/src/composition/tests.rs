@@ -75,7 +75,7 @@ fn permutations<'s>(sources: &[Source<'s>]) -> Vec<Vec<Source<'s>>> {
 }
 
 fn assert_valid(document: &[u8]) {
-    let pidf = Pidf::read(document, &Limits::NONE)
+    let pidf = Pidf::read(document, &Limits::default())
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(document)));
     let (mut ids, mut last) = (HashSet::new(), 0);
     for part in pidf.parts() {

@@ -4,21 +4,20 @@
 //! A publisher's id is kept where it can be; what is made in its place depends on nothing but the ids it meets.
 
 use std::borrow::Cow;
-
-use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Gives every wished id, one of its own; of equal ones the first has the best claim.
 ///
 /// `wished` is what a publisher wrote, with the letter that makes a name of one that is none.
 pub fn assign<'a>(wished: &[(&'a str, char)]) -> Vec<Cow<'a, str>> {
-    let mut taken: FxHashSet<Cow<'a, str>> = FxHashSet::with_capacity_and_hasher(wished.len(), Default::default());
+    let mut taken: BTreeSet<Cow<'a, str>> = BTreeSet::new();
     let mut assigned: Vec<Option<Cow<'a, str>>> = vec![None; wished.len()];
     for (&(id, _), slot) in wished.iter().zip(&mut assigned) {
         if is_ncname(id) && taken.insert(Cow::Borrowed(id)) {
             *slot = Some(Cow::Borrowed(id));
         }
     }
-    let mut next: FxHashMap<Cow<'a, str>, u32> = FxHashMap::default();
+    let mut next: BTreeMap<Cow<'a, str>, u32> = BTreeMap::new();
     for (&(id, letter), slot) in wished.iter().zip(&mut assigned) {
         slot.get_or_insert_with(|| {
             let base = if is_ncname(id) { Cow::Borrowed(id) } else { Cow::Owned(name_from(id, letter)) };
@@ -31,7 +30,7 @@ pub fn assign<'a>(wished: &[(&'a str, char)]) -> Vec<Cow<'a, str>> {
 }
 
 /// Counts on from the last number tried, so that a thousand equal ids cost a thousand steps.
-fn unique<'a>(base: &Cow<'a, str>, taken: &FxHashSet<Cow<'a, str>>, number: &mut u32) -> Cow<'a, str> {
+fn unique<'a>(base: &Cow<'a, str>, taken: &BTreeSet<Cow<'a, str>>, number: &mut u32) -> Cow<'a, str> {
     let mut candidate = base.clone();
     while taken.contains(&candidate) {
         *number += 1;
@@ -96,6 +95,6 @@ mod tests {
     #[test]
     fn thousands_of_equal_ids_take_no_time() {
         let assigned = assign(&vec![("a", 't'); 50_000]);
-        assert_eq!(assigned.iter().collect::<FxHashSet<_>>().len(), 50_000);
+        assert_eq!(assigned.iter().collect::<BTreeSet<_>>().len(), 50_000);
     }
 }

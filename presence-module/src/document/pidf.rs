@@ -78,16 +78,17 @@ impl<'a> Pidf<'a> {
     /// Reads a published body.
     pub fn read(body: &'a [u8], limits: &Limits) -> Result<Self, Malformed> {
         let xml = Xml::read(body, limits)?;
-        let root = xml.root();
-        if !root.has_tag_name((NAMESPACE, "presence")) {
-            return Err(Malformed::NotPresence(Position::of_node(root)));
-        }
-        if xml::attribute(root, "entity").is_none() {
-            return Err(Malformed::EntityMissing(Position::of_node(root)));
-        }
-        for tuple in xml::elements(root).filter(|child| child.has_tag_name((NAMESPACE, "tuple"))) {
+        check_root(xml.root())?;
+        for tuple in xml::elements(xml.root()).filter(|child| child.has_tag_name((NAMESPACE, "tuple"))) {
             check_tuple(tuple)?;
         }
+        Ok(Self { xml })
+    }
+
+    /// Reads again what `read` accepted before; only the root is looked at once more.
+    pub fn read_accepted(body: &'a [u8]) -> Result<Self, Malformed> {
+        let xml = Xml::read_accepted(body)?;
+        check_root(xml.root())?;
         Ok(Self { xml })
     }
 
@@ -200,6 +201,16 @@ pub fn closed_document(entity: &str) -> Vec<u8> {
     out
 }
 
+fn check_root(root: Node<'_, '_>) -> Result<(), Malformed> {
+    if !root.has_tag_name((NAMESPACE, "presence")) {
+        return Err(Malformed::NotPresence(Position::of_node(root)));
+    }
+    if xml::attribute(root, "entity").is_none() {
+        return Err(Malformed::EntityMissing(Position::of_node(root)));
+    }
+    Ok(())
+}
+
 fn check_tuple(tuple: Node<'_, '_>) -> Result<(), Malformed> {
     if xml::attribute(tuple, "id").is_none() {
         return Err(Malformed::IdMissing(Position::of_node(tuple)));
@@ -223,5 +234,110 @@ fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
         Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(document: &str, expected: Result<(), &str>) {
+        let outcome =
+            Pidf::read(document.as_bytes(), &Limits::default()).map(|_| ()).map_err(|refusal| refusal.to_string());
+        if let Err(phrase) = &outcome {
+            assert!(phrase.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" :-".contains(&byte)), "{phrase}");
+        }
+        assert_eq!(outcome, expected.map_err(str::to_owned), "{document}");
+    }
+
+    fn presence(content: &str) -> String {
+        format!("<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='sip:a@x'>\n{content}</presence>")
+    }
+
+    #[test]
+    fn a_document_is_accepted_under_any_prefix_and_order() {
+        check(&presence(""), Ok(()));
+        check(&presence("<note/><tuple id='1234'><contact/><status><basic>open</basic></status></tuple>"), Ok(()));
+        check(&presence("<tuple id=''><status><x xmlns='u'/></status></tuple>"), Ok(()));
+        check(
+            "<p:presence xmlns:p='urn:ietf:params:xml:ns:pidf' entity=''><p:tuple id='a'><p:status><p:basic>closed</p:basic></p:status></p:tuple></p:presence>",
+            Ok(()),
+        );
+    }
+
+    #[test]
+    fn what_would_mislead_a_watcher_is_refused() {
+        const ROOT: &str = "root element is not presence of urn:ietf:params:xml:ns:pidf at line 1 column 1";
+        check("<presence entity='sip:a@x'/>", Err(ROOT));
+        check("<presence xmlns='urn:ietf:params:xml:ns:pidf:' entity='sip:a@x'/>", Err(ROOT));
+        check("<note xmlns='urn:ietf:params:xml:ns:pidf' entity='sip:a@x'/>", Err(ROOT));
+        check("<presence xmlns='urn:ietf:params:xml:ns:pidf'/>", Err("presence without entity at line 1 column 1"));
+        check(
+            "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:p='u' p:entity=''/>",
+            Err("presence without entity at line 1 column 1"),
+        );
+        check(&presence("<tuple xml:id='a'/>"), Err("tuple without id at line 2 column 1"));
+        check(&presence("<tuple id='a'/>"), Err("tuple without status at line 2 column 1"));
+        check(
+            &presence("<tuple id='a'><status>open</status></tuple>"),
+            Err("status without content at line 2 column 15"),
+        );
+        for basic in ["Open", " open", "", "away", "open<b/>x"] {
+            let document = presence(&format!("<tuple id='a'><status><basic>{basic}</basic></status></tuple>"));
+            check(&document, Err("basic status neither open nor closed at line 2 column 23"));
+        }
+        check(
+            &presence("<tuple id='a'>"),
+            Err("XML not well-formed: element closed by the end tag of another at line 2 column 15"),
+        );
+    }
+
+    #[test]
+    fn parts_are_told_by_namespace() {
+        let document = presence(
+            "<tuple id='t'><status><basic>op<!-- c -->en</basic></status><contact> sip:b@x </contact><timestamp>1970-01-01T00:00:01Z</timestamp>
+             <r:class xmlns:r='urn:ietf:params:xml:ns:pidf:rpid'> biz </r:class></tuple><note xml:lang='en'> n </note>
+             <x:person xmlns:x='urn:ietf:params:xml:ns:pidf:data-model' id='p'/><person id='q'/><note xmlns='u'/>
+             <device xmlns='urn:ietf:params:xml:ns:pidf:data-model' id='d'><deviceID>urn:1</deviceID><timestamp>1970-01-01T00:00:02Z</timestamp></device>",
+        );
+        let pidf = Pidf::read(document.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(pidf.entity(), "sip:a@x");
+        let parts: Vec<_> = pidf.parts().collect();
+        let [
+            Part::Tuple(tuple),
+            Part::Note(note),
+            Part::Person(person),
+            Part::Extension(_),
+            Part::Extension(_),
+            Part::Device(device),
+        ] = parts[..]
+        else {
+            panic!("{parts:?}")
+        };
+        assert_eq!(
+            (tuple.id(), tuple.basic().as_deref(), tuple.contact().as_deref()),
+            ("t", Some("open"), Some("sip:b@x"))
+        );
+        assert_eq!((tuple.class(), tuple.service_class(), tuple.timestamp_ms()), (Some("biz"), None, Some(1000)));
+        assert_eq!((&*note.text(), note.language()), ("n", Some("en")));
+        assert_eq!((person.id(), person.class(), person.timestamp_ms()), ("p", None, None));
+        assert_eq!((device.id(), device.device_id(), device.timestamp_ms()), ("d", Some("urn:1"), Some(2000)));
+    }
+
+    #[test]
+    fn the_closed_document_is_a_document() {
+        let closed = closed_document("sip:a&b@x");
+        let pidf = Pidf::read(&closed, &Limits::default()).unwrap();
+        assert_eq!(pidf.entity(), "sip:a&b@x");
+        assert!(matches!(pidf.parts().next(), Some(Part::Tuple(tuple)) if tuple.basic().as_deref() == Some("closed")));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_strange_to_read(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Pidf::read(&bytes, &Limits::default()).map_err(|refusal| refusal.to_string());
+        }
     }
 }

@@ -28,23 +28,21 @@ pub struct Limits {
     pub attributes_max: usize,
     /// Most namespace declarations in force at one place: the parser's work grows with their square.
     pub namespaces_max: usize,
+    /// Longest namespace: composing may have to repeat it on every element.
+    pub namespace_bytes_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes_max: 64 * 1024, depth_max: 32, elements_max: 4096, attributes_max: 64, namespaces_max: 32 }
+        Self {
+            bytes_max: 64 * 1024,
+            depth_max: 32,
+            elements_max: 4096,
+            attributes_max: 64,
+            namespaces_max: 32,
+            namespace_bytes_max: 256,
+        }
     }
-}
-
-impl Limits {
-    /// What was once accepted, or written by this server, is read again without limits.
-    pub const NONE: Self = Self {
-        bytes_max: usize::MAX,
-        depth_max: usize::MAX,
-        elements_max: usize::MAX,
-        attributes_max: usize::MAX,
-        namespaces_max: usize::MAX,
-    };
 }
 
 /// A well-formed document within its limits.
@@ -81,6 +79,9 @@ pub enum Fault {
     /// The XML declaration names another encoding.
     #[error("encoding other than UTF-8")]
     Encoding,
+    /// A namespace too long.
+    #[error("namespace longer than {0} bytes")]
+    NamespaceTooLong(usize),
     /// Not well-formed, or not well-formed with namespaces.
     #[error("XML not well-formed: {0}")]
     NotWellFormed(&'static str),
@@ -113,8 +114,17 @@ impl<'a> Xml<'a> {
                 position: Position { line: 1, column: 1 },
             });
         }
-        let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
+        let text = utf8(bytes)?;
         bounds::check(text, limits)?;
+        Self::parse(text)
+    }
+
+    /// Reads again what `read` accepted before, without asking for limits.
+    pub fn read_accepted(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        Self::parse(utf8(bytes)?)
+    }
+
+    fn parse(text: &'a str) -> Result<Self, Malformed> {
         let tree = Document::parse(text).map_err(|error| not_well_formed(&error))?;
         Ok(Self { tree })
     }
@@ -173,10 +183,11 @@ pub fn elements<'d, 'a>(node: Node<'d, 'a>) -> impl Iterator<Item = Node<'d, 'a>
     node.children().filter(|child| child.node_type() == NodeType::Element)
 }
 
-#[cold]
-fn not_utf8(bytes: &[u8], valid_up_to: usize) -> Malformed {
-    let valid = std::str::from_utf8(&bytes[..valid_up_to]).unwrap_or_default();
-    Malformed { fault: Fault::NotUtf8, position: Position::of(valid, valid.len()) }
+fn utf8(bytes: &[u8]) -> Result<&str, Malformed> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+        Malformed { fault: Fault::NotUtf8, position: Position::of(valid, valid.len()) }
+    })
 }
 
 #[cold]
@@ -188,7 +199,9 @@ fn not_well_formed(error: &roxmltree::Error) -> Malformed {
         NamespacesLimitReached => Fault::TooManyNamespaces(usize::from(u16::MAX)),
         DuplicatedAttribute(..) => Fault::NotWellFormed("attribute given twice"),
         DuplicatedNamespace(..) => Fault::NotWellFormed("namespace prefix declared twice"),
-        InvalidAttributeValue(_) => Fault::NotWellFormed("less-than sign in an attribute value"),
+        InvalidAttributeValue(_) | InvalidChar(b'"' | b'\'', b'<', _) => {
+            Fault::NotWellFormed("less-than sign in an attribute value")
+        }
         InvalidCharacterData(_) => Fault::NotWellFormed("end mark of a CDATA section in text"),
         InvalidComment(_) => Fault::NotWellFormed("two hyphens in a comment"),
         InvalidElementNamePrefix(_) | InvalidName(_) => Fault::NotWellFormed("name not valid"),
@@ -207,3 +220,6 @@ fn not_well_formed(error: &roxmltree::Error) -> Malformed {
     let at = error.pos();
     Malformed { fault, position: Position { line: at.row, column: at.col } }
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,6 +128,10 @@ impl<'t> Pass<'t> {
             .ok_or((Fault::NotWellFormed("attribute value not closed"), start))?;
         self.check_references(value, value + length)?;
         self.at = value + length + 1;
+        let is_declaration = name.strip_prefix("xmlns").is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+        if is_declaration && length > self.limits.namespace_bytes_max {
+            return Err((Fault::NamespaceTooLong(self.limits.namespace_bytes_max), start));
+        }
         match name.strip_prefix("xmlns") {
             Some("") if *default_declared => Err((Fault::NotWellFormed("default namespace declared twice"), start)),
             Some("") => {
@@ -138,15 +142,16 @@ impl<'t> Pass<'t> {
                 Err((Fault::NotWellFormed("namespace prefix without a namespace"), start))
             }
             _ if name.ends_with(":xmlns") => Err((Fault::NotWellFormed("reserved namespace declared"), start)),
-            Some(prefix) => Ok(prefix.starts_with(':')),
-            None => Ok(false),
+            _ => Ok(is_declaration),
         }
     }
 
     fn end_tag(&mut self, tag: usize) -> Step {
         let declared = self.open.pop().ok_or((Fault::NotWellFormed("end tag without a start tag"), tag))?;
         self.namespaces -= declared;
-        self.skip_past(b">", "tag not closed", tag)
+        let name = self.text.as_bytes()[self.at..].iter().position(|&byte| byte == b'>');
+        self.at += name.ok_or((Fault::NotWellFormed("tag not closed"), tag))? + 1;
+        Ok(())
     }
 
     /// A comment, CDATA section or processing instruction; a document type is refused.
@@ -192,8 +197,7 @@ impl<'t> Pass<'t> {
     /// Passes over a name; one that begins with ':' has an empty prefix.
     fn name(&mut self, missing: &'static str) -> Result<&'t str, (Fault, usize)> {
         let rest = &self.text[self.at..];
-        let ends = |byte: &u8| matches!(byte, b'=' | b'>' | b'/' | b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b'<');
-        let length = rest.as_bytes().iter().position(ends).unwrap_or(rest.len());
+        let length = rest.bytes().position(|byte| ENDS_NAME[usize::from(byte)]).unwrap_or(rest.len());
         if length == 0 || rest.starts_with(':') {
             return Err((Fault::NotWellFormed(missing), self.at));
         }
@@ -209,8 +213,7 @@ impl<'t> Pass<'t> {
 
     fn skip_past(&mut self, end: &[u8], missing: &'static str, tag: usize) -> Step {
         let rest = &self.text.as_bytes()[self.at..];
-        let found = if let [byte] = end { memchr(*byte, rest) } else { memmem::find(rest, end) };
-        self.at += found.ok_or((Fault::NotWellFormed(missing), tag))? + end.len();
+        self.at += memmem::find(rest, end).ok_or((Fault::NotWellFormed(missing), tag))? + end.len();
         Ok(())
     }
 
@@ -222,6 +225,17 @@ impl<'t> Pass<'t> {
         Ok(())
     }
 }
+
+/// Which bytes no name goes past; a table, since every name is looked at byte by byte.
+const ENDS_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut bytes: &[u8] = b"=>/< \t\r\n\"'";
+    while let [byte, rest @ ..] = bytes {
+        table[*byte as usize] = true;
+        bytes = rest;
+    }
+    table
+};
 
 fn is_space(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\r' | '\n')

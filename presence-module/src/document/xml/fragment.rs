@@ -1,8 +1,8 @@
 //! Copying elements of one document into another so that every name still means the same (XML Names §6).
 //!
 //! The start tag is written anew with the namespace declarations that its new surroundings lack; what is inside is copied byte
-//! for byte, without comments and processing instructions. Declarations that nothing seems to use are kept: names hide in
-//! text and attribute values too.
+//! for byte, without comments and processing instructions. A prefix counts as used wherever it stands before a colon: names
+//! hide in text and attribute values too.
 
 use std::ops::Range;
 
@@ -21,11 +21,11 @@ impl<'d> Namespaces<'d> {
         Self { default, prefixed: Vec::new() }
     }
 
-    /// Adds the prefixes declared at `node`; one that already means something else is left to each copy.
+    /// Adds the prefixes declared at `node`; one that already means something else, or is one too many, is left to each copy.
     pub fn adopt(&mut self, node: Node<'d, '_>) {
         for namespace in node.namespaces() {
             let Some(prefix) = namespace.name() else { continue };
-            if self.uri(prefix).is_none() {
+            if self.prefixed.len() < PREFIXES_MAX && self.uri(prefix).is_none() {
                 self.prefixed.push((prefix, namespace.uri()));
             }
         }
@@ -44,6 +44,9 @@ impl<'d> Namespaces<'d> {
         self.prefixed.iter().find(|(known, _)| *known == prefix).map(|(_, uri)| *uri)
     }
 }
+
+/// Every copy's prefixes are looked up among those in scope: what many publishers declare must not grow with their number.
+const PREFIXES_MAX: usize = 32;
 
 /// Copies `node` with all that is inside, its `id` replaced by `id` if one is given.
 pub fn write_element(node: Node<'_, '_>, id: Option<&str>, scope: &Namespaces<'_>, out: &mut Vec<u8>) {
@@ -127,7 +130,7 @@ fn write_missing_declarations(node: Node<'_, '_>, scope: &Namespaces<'_>, out: &
         match namespace.name() {
             None => default = Some(namespace.uri()),
             Some(prefix) => {
-                if scope.uri(prefix) != Some(namespace.uri()) {
+                if scope.uri(prefix) != Some(namespace.uri()) && is_used(node, prefix) {
                     write_declaration(Some(prefix), namespace.uri(), out);
                 }
             }
@@ -138,6 +141,13 @@ fn write_missing_declarations(node: Node<'_, '_>, scope: &Namespaces<'_>, out: &
         None if node.descendants().any(is_in_no_namespace) => write_declaration(None, "", out),
         _ => {}
     }
+}
+
+/// Says whether `prefix` may be used inside `node`: a declaration repeated on every copy for nothing could fill megabytes.
+fn is_used(node: Node<'_, '_>, prefix: &str) -> bool {
+    let element = &node.document().input_text().as_bytes()[node.range()];
+    let mut uses = memchr::memmem::find_iter(element, prefix).map(|at| at + prefix.len());
+    uses.any(|end| element.get(end) == Some(&b':'))
 }
 
 fn is_in_no_namespace(node: Node<'_, '_>) -> bool {
@@ -191,7 +201,7 @@ fn write_span(node: Node<'_, '_>, span: Range<usize>, out: &mut Vec<u8>) {
     let mut at = span.start;
     for aside in node.descendants().filter(is_aside) {
         let aside = aside.range();
-        out.extend_from_slice(source[at..aside.start].as_bytes());
+        out.extend_from_slice(&source.as_bytes()[at..aside.start]);
         at = aside.end;
         // Text that met nothing but a comment must not become the "]]>" that text may not hold.
         if let Some(escape) = end_of_section(out.last(), source.as_bytes().get(at)) {
@@ -199,7 +209,7 @@ fn write_span(node: Node<'_, '_>, span: Range<usize>, out: &mut Vec<u8>) {
             at += 1;
         }
     }
-    out.extend_from_slice(source[at..span.end].as_bytes());
+    out.extend_from_slice(&source.as_bytes()[at..span.end]);
 }
 
 fn end_of_section(before: Option<&u8>, after: Option<&u8>) -> Option<&'static [u8]> {
