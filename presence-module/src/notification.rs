@@ -2,8 +2,8 @@
 //!
 //! Pure: everything was bound before. The Via is the host's.
 
-use module_api::sip::name_addr::NameAddr;
 use module_api::sip::list::List;
+use module_api::sip::name_addr::NameAddr;
 use module_api::sip::uri::Uri;
 use module_api::sip::writer::push_decimal;
 

@@ -20,14 +20,14 @@ impl Package {
     }
 
     /// Returns the name in Event headers and `event` columns.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Presence => "presence",
         }
     }
 
     /// Returns the type of its documents, published and notified.
-    pub fn media_type(self) -> &'static str {
+    pub const fn media_type(self) -> &'static str {
         match self {
             Self::Presence => "application/pidf+xml",
         }

@@ -89,7 +89,13 @@ impl Presentity {
     }
 
     /// Decides on a SUBSCRIBE that would begin dialog `key`.
-    pub fn on_subscribe(&self, key: DialogKey, request: InitialSubscribe, policy: SubscribePolicy, now: Now) -> Subscribed {
+    pub fn on_subscribe(
+        &self,
+        key: DialogKey,
+        request: InitialSubscribe,
+        policy: SubscribePolicy,
+        now: Now,
+    ) -> Subscribed {
         let watcher = (request.row.watcher.clone(), request.row.event.clone(), request.row.watcher_id.clone());
         let mut subscribed = subscription::on_initial(request, self.dialog(key), policy, now);
         if subscribed.is_new {
@@ -140,7 +146,8 @@ impl Presentity {
     /// Decides on everything whose deadline has passed, in one go: two devices that expire together are one change.
     pub fn on_timeout(&self, now: Now) -> Decision {
         let expired = self.publications.iter().filter(|publication| publication.deadline <= now.mono);
-        let mut changes: Vec<_> = expired.map(|publication| Change::PublicationRemoved { id: publication.row.id }).collect();
+        let mut changes: Vec<_> =
+            expired.map(|publication| Change::PublicationRemoved { id: publication.row.id }).collect();
         for (_, dialog) in &self.dialogs {
             if dialog.deadline <= now.mono && !dialog.is_ending() {
                 let is_stale = now.mono.0 - dialog.deadline.0 > SILENT_AFTER_MS;
@@ -155,7 +162,8 @@ impl Presentity {
     pub fn on_reply_lost(&self, created: &Created) -> Decision {
         let change = match created {
             Created::Publication { id, entity_tag } => {
-                let is_it = |publication: &&Publication| publication.row.id == *id && publication.row.entity_tag == *entity_tag;
+                let is_it =
+                    |publication: &&Publication| publication.row.id == *id && publication.row.entity_tag == *entity_tag;
                 self.publications.iter().find(is_it).map(|_| Change::PublicationRemoved { id: *id })
             }
             Created::Subscription(key) => {
@@ -181,7 +189,8 @@ impl Presentity {
                 self.document_changed();
             }
             Change::PublicationContinued { id, entity_tag, body, received_time, expires, deadline } => {
-                let Some(publication) = self.publications.iter_mut().find(|publication| publication.row.id == *id) else {
+                let Some(publication) = self.publications.iter_mut().find(|publication| publication.row.id == *id)
+                else {
                     return;
                 };
                 publication.deadline = *deadline;
@@ -286,7 +295,8 @@ impl Presentity {
         self.publications = publications;
         self.composed = None;
         let rows: FxHashMap<_, _> = subscriptions.iter().map(|(row, _)| (dialog_key(row), row.key)).collect();
-        let gone: Vec<_> = self.dialogs.iter().filter(|(_, dialog)| !rows.contains_key(&dialog.key)).map(|(slot, _)| slot).collect();
+        let gone: Vec<_> =
+            self.dialogs.iter().filter(|(_, dialog)| !rows.contains_key(&dialog.key)).map(|(slot, _)| slot).collect();
         for slot in gone {
             if self.dialogs[slot].is_busy() {
                 self.dialogs[slot].end(Ending::Silent);
@@ -328,7 +338,8 @@ impl Presentity {
     }
 
     fn insert(&mut self, dialog: Dialog) {
-        let (key, subscription, deadline, is_ending) = (dialog.key, dialog.row.key, dialog.deadline, dialog.is_ending());
+        let (key, subscription, deadline, is_ending) =
+            (dialog.key, dialog.row.key, dialog.deadline, dialog.is_ending());
         let slot = match self.by_key.get(&key) {
             // A dialog whose subscription is over and which begins again under the same id, as after a lost answer.
             Some(&slot) => {
@@ -403,7 +414,8 @@ impl Presentity {
         if let Some(composed) = &self.composed {
             return composed.clone();
         }
-        let published = self.publications.iter().filter(|publication| publication.row.event == Package::Presence.name());
+        let published =
+            self.publications.iter().filter(|publication| publication.row.event == Package::Presence.name());
         let sources: Vec<_> = published
             .map(|publication| Source {
                 body: publication.row.body.as_bytes(),
@@ -429,7 +441,15 @@ impl Presentity {
         }
         let (presentity, inserted_time) = (self.uri.clone(), now.wall_s);
         let reason = SmolStr::default();
-        Some(Change::WatcherStored(WatcherRow { presentity, watcher, event, status, reason, inserted_time, watcher_id }))
+        Some(Change::WatcherStored(WatcherRow {
+            presentity,
+            watcher,
+            event,
+            status,
+            reason,
+            inserted_time,
+            watcher_id,
+        }))
     }
 }
 

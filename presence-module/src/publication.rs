@@ -109,7 +109,8 @@ pub fn on_publish(
 ) -> Result<Published, Rejection> {
     let package = request.package.ok_or(Rejection::BadEvent)?;
     let live = |tag: &str| {
-        let mine = |publication: &&Publication| publication.row.event == package.name() && publication.row.entity_tag == tag;
+        let mine =
+            |publication: &&Publication| publication.row.event == package.name() && publication.row.entity_tag == tag;
         current.iter().find(|publication| mine(publication) && publication.deadline > now.mono)
     };
     if let Some(done) = live(&request.entity_tag) {
@@ -158,7 +159,12 @@ fn initial(
         body,
     };
     let change = Change::PublicationStored { row, deadline: now.mono.plus_s(granted_s.into()) };
-    Ok(Published { change: Some(change), entity_tag, expires_s: policy.announced(granted_s), created: Some(request.id) })
+    Ok(Published {
+        change: Some(change),
+        entity_tag,
+        expires_s: policy.announced(granted_s),
+        created: Some(request.id),
+    })
 }
 
 fn continued(

@@ -81,7 +81,12 @@ pub enum Rejection {
 }
 
 /// Decides on a SUBSCRIBE that would begin a dialog. `existing` has the same dialog id: the request came again.
-pub fn on_initial(request: InitialSubscribe, existing: Option<&Dialog>, policy: SubscribePolicy, now: Now) -> Subscribed {
+pub fn on_initial(
+    request: InitialSubscribe,
+    existing: Option<&Dialog>,
+    policy: SubscribePolicy,
+    now: Now,
+) -> Subscribed {
     if let Some(dialog) = existing.filter(|dialog| dialog.is_live(now.mono)) {
         let expires_s = dialog.deadline.seconds_from(now.mono) as u32;
         let local_contact = dialog.row.local_contact.clone();

@@ -47,7 +47,13 @@ impl TagMint {
     /// Returns the tags of a request that concerns `presentity`.
     pub fn mint(&self, request: RequestIdentity<'_>, presentity: &PresentityUri) -> Minted {
         let mut mac = self.keyed.clone();
-        let parts = [request.call_id, request.from_tag, request.branch, presentity.user.as_bytes(), presentity.domain.as_bytes()];
+        let parts = [
+            request.call_id,
+            request.from_tag,
+            request.branch,
+            presentity.user.as_bytes(),
+            presentity.domain.as_bytes(),
+        ];
         for part in parts {
             // The length in front keeps ("ab", "c") and ("a", "bc") apart.
             mac.update(&(part.len() as u64).to_be_bytes());
@@ -56,7 +62,10 @@ impl TagMint {
         mac.update(&request.cseq.to_be_bytes());
         let digest: [u8; 32] = mac.finalize().into_bytes().into();
         let (to_tag, entity_tag) = digest.split_at(16);
-        Minted { to_tag: SmolStr::from_iter([self.prefix.as_str(), ".", &token(to_tag)]), entity_tag: token(entity_tag) }
+        Minted {
+            to_tag: SmolStr::from_iter([self.prefix.as_str(), ".", &token(to_tag)]),
+            entity_tag: token(entity_tag),
+        }
     }
 }
 

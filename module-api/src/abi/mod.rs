@@ -15,6 +15,8 @@ mod root;
 mod version; // the plain static a host reads before it trusts anything else
 mod view; // a request or an outcome as spans over its bytes, valid until the call returns // what a library exports
 
+/// The shapes in which an implementor of [`HostServices`] meets borrowed data.
+pub use abi_stable::std_types::{RSlice, RSliceMut, RStr};
 pub use address::{SocketAddress, Transport};
 pub use host::{Clock, Host, HostServices, LogLevel, Metric, MetricKind};
 pub use module::{CallResult, Declaration, Function, Module, RouteKinds};

@@ -98,7 +98,8 @@ fn token(notification: &Notification) -> module_api::abi::Token {
 }
 
 fn wire_reply(reply: &Reply) -> WireReply<'_> {
-    let wire = WireReply::new(reply.transaction, reply.code, reply.to_tag.as_bytes(), &reply.headers).with_reason(&reply.reason);
+    let wire = WireReply::new(reply.transaction, reply.code, reply.to_tag.as_bytes(), &reply.headers)
+        .with_reason(&reply.reason);
     if reply.mirror_record_route { wire.with_record_route() } else { wire }
 }
 

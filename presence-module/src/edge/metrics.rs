@@ -29,7 +29,10 @@ impl Metrics {
             commits: counter("commits_total", "Database transactions committed."),
             committed_decisions: counter("committed_decisions_total", "Requests and events made durable."),
             refused_decisions: counter("refused_decisions_total", "Requests and events the database refused."),
-            overload_rejections: counter("overload_rejections_total", "Requests answered 503 before they were decided."),
+            overload_rejections: counter(
+                "overload_rejections_total",
+                "Requests answered 503 before they were decided.",
+            ),
             skipped_rows: counter("skipped_rows_total", "Rows that could not be understood."),
             decision_panics: counter("decision_panics_total", "Panics while deciding; the presentity was read back."),
         }

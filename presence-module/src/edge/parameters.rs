@@ -59,7 +59,11 @@ impl DatabaseUrl {
             "mysql" | "postgres" => {
                 let (authority, database) = rest.split_once('/').ok_or(EXPECTED)?;
                 let host = authority.rsplit('@').next().unwrap_or_default();
-                if host.is_empty() || database.is_empty() { Err(EXPECTED) } else { Ok(Self::Server { scheme: scheme.into() }) }
+                if host.is_empty() || database.is_empty() {
+                    Err(EXPECTED)
+                } else {
+                    Ok(Self::Server { scheme: scheme.into() })
+                }
             }
             _ => Err(EXPECTED),
         }
@@ -80,7 +84,11 @@ pub fn check(parameters: &Parameters) -> Vec<ParameterProblem> {
     }
     let prefix = parameters.text("to_tag_pref").as_bytes();
     if prefix.is_empty() || prefix.len() > TO_TAG_PREFIX_BYTES_MAX || !module_api::sip::token::is_token(prefix) {
-        problems.push(ParameterProblem::new("to_tag_pref", "not the beginning of a tag", "1 to 32 characters of a SIP token"));
+        problems.push(ParameterProblem::new(
+            "to_tag_pref",
+            "not the beginning of a tag",
+            "1 to 32 characters of a SIP token",
+        ));
     }
     if !["auto", "off"].contains(&parameters.text("nat")) {
         problems.push(ParameterProblem::new("nat", "neither `auto` nor `off`", "`auto` or `off`"));
@@ -119,7 +127,10 @@ mod tests {
     #[test]
     fn a_database_url_is_understood_or_the_answer_says_what_would_be() {
         let check = |url, expected: Option<DatabaseUrl>| assert_eq!(DatabaseUrl::parse(url).ok(), expected, "{url}");
-        check("sqlite:///var/lib/presence.sqlite", Some(DatabaseUrl::Sqlite { path: "/var/lib/presence.sqlite".into() }));
+        check(
+            "sqlite:///var/lib/presence.sqlite",
+            Some(DatabaseUrl::Sqlite { path: "/var/lib/presence.sqlite".into() }),
+        );
         check("sqlite://presence.sqlite", Some(DatabaseUrl::Sqlite { path: "presence.sqlite".into() }));
         let server = |scheme: &str| Some(DatabaseUrl::Server { scheme: scheme.into() });
         check("mysql://openser:openserrw@192.168.2.132/openser", server("mysql"));

@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use module_api::abi::{
-    Argument, CallResult, Declaration, Function, Host, LogLevel, Module, Outcome, ParameterProblem, Parameters, Request,
-    RouteKinds,
+    Argument, CallResult, Declaration, Function, Host, LogLevel, Module, Outcome, ParameterProblem, Parameters,
+    Request, RouteKinds,
 };
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -62,7 +62,9 @@ impl Module for Presence {
     fn start(host: Host, parameters: &Parameters) -> Result<Self, String> {
         let path = match DatabaseUrl::parse(parameters.text("db_url"))? {
             DatabaseUrl::Sqlite { path } => path,
-            DatabaseUrl::Server { scheme } => return Err(format!("db_url: {scheme} is not served by this version; use sqlite://PATH")),
+            DatabaseUrl::Server { scheme } => {
+                return Err(format!("db_url: {scheme} is not served by this version; use sqlite://PATH"));
+            }
         };
         let owner = format!("pid {}", std::process::id());
         let mut random = |out: &mut [u8]| host.random(out);
@@ -138,6 +140,11 @@ impl Presence {
         Ok(Self { core, threads: Mutex::new(Some(threads)) })
     }
 
+    #[cfg(test)]
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// Waits for at most `longest` until `is_so`; used only while the module stops.
     fn wait_until(&self, longest: Duration, is_so: impl Fn(&Core) -> bool) {
         let until = Instant::now() + longest;
@@ -169,7 +176,8 @@ impl Core {
             Stored::Skipped { table, reason } => *skipped.entry(format!("{table}: {reason}")).or_default() += 1,
         })?;
         let subscriptions = owed.len();
-        self.host.log(LogLevel::INFO, &format!("took up {publications} publications and {subscriptions} subscriptions"));
+        self.host
+            .log(LogLevel::INFO, &format!("took up {publications} publications and {subscriptions} subscriptions"));
         for (what, count) in skipped {
             self.metrics.add(self.metrics.skipped_rows, count);
             self.warn(&format!("passed over {count} rows of {what}"));

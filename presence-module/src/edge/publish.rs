@@ -38,9 +38,7 @@ impl Core {
             is_accepted = result.is_ok();
             match result {
                 Ok(published) => accepted(published, request.transaction(), to_tag.clone()),
-                Err(rejection) => {
-                    Decision::reply(refusal(rejection).into_reply(request.transaction(), to_tag.clone()))
-                }
+                Err(rejection) => Decision::reply(refusal(rejection).into_reply(request.transaction(), to_tag.clone())),
             }
         })?;
         Ok(Handled { to_tag, is_accepted })
@@ -74,7 +72,8 @@ fn body(request: &Request<'_>, package: Package) -> PublishedBody {
     if body.is_empty() {
         return PublishedBody::None;
     }
-    let is_plain = request.header(HeaderId::CONTENT_ENCODING).is_none_or(|value| value.eq_ignore_ascii_case(b"identity"));
+    let is_plain =
+        request.header(HeaderId::CONTENT_ENCODING).is_none_or(|value| value.eq_ignore_ascii_case(b"identity"));
     let has_type = |value| is_media_type(value, package.media_type());
     if !is_plain || !request.header(HeaderId::CONTENT_TYPE).is_some_and(has_type) {
         return PublishedBody::UnsupportedType;
@@ -90,8 +89,15 @@ fn accepted(published: Published, transaction: u64, to_tag: SmolStr) -> Decision
     let Published { change, entity_tag, expires_s, created } = published;
     let headers = format!("Expires: {expires_s}\r\nSIP-ETag: {entity_tag}\r\n").into_bytes();
     let created = created.map(|id| Created::Publication { id, entity_tag });
-    let reply =
-        Reply { transaction, code: 200, reason: SmolStr::default(), to_tag, headers, mirror_record_route: false, created };
+    let reply = Reply {
+        transaction,
+        code: 200,
+        reason: SmolStr::default(),
+        to_tag,
+        headers,
+        mirror_record_route: false,
+        created,
+    };
     Decision { changes: change.into_iter().collect(), ..Decision::reply(reply) }
 }
 

@@ -85,7 +85,8 @@ impl From<NotNow> for Refusal {
 impl<'a> Incoming<'a> {
     /// Reads the headers that identify a request, and refuses extensions nobody here knows (RFC 3261 §8.2.2.3).
     pub(super) fn read(request: &'a Request<'a>) -> Result<Self, Refusal> {
-        let header = |id: HeaderId| request.header(id).ok_or_else(|| Refusal::new(400, format!("Missing {}", id.name())));
+        let header =
+            |id: HeaderId| request.header(id).ok_or_else(|| Refusal::new(400, format!("Missing {}", id.name())));
         let name_addr = |id: HeaderId| {
             NameAddr::parse(header(id)?).map_err(|_| Refusal::new(400, format!("Malformed {}", id.name())))
         };

@@ -78,7 +78,8 @@ impl Shard {
 
     /// Forgets a presentity nobody would miss: idle, with nothing staged that may yet be refused.
     pub(super) fn forget_if_idle(&mut self, uri: &PresentityUri, settled: u64) {
-        if self.slots.get(uri).is_some_and(|slot| slot.presentity.is_idle() && !slot.is_stale && slot.staged <= settled) {
+        if self.slots.get(uri).is_some_and(|slot| slot.presentity.is_idle() && !slot.is_stale && slot.staged <= settled)
+        {
             self.slots.remove(uri);
         }
     }

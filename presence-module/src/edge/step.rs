@@ -79,7 +79,12 @@ impl Core {
     }
 
     /// Decides and applies, then binds what the watchers are owed. Returns `None` after a panic.
-    fn stage(&self, slot: &mut Slot, now: Now, decide: impl FnOnce(&mut Presentity, Now) -> Decision) -> Option<Decision> {
+    fn stage(
+        &self,
+        slot: &mut Slot,
+        now: Now,
+        decide: impl FnOnce(&mut Presentity, Now) -> Decision,
+    ) -> Option<Decision> {
         let presentity = &mut slot.presentity;
         let deferred = std::mem::take(&mut slot.deferred);
         let run = || {
@@ -97,7 +102,8 @@ impl Core {
         };
         let Ok(decision) = catch_unwind(AssertUnwindSafe(run)) else {
             self.metrics.count(self.metrics.decision_panics);
-            self.host.log(LogLevel::ERROR, "panic while deciding, contained: the presentity is read back from the database");
+            self.host
+                .log(LogLevel::ERROR, "panic while deciding, contained: the presentity is read back from the database");
             return None;
         };
         self.index(slot, &decision);
@@ -109,7 +115,8 @@ impl Core {
     fn index(&self, slot: &mut Slot, decision: &Decision) {
         for change in &decision.changes {
             if let Change::SubscriptionStored { row, .. } | Change::SubscriptionFetched { row, .. } = change {
-                let (call_id, local, remote) = (row.call_id.as_bytes(), row.local_tag.as_bytes(), row.remote_tag.as_bytes());
+                let (call_id, local, remote) =
+                    (row.call_id.as_bytes(), row.local_tag.as_bytes(), row.remote_tag.as_bytes());
                 self.dialogs.insert(DialogKey::of(call_id, local, remote), slot.presentity.uri().clone());
             }
         }

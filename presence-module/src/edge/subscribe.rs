@@ -49,7 +49,8 @@ impl Core {
             Some(tag) => SmolStr::new(text(tag, "To-tag")?),
             None => minted.to_tag,
         };
-        let dialog = DialogKey::of(incoming.call_id.as_bytes(), to_tag.as_bytes(), incoming.from.tag().unwrap_or_default());
+        let dialog =
+            DialogKey::of(incoming.call_id.as_bytes(), to_tag.as_bytes(), incoming.from.tag().unwrap_or_default());
         let mut row = row(incoming, &presentity, package, event_id, remote_target)?;
         row.key = dialog.subscription(&row.event, &row.event_id);
         (row.local_tag, row.watcher_id) = (to_tag.clone(), minted.entity_tag);
@@ -74,7 +75,8 @@ impl Core {
         let remote_target = contact(request)?;
         let source = source(request);
         let refresh = |presentity: &crate::presentity::Presentity| {
-            let behind_nat = presentity.dialogs().find(|known| known.key == dialog).and_then(|known| known.row.received);
+            let behind_nat =
+                presentity.dialogs().find(|known| known.key == dialog).and_then(|known| known.row.received);
             RefreshSubscribe {
                 package,
                 event_id,
@@ -228,8 +230,15 @@ fn local_contact(request: &Request<'_>) -> Option<SmolStr> {
 fn accepted(subscribed: Subscribed, transaction: u64, to_tag: SmolStr, created: Option<Created>) -> Decision {
     let Subscribed { changes, expires_s, local_contact, .. } = subscribed;
     let headers = format!("Expires: {expires_s}\r\nContact: <{local_contact}>\r\n").into_bytes();
-    let reply =
-        Reply { transaction, code: 200, reason: SmolStr::default(), to_tag, headers, mirror_record_route: true, created };
+    let reply = Reply {
+        transaction,
+        code: 200,
+        reason: SmolStr::default(),
+        to_tag,
+        headers,
+        mirror_record_route: true,
+        created,
+    };
     Decision { changes, ..Decision::reply(reply) }
 }
 

@@ -182,4 +182,3 @@ impl Writer<'_> {
 fn ends_something(change: &Change) -> bool {
     matches!(change, Change::PublicationRemoved { .. } | Change::SubscriptionRemoved { .. })
 }
-

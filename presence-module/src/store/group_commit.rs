@@ -86,7 +86,7 @@ impl Group<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Scope, Stored, StoreError};
+    use super::super::{Scope, StoreError, Stored};
     use super::*;
 
     /// Refuses every batch that holds a removal of one of these ids; fails as a whole where told.
@@ -146,8 +146,11 @@ mod tests {
 
     #[test]
     fn only_the_guilty_decision_is_refused() {
-        assert_eq!(check(&[10, 20, 30, 40, 50], &[30], 9, &[Committed, Committed, Guilty, Committed, Committed]), [10, 20, 40, 50]);
-        assert_eq!(check(&[10], &[10], 9, &[Guilty]), []);
+        assert_eq!(
+            check(&[10, 20, 30, 40, 50], &[30], 9, &[Committed, Committed, Guilty, Committed, Committed]),
+            [10, 20, 40, 50]
+        );
+        assert_eq!(check(&[10], &[10], 9, &[Guilty]), [0_u64; 0]);
     }
 
     #[test]
@@ -157,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_database_that_is_away_makes_nobody_guilty() {
-        assert_eq!(check(&[10, 20], &[], 0, &[Refused, Refused]), []);
+        assert_eq!(check(&[10, 20], &[], 0, &[Refused, Refused]), [0_u64; 0]);
         assert_eq!(check(&[10, 20, 30, 40], &[40], 2, &[Committed, Committed, Refused, Refused]), [10, 20]);
     }
 }

@@ -1,9 +1,9 @@
 //! Where state outlives the process. Read in this order:
 
-pub mod schema; // tables, columns, keys and their migrations
-pub mod sqlite; // the embedded backend
 pub mod group_commit; // many decisions, one transaction
-pub mod recovery; // rows back into memory
+pub mod recovery;
+pub mod schema; // tables, columns, keys and their migrations
+pub mod sqlite; // the embedded backend // rows back into memory
 
 use std::fmt;
 
@@ -121,7 +121,9 @@ impl TableNames {
     pub fn is_valid(name: &str) -> bool {
         let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
         let mut bytes = name.bytes();
-        bytes.next().is_some_and(is_letter) && name.len() <= 63 && bytes.all(|byte| is_letter(byte) || byte.is_ascii_digit())
+        bytes.next().is_some_and(is_letter)
+            && name.len() <= 63
+            && bytes.all(|byte| is_letter(byte) || byte.is_ascii_digit())
     }
 }
 

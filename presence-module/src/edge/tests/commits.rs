@@ -1,0 +1,213 @@
+//! Nothing leaves before it is durable, and nothing that was refused stays.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Rig;
+use super::rig::{cseq, document, header};
+use crate::edge::step::NotNow;
+use crate::presentity_uri::PresentityUri;
+
+type Operation = fn(&Rig, &str, &str) -> u64;
+
+/// Every request that changes state, on a server that [`Rig::furnish`] has furnished.
+const OPERATIONS: [(&str, Operation); 8] = [
+    ("initial publish", |rig, _, _| rig.publish("dana", "op", "", 600, &document("second"))),
+    ("modify", |rig, tag, _| rig.publish("dana", "op", &if_match(tag), 600, &document("second"))),
+    ("refresh of a publication", |rig, tag, _| rig.publish("dana", "op", &if_match(tag), 900, "")),
+    ("removal", |rig, tag, _| rig.publish("dana", "op", &if_match(tag), 0, "")),
+    ("subscribe", |rig, _, _| rig.subscribe("fay", "", 1, 600)),
+    ("refresh of a subscription", |rig, _, tag| rig.subscribe("eli", &format!(";tag={tag}"), 2, 900)),
+    ("unsubscribe", |rig, _, tag| rig.subscribe("eli", &format!(";tag={tag}"), 2, 0)),
+    ("stale modify", |rig, _, _| rig.publish("dana", "op", &if_match("stale"), 600, &document("second"))),
+];
+
+fn if_match(tag: &str) -> String {
+    format!("SIP-If-Match: {tag}\r\n")
+}
+
+#[test]
+fn nothing_is_acknowledged_or_told_before_it_is_durable() {
+    for (name, operation) in OPERATIONS {
+        let rig = Rig::new();
+        let (entity_tag, to_tag) = rig.furnish();
+        rig.store.hold();
+        // A change in front, so that what is decided next rests on something uncommitted.
+        let first = rig.publish("dana", "front", "", 600, &document("front"));
+        rig.store.wait_held();
+        let second = operation(&rig, &entity_tag, &to_tag);
+        assert!(!rig.is_answered(first) && !rig.is_answered(second), "{name}");
+        assert_eq!(rig.notify_count(), 1, "{name}");
+        rig.store.release();
+        assert_eq!(rig.answer(first).code, 200, "{name}");
+        assert_eq!(rig.answer(second).code, if name == "stale modify" { 412 } else { 200 }, "{name}");
+        assert_eq!(cseq(&rig.notify(2)), if name == "subscribe" { cseq(&rig.notify(2)) } else { 2 }, "{name}");
+    }
+}
+
+#[test]
+fn a_failing_database_answers_503_and_leaves_memory_as_the_database_is() {
+    for (name, operation) in &OPERATIONS[..7] {
+        let rig = Rig::new();
+        let (entity_tag, to_tag) = rig.furnish();
+        let before = rig.disk();
+        rig.store.fail_next();
+        let refused = rig.answer(operation(&rig, &entity_tag, &to_tag));
+        assert_eq!((refused.code, header(&refused, "Retry-After").as_str()), (503, "2"), "{name}");
+        rig.until_settled();
+        assert_eq!(rig.disk(), before, "{name}");
+        assert_eq!(rig.memory(), before, "{name}");
+        rig.host.with(|seen| {
+            assert!(seen.requests.iter().all(|notify| !notify.body.contains("second")), "{name}");
+            assert!(seen.requests.iter().all(|notify| !notify.head.contains("terminated")), "{name}");
+        });
+        let served = rig.answer(rig.publish("dana", "after", &if_match(&entity_tag), 600, &document("third")));
+        assert_eq!(served.code, 200, "{name}");
+    }
+}
+
+#[test]
+fn the_guilty_request_alone_is_refused() {
+    let rig = Rig::new();
+    rig.store.refuse("poison");
+    rig.store.hold();
+    let front = rig.publish("gus", "front", "", 600, &document("front"));
+    rig.store.wait_held();
+    let requests = [("dana", "fine"), ("eli", "poison"), ("eli", "on top"), ("fay", "fine")];
+    let transactions = requests
+        .map(|(user, note)| rig.publish(user, &format!("{user}{note}").replace(' ', ""), "", 600, &document(note)));
+    rig.store.release();
+    assert_eq!(rig.answer(front).code, 200);
+    assert_eq!(transactions.map(|transaction| rig.answer(transaction).code), [200, 500, 503, 200]);
+    assert_eq!(rig.answer(rig.publish("eli", "again", "", 600, &document("fine"))).code, 200);
+}
+
+#[test]
+fn an_answer_to_a_notify_between_stage_and_commit_sends_nothing_early() {
+    let rig = Rig::new();
+    rig.answer(rig.subscribe("eli", "", 1, 600));
+    let first = rig.notify(1);
+    rig.store.hold();
+    let publish = rig.publish("dana", "p", "", 600, &document("news"));
+    rig.store.wait_held();
+    rig.confirm(&first, 200);
+    assert_eq!((rig.notify_count(), rig.is_answered(publish)), (1, false));
+    rig.store.release();
+    let second = rig.notify(2);
+    assert_eq!((cseq(&second), second.body.contains("news")), (2, true));
+    assert!(rig.is_answered(publish), "the 200 leaves before the NOTIFY");
+}
+
+#[test]
+fn a_notify_that_rested_on_a_refused_commit_never_leaves_and_costs_no_cseq() {
+    let rig = Rig::new();
+    rig.answer(rig.subscribe("eli", "", 1, 600));
+    let first = rig.notify(1);
+    rig.store.hold();
+    let publish = rig.publish("dana", "p", "", 600, &document("refused"));
+    rig.store.wait_held();
+    rig.confirm(&first, 200);
+    rig.store.fail_next();
+    rig.store.release();
+    assert_eq!(rig.answer(publish).code, 503);
+    rig.until_settled();
+    rig.host.advance(Duration::from_secs(1));
+    let second = rig.notify(2);
+    assert_eq!((cseq(&second), second.body.contains("refused")), (2, false));
+}
+
+#[test]
+fn one_notify_is_in_flight_and_the_last_state_follows_it() {
+    let rig = Rig::new();
+    let (mut entity_tag, _) = rig.furnish();
+    for round in 0..5 {
+        let body = document(&format!("round {round}"));
+        let answer = rig.answer(rig.publish("dana", &format!("r{round}"), &if_match(&entity_tag), 600, &body));
+        entity_tag = header(&answer, "SIP-ETag");
+    }
+    let held = rig.notify(2);
+    assert!(held.body.contains("round 0"));
+    assert_eq!(rig.notify_count(), 2);
+    rig.confirm(&held, 200);
+    let last = rig.notify(3);
+    assert_eq!((cseq(&last), last.body.contains("round 4")), (3, true));
+    rig.confirm(&last, 200);
+    assert_eq!(rig.notify_count(), 3);
+}
+
+#[test]
+fn a_full_queue_answers_503_at_once_and_drains() {
+    let rig = Rig::with_queue_places(2);
+    rig.store.hold();
+    let held = rig.publish("dana", "p0", "", 600, &document("a"));
+    rig.store.wait_held();
+    let queued = [rig.publish("eli", "p1", "", 600, &document("b")), rig.publish("fay", "p2", "", 600, &document("c"))];
+    let refused = rig.publish("gus", "p3", "", 600, &document("d"));
+    assert_eq!(rig.answer(refused).code, 503);
+    assert!(!rig.is_answered(held));
+    rig.store.release();
+    for transaction in [held, queued[0], queued[1]] {
+        assert_eq!(rig.answer(transaction).code, 200);
+    }
+    assert_eq!(rig.answer(rig.publish("gus", "p4", "", 600, &document("d"))).code, 200);
+}
+
+#[test]
+fn a_panic_while_deciding_is_contained_and_the_presentity_read_back() {
+    let rig = Rig::new();
+    let (entity_tag, _) = rig.furnish();
+    let before = rig.disk();
+    let dana = Arc::new(PresentityUri::new("dana", "pres.example"));
+    let panicked = rig.presence.core().step(&dana, |_, _| panic!("as a test has it"));
+    assert_eq!(panicked, Err(NotNow::Panicked));
+    rig.until_settled();
+    assert_eq!(rig.memory(), before);
+    assert_eq!(rig.answer(rig.publish("dana", "after", &if_match(&entity_tag), 600, "")).code, 200);
+}
+
+#[test]
+fn what_a_2xx_created_that_nobody_waited_for_is_ended() {
+    let rig = Rig::new();
+    rig.host.with(|seen| seen.stale.extend([1, 2]));
+    rig.answer(rig.publish("dana", "p", "", 600, &document("orphan")));
+    rig.answer(rig.subscribe("eli", "", 1, 600));
+    rig.until("both are gone", || rig.disk() == (vec![], vec![]));
+}
+
+#[test]
+fn a_dialog_that_nobody_knows_is_481() {
+    let rig = Rig::new();
+    rig.furnish();
+    assert_eq!(rig.answer(rig.subscribe("eli", ";tag=unknown", 2, 600)).code, 481);
+}
+
+#[test]
+fn a_notify_answered_481_ends_the_subscription_and_500_does_not() {
+    for (code, remaining) in [(481, 0), (408, 0), (500, 1), (200, 1)] {
+        let rig = Rig::new();
+        rig.answer(rig.subscribe("eli", "", 1, 600));
+        rig.confirm(&rig.notify(1), code);
+        rig.until("the outcome is durable", || rig.disk().1.len() == remaining && rig.memory().1.len() == remaining);
+        assert_eq!(rig.notify_count(), 1, "{code}");
+    }
+}
+
+#[test]
+fn a_publication_that_expires_closes_and_a_subscription_that_expires_is_told() {
+    let rig = Rig::new();
+    rig.answer(rig.publish("dana", "p", "", 60, &document("here")));
+    rig.answer(rig.subscribe("eli", "", 1, 120));
+    rig.confirm(&rig.notify(1), 200);
+    rig.host.advance(Duration::from_secs(61));
+    let closed = rig.notify(2);
+    assert!(
+        closed.body.contains("<basic>closed</basic>") && closed.head.contains("active;expires=59"),
+        "{}",
+        closed.head
+    );
+    rig.confirm(&closed, 200);
+    rig.host.advance(Duration::from_secs(60));
+    let over = rig.notify(3);
+    assert!(over.head.contains("Subscription-State: terminated;reason=timeout\r\n"), "{}", over.head);
+    assert_eq!((over.body.as_str(), rig.disk()), ("", (vec![], vec![])));
+}

@@ -1,0 +1,147 @@
+//! A store in memory that waits, refuses and fails when told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::change::{Change, PublicationRow, SubscriptionKey, SubscriptionRow};
+use crate::store::{CommitError, Opening, Scope, Store, StoreError, Stored};
+
+/// The rows, and what the next commits come to.
+#[derive(Default)]
+pub(super) struct Disk {
+    pub(super) publications: BTreeMap<u64, PublicationRow>,
+    pub(super) subscriptions: BTreeMap<SubscriptionKey, SubscriptionRow>,
+    pub(super) was_clean: bool,
+    /// Commits wait while this is set.
+    is_held: bool,
+    /// How many commits are waiting.
+    waiting: usize,
+    /// So many commits fail as a database that is away does.
+    fails: usize,
+    /// Whoever publishes this text is guilty.
+    poison: Option<String>,
+}
+
+/// A handle on the disk that outlives the store.
+#[derive(Clone, Default)]
+pub(super) struct MemoryStore(Arc<(Mutex<Disk>, Condvar)>);
+
+impl MemoryStore {
+    pub(super) fn with<R>(&self, look: impl FnOnce(&mut Disk) -> R) -> R {
+        look(&mut self.0.0.lock())
+    }
+
+    /// Lets no commit end until [`release`](Self::release).
+    pub(super) fn hold(&self) {
+        self.with(|disk| disk.is_held = true);
+    }
+
+    /// Waits until a commit is being held, so that what comes now is queued behind it.
+    pub(super) fn wait_held(&self) {
+        let mut disk = self.0.0.lock();
+        while disk.waiting == 0 {
+            self.0.1.wait(&mut disk);
+        }
+    }
+
+    pub(super) fn release(&self) {
+        self.with(|disk| disk.is_held = false);
+        self.0.1.notify_all();
+    }
+
+    pub(super) fn fail_next(&self) {
+        self.with(|disk| disk.fails = 1);
+    }
+
+    pub(super) fn refuse(&self, text: &str) {
+        self.with(|disk| disk.poison = Some(text.into()));
+    }
+
+    pub(super) fn opening(&self) -> Opening {
+        self.with(|disk| Opening {
+            secret: [3; 32],
+            was_clean: std::mem::take(&mut disk.was_clean),
+            next_publication_id: disk.publications.keys().last().map_or(1, |last| last + 1),
+        })
+    }
+}
+
+impl Disk {
+    fn is_guilty(&self, change: &Change) -> bool {
+        let Some(poison) = &self.poison else { return false };
+        match change {
+            Change::PublicationStored { row, .. } => row.body.contains(poison),
+            Change::PublicationContinued { body: Some(body), .. } => body.contains(poison),
+            _ => false,
+        }
+    }
+
+    fn write(&mut self, change: &Change) {
+        match change.clone() {
+            Change::PublicationStored { row, .. } => drop(self.publications.insert(row.id, row)),
+            Change::PublicationContinued { id, entity_tag, body, received_time, expires, .. } => {
+                let row = self.publications.get_mut(&id).expect("only what was stored is continued");
+                (row.entity_tag, row.received_time, row.expires) = (entity_tag, received_time, expires);
+                row.body = body.unwrap_or_else(|| row.body.clone());
+            }
+            Change::PublicationRemoved { id } => drop(self.publications.remove(&id)),
+            Change::SubscriptionStored { row, .. } | Change::SubscriptionRefreshed { row, .. } => {
+                self.subscriptions.insert(row.key, (*row).clone());
+            }
+            Change::RemoteTargetChanged { key, remote_target } => self.row(key).remote_target = remote_target,
+            Change::CseqReserved { key, local_cseq } => self.row(key).local_cseq = local_cseq,
+            Change::SubscriptionRemoved { key, .. } => drop(self.subscriptions.remove(&key)),
+            Change::WatcherStored(_) | Change::SubscriptionFetched { .. } => {}
+        }
+    }
+
+    fn row(&mut self, key: SubscriptionKey) -> &mut SubscriptionRow {
+        self.subscriptions.get_mut(&key).expect("only what was stored is changed")
+    }
+}
+
+impl Store for MemoryStore {
+    fn commit(&mut self, decisions: &[&[Change]]) -> Result<(), CommitError> {
+        let mut disk = self.0.0.lock();
+        disk.waiting += 1;
+        self.0.1.notify_all();
+        while disk.is_held {
+            self.0.1.wait(&mut disk);
+        }
+        disk.waiting -= 1;
+        if disk.fails > 0 {
+            disk.fails -= 1;
+            return Err(CommitError::World("told to fail".into()));
+        }
+        let changes = || decisions.iter().copied().flatten();
+        if changes().any(|change| disk.is_guilty(change)) {
+            return Err(CommitError::Data("told to refuse".into()));
+        }
+        changes().for_each(|change| disk.write(change));
+        Ok(())
+    }
+
+    fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError> {
+        let disk = self.0.0.lock();
+        let is_wanted = |presentity| match scope {
+            Scope::All => true,
+            Scope::Presentities(wanted) => wanted.contains(presentity),
+        };
+        let publications = disk.publications.values().filter(|row| is_wanted(&row.presentity));
+        publications.for_each(|row| visit(Stored::Publication(row.clone())));
+        let subscriptions = disk.subscriptions.values().filter(|row| is_wanted(&row.presentity));
+        subscriptions.for_each(|row| visit(Stored::Subscription(Box::new(row.clone()))));
+        Ok(())
+    }
+
+    fn maintain(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn close_cleanly(&mut self) -> Result<(), StoreError> {
+        self.with(|disk| disk.was_clean = true);
+        Ok(())
+    }
+}

@@ -1,0 +1,9 @@
+//! The path from a request to the wire, proved on a store that fails on command and a host that writes everything down.
+
+mod commits; // nothing leaves before it is durable, and nothing that was refused stays
+mod fake_host; // a host that records
+mod memory_store; // a store that waits, refuses and fails when told
+mod restarts; // what a second start finds
+mod rig; // one server under test
+
+use rig::Rig;

@@ -1,0 +1,41 @@
+//! What a second start finds.
+
+use super::Rig;
+use super::rig::{cseq, document, header};
+
+#[test]
+fn after_a_crash_every_watcher_is_told_once_with_a_cseq_above_all_used() {
+    let rig = Rig::new();
+    rig.furnish();
+    let rig = rig.restart(false);
+    let notify = rig.notify(1);
+    assert!(notify.body.contains("first"));
+    assert_eq!(cseq(&notify), 65, "64 were reserved");
+    rig.confirm(&notify, 200);
+    assert_eq!(rig.disk().1[0].local_cseq, 128);
+}
+
+#[test]
+fn after_a_clean_stop_nobody_is_told_anything_and_all_goes_on() {
+    let rig = Rig::new();
+    let (entity_tag, to_tag) = rig.furnish();
+    let rig = rig.restart(true);
+    let refreshed = rig.answer(rig.subscribe("eli", &format!(";tag={to_tag}"), 2, 600));
+    assert_eq!((refreshed.code, rig.notify(1).body.contains("first")), (200, true));
+    let condition = format!("SIP-If-Match: {entity_tag}\r\n");
+    assert_eq!(rig.answer(rig.publish("dana", "p1", &condition, 600, "")).code, 200);
+    assert_eq!(rig.notify_count(), 1);
+}
+
+#[test]
+fn a_request_repeated_after_a_crash_gets_its_old_answer_and_changes_nothing_twice() {
+    let rig = Rig::new();
+    let published = rig.answer(rig.publish("dana", "p", "", 600, &document("once")));
+    let subscribed = rig.answer(rig.subscribe("eli", "", 1, 600));
+    let rig = rig.restart(false);
+    let again = rig.answer(rig.publish("dana", "p", "", 600, &document("once")));
+    assert_eq!((again.code, header(&again, "SIP-ETag")), (200, header(&published, "SIP-ETag")));
+    let again = rig.answer(rig.subscribe("eli", "", 1, 600));
+    assert_eq!((again.code, again.to_tag), (200, subscribed.to_tag));
+    assert_eq!((rig.disk().0.len(), rig.disk().1.len()), (1, 1));
+}

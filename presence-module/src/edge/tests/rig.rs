@@ -1,0 +1,188 @@
+//! One server under test: a fake host, a store on command, and requests as a phone writes them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use module_api::abi::{Arrival, CallResult, Host, Module, Outcome, OutcomeView, Request, RequestView, Transport};
+use module_api::sip::message::{HeaderTable, scan};
+
+use super::fake_host::{FakeHost, SeenReply, SeenRequest};
+use super::memory_store::MemoryStore;
+use crate::change::{PublicationRow, SubscriptionRow};
+use crate::edge::core::Settings;
+use crate::edge::presence::Presence;
+use crate::presentity_uri::PresentityUri;
+use crate::publication::PublishPolicy;
+use crate::subscription::SubscribePolicy;
+
+pub(super) struct Rig {
+    pub(super) host: FakeHost,
+    pub(super) store: MemoryStore,
+    pub(super) presence: Presence,
+    settings: Settings,
+    transactions: AtomicU64,
+}
+
+impl Rig {
+    pub(super) fn new() -> Self {
+        Self::with_queue_places(1000)
+    }
+
+    pub(super) fn with_queue_places(queue_places: usize) -> Self {
+        let settings = Settings {
+            publish: PublishPolicy { max_expires_s: 3600, expires_offset_s: 0 },
+            subscribe: SubscribePolicy { max_expires_s: 3600, force_active: true },
+            shards: 8,
+            queue_places,
+            to_tag_prefix: "a".into(),
+            recovery_notify_rate: 1000,
+            follows_source: true,
+        };
+        Self::start(FakeHost::default(), MemoryStore::default(), settings)
+    }
+
+    fn start(host: FakeHost, store: MemoryStore, settings: Settings) -> Self {
+        let opening = store.opening();
+        let services = Host::new(host.clone(), "presence");
+        let presence = Presence::serve(services, settings.clone(), Box::new(store.clone()), &opening);
+        let presence = presence.expect("the memory store opens");
+        Self { host, store, presence, settings, transactions: AtomicU64::new(1) }
+    }
+
+    /// Starts again on the same disk, as after a kill or after an orderly stop.
+    pub(super) fn restart(self, is_clean: bool) -> Self {
+        if is_clean {
+            self.presence.drain();
+            self.presence.stop();
+        }
+        let (store, settings) = (self.store.clone(), self.settings.clone());
+        // Its threads may still hold the old disk handle, but nobody gives them anything to write.
+        drop(self);
+        Self::start(FakeHost::default(), store, settings)
+    }
+
+    /// Calls a script function with a request; returns its transaction and what the script sees.
+    pub(super) fn call(&self, function: usize, message: &str) -> (u64, CallResult) {
+        let transaction = self.transactions.fetch_add(1, Ordering::Relaxed);
+        let mut table = HeaderTable::new();
+        let message = scan(message.as_bytes(), &mut table).expect("the rig writes SIP");
+        assert_eq!(message.defect(), None);
+        let address = |text: &str| text.parse::<std::net::SocketAddr>().expect("an address").into();
+        let arrival = Arrival {
+            request_uri: message.request_uri(),
+            transaction,
+            flow: 0,
+            transport: Transport::UDP,
+            source: address("192.0.2.1:5060"),
+            local: address("192.0.2.99:5060"),
+            identity: b"",
+            to_tag: b"",
+        };
+        let view = RequestView::new(&message, &arrival).expect("a request");
+        (transaction, self.presence.call(function, &Request::new(&view), &[]))
+    }
+
+    pub(super) fn publish(&self, user: &str, call: &str, condition: &str, expires: u32, body: &str) -> u64 {
+        let message = format!(
+            "PUBLISH sip:{user}@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call}\r\n\
+             From: <sip:{user}@pres.example>;tag=f\r\nTo: <sip:{user}@pres.example>\r\nCall-ID: {call}\r\n\
+             CSeq: 1 PUBLISH\r\nEvent: presence\r\nExpires: {expires}\r\n{condition}\
+             Content-Type: application/pidf+xml\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.call(0, &message).0
+    }
+
+    pub(super) fn subscribe(&self, watcher: &str, to_tag: &str, cseq: u32, expires: u32) -> u64 {
+        let message = format!(
+            "SUBSCRIBE sip:dana@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{watcher}{cseq}\r\n\
+             From: <sip:{watcher}@other.example>;tag=w\r\nTo: <sip:dana@pres.example>{to_tag}\r\nCall-ID: {watcher}\r\n\
+             CSeq: {cseq} SUBSCRIBE\r\nContact: <sip:{watcher}@192.0.2.1>\r\nEvent: presence\r\nExpires: {expires}\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        self.call(1, &message).0
+    }
+
+    /// Waits for the answer to a transaction.
+    pub(super) fn answer(&self, transaction: u64) -> SeenReply {
+        self.host.wait_for("answer", |seen| seen.replies.iter().find(|reply| reply.transaction == transaction).cloned())
+    }
+
+    pub(super) fn is_answered(&self, transaction: u64) -> bool {
+        self.host.with(|seen| seen.replies.iter().any(|reply| reply.transaction == transaction))
+    }
+
+    /// Waits for the NOTIFY number `count` and returns it.
+    pub(super) fn notify(&self, count: usize) -> SeenRequest {
+        self.host.wait_for("NOTIFY", |seen| seen.requests.get(count - 1).cloned())
+    }
+
+    pub(super) fn notify_count(&self) -> usize {
+        self.host.with(|seen| seen.requests.len())
+    }
+
+    pub(super) fn confirm(&self, notify: &SeenRequest, code: u16) {
+        let view = OutcomeView::local(notify.token, code);
+        self.presence.on_outcomes(&mut [Outcome::new(&view)].into_iter());
+    }
+
+    /// Publishes and subscribes until there is something to change: returns the entity-tag and the watcher's To-tag.
+    pub(super) fn furnish(&self) -> (String, String) {
+        let published = self.answer(self.publish("dana", "p0", "", 600, &document("first")));
+        let subscribed = self.answer(self.subscribe("eli", "", 1, 600));
+        self.confirm(&self.notify(1), 200);
+        (header(&published, "SIP-ETag"), subscribed.to_tag)
+    }
+
+    /// What memory holds of Dana, to be compared with what the disk holds.
+    pub(super) fn memory(&self) -> (Vec<PublicationRow>, Vec<SubscriptionRow>) {
+        let dana = Arc::new(PresentityUri::new("dana", "pres.example"));
+        let mut shard = self.presence.core().shards.lock(&dana);
+        let Some(slot) = shard.get(&dana) else { return Default::default() };
+        let publications = slot.presentity.publications().iter().map(|publication| publication.row.clone());
+        let live = slot.presentity.dialogs().filter(|dialog| !dialog.is_ending());
+        (publications.collect(), live.map(|dialog| (*dialog.row).clone()).collect())
+    }
+
+    /// Waits until nothing is queued and nothing is being read back.
+    pub(super) fn until_settled(&self) {
+        self.until("all is settled", || {
+            let core = self.presence.core();
+            let mut is_stale = false;
+            core.shards.for_each(|slot| is_stale |= slot.is_stale);
+            !is_stale && core.queue.settled() >= core.queue.last()
+        });
+    }
+
+    /// Waits until `is_so`, looking again whenever the machine has something else to do.
+    pub(super) fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !is_so() {
+            assert!(std::time::Instant::now() < deadline, "never: {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    pub(super) fn disk(&self) -> (Vec<PublicationRow>, Vec<SubscriptionRow>) {
+        self.store.with(|disk| {
+            (disk.publications.values().cloned().collect(), disk.subscriptions.values().cloned().collect())
+        })
+    }
+}
+
+pub(super) fn document(note: &str) -> String {
+    format!(
+        "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:dana@pres.example\"><tuple id=\"t\"><status>\
+         <basic>open</basic></status><note>{note}</note></tuple></presence>"
+    )
+}
+
+pub(super) fn header(reply: &SeenReply, name: &str) -> String {
+    let line = reply.headers.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    line.unwrap_or_else(|| panic!("no {name} in {reply:?}")).into()
+}
+
+pub(super) fn cseq(notify: &SeenRequest) -> u32 {
+    let line = notify.head.lines().find_map(|line| line.strip_prefix("CSeq: ")).expect("a CSeq");
+    line.split(' ').next().expect("a number").parse().expect("a number")
+}
