@@ -3,6 +3,6 @@
 //! Read in this order, from what is pure to what touches the world:
 #![forbid(unsafe_code)]
 
-pub mod presentity_uri; // who is watched, who watches
 pub mod change; // what can happen, as data
+pub mod presentity_uri; // who is watched, who watches
 pub mod store; // where it is written down

@@ -1,7 +1,9 @@
 //! Where state outlives the process. Read in this order:
 
+#[cfg(test)]
+mod contract;
 pub mod schema; // tables, columns, keys and their migrations
-pub mod sqlite; // the embedded backend
+pub mod sqlite; // the embedded backend // what every backend promises
 
 use std::fmt;
 
@@ -129,3 +131,10 @@ impl fmt::Display for BadTableName {
         write!(f, "`{}` is not a table name", self.0)
     }
 }
+
+impl std::error::Error for BadTableName {}
+
+/// Another server owns the database: whoever meets this must stop serving.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("another server has taken over this database")]
+pub struct TakenOver;
