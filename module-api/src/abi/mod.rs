@@ -4,16 +4,16 @@
 // The expansions of `sabi_trait` and of the prefix-type derive trip both on this compiler.
 #![allow(non_local_definitions, unused_braces, unreachable_pub)]
 
+mod version; // the plain static a host reads before it trusts anything else
 mod address; // socket addresses and transports as plain data
-mod barrier; // no panic crosses the ABI
+mod parameter; // what `modparam` may say, and what it said
+mod view; // a request or an outcome as spans over its bytes, valid until the call returns
+mod reply; // an answer to a pending server transaction
+mod outgoing; // a request of the module's own, and what became of it
 mod host; // services the host offers
 mod module; // the trait a module implements
-mod outgoing; // a request of the module's own, and what became of it
-mod parameter; // what `modparam` may say, and what it said
-mod reply; // an answer to a pending server transaction
-mod root;
-mod version; // the plain static a host reads before it trusts anything else
-mod view; // a request or an outcome as spans over its bytes, valid until the call returns // what a library exports
+mod barrier; // no panic crosses the ABI
+mod root; // what a library exports
 
 /// The shapes in which an implementor of [`HostServices`] meets borrowed data.
 pub use abi_stable::std_types::{RSlice, RSliceMut, RStr};

@@ -1,37 +1,21 @@
 //! Where the pure machines meet threads, locks, time and the host. Read in this order:
 
-/// What was staged, in order, until it is committed.
-mod commit_queue;
-/// What all threads share.
-pub mod core;
-/// Effects on their way out.
-mod delivery;
-/// From a dialog id to its presentity.
-mod dialog_index;
-/// The thread of deadlines and long fan-outs.
-mod driver;
-/// What an operator can count.
-mod metrics;
-/// What became of a NOTIFY, in.
-mod notify;
-/// The `modparam` table, and what it becomes.
-pub mod parameters;
-/// The module the host loads: calls in, threads up and down.
-pub mod presence;
-/// PUBLISH in, its answer out.
-mod publish;
-/// Headers of a request as the packages need them.
-mod request;
-/// Presentities behind their locks.
-mod shards;
-/// decide → stage → queue, under one presentity's lock.
-mod step;
-/// SUBSCRIBE in, its answer out.
-mod subscribe;
-/// Deadlines in buckets.
-mod timers;
-/// The thread that commits, and takes back what cannot be.
-mod writer;
+pub mod parameters; // the `modparam` table, and what it becomes
+pub mod presence; // the module the host loads: calls in, threads up and down
+pub mod core; // what all threads share
+mod request; // headers of a request as the packages need them, and how it is answered
+mod publish; // PUBLISH in, its answer out
+mod subscribe; // SUBSCRIBE in, its answer out
+mod notify; // what became of a NOTIFY, in
+mod step; // decide, stage, queue: under one presentity's lock
+mod shards; // presentities behind their locks
+mod dialog_index; // from a dialog id to its presentity
+mod commit_queue; // what was staged, in order, until it is committed
+mod writer; // the thread that commits, and takes back what cannot be
+mod delivery; // effects on their way out
+mod driver; // the thread of deadlines and long fan-outs
+mod timers; // deadlines in buckets
+mod metrics; // what an operator can count
 
 #[cfg(test)]
 mod tests;

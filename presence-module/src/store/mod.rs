@@ -1,9 +1,11 @@
 //! Where state outlives the process. Read in this order:
 
-pub mod group_commit; // many decisions, one transaction
-pub mod recovery;
 pub mod schema; // tables, columns, keys and their migrations
-pub mod sqlite; // the embedded backend // rows back into memory
+pub mod sqlite; // the embedded backend
+pub mod group_commit; // many decisions, one transaction
+pub mod recovery; // rows back into memory
+#[cfg(test)]
+mod contract; // what every backend promises
 
 use std::fmt;
 
@@ -142,3 +144,10 @@ impl fmt::Display for BadTableName {
         write!(f, "`{}` is not a table name", self.0)
     }
 }
+
+impl std::error::Error for BadTableName {}
+
+/// Another server owns the database: whoever meets this must stop serving.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("another server has taken over this database")]
+pub struct TakenOver;

@@ -1,0 +1,429 @@
+//! The tables, as data: what each is for, its columns, its key; and the statements that make them.
+//!
+//! Tables and columns of the module of 2006 keep their names and meaning; keys and further columns are ours. Nothing
+//! here talks to a database: a backend takes the statements, operators' documentation takes the meanings.
+
+use super::{BadTableName, TableNames};
+
+/// The schema this version reads and writes.
+pub const VERSION: u32 = 1;
+
+/// One step of the schema: what makes version `to` out of the version before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// The version it leads to.
+    pub to: u32,
+    /// What it does, for the log.
+    pub what: &'static str,
+    /// Returns its statements, in order.
+    pub statements: fn(&TableNames) -> Vec<String>,
+}
+
+/// Every migration, oldest first; an empty database goes through all of them.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    to: 1,
+    what: "creates the tables",
+    statements: |names| TABLES.iter().map(|table| table.create(names)).collect(),
+}];
+
+/// Which table is meant; [`TableNames::of`] says what it is called here.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum TableId {
+    /// Subscriptions.
+    ActiveWatchers,
+    /// Who serves this database.
+    Owner,
+    /// Publications.
+    Presentity,
+    /// The server's secrets.
+    Secret,
+    /// The version of the schema.
+    Version,
+    /// Authorisation states.
+    Watchers,
+    /// Rules documents.
+    XcapXml,
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SqlType {
+    /// Bytes.
+    Blob,
+    /// A 64-bit integer; times are seconds since 1970-01-01 UTC.
+    Integer,
+    /// UTF-8 text of any length, compared byte by byte.
+    Text,
+}
+
+/// One column; none of them may be NULL.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub sql_type: SqlType,
+    /// What a row that does not say has there, as SQL writes it.
+    pub default: Option<&'static str>,
+    /// What it means to an operator.
+    pub meaning: &'static str,
+}
+
+/// One table.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// Which one it is.
+    pub id: TableId,
+    /// What a row of it is.
+    pub meaning: &'static str,
+    /// Its columns.
+    pub columns: &'static [Column],
+    /// The columns of its primary key.
+    pub key: &'static [&'static str],
+    /// Whether the rows live in the key's own tree, which suits short rows under a text key.
+    pub is_clustered: bool,
+}
+
+impl Table {
+    /// Returns the statement that creates the table.
+    pub fn create(&self, names: &TableNames) -> String {
+        let columns: String = self.columns.iter().map(|column| format!("  {},\n", column.definition())).collect();
+        let (name, key) = (names.of(self.id), self.key.join(", "));
+        let storage = if self.is_clustered { " WITHOUT ROWID" } else { "" };
+        format!("CREATE TABLE `{name}` (\n{columns}  PRIMARY KEY ({key})\n){storage}")
+    }
+}
+
+impl Column {
+    /// Returns the column as CREATE TABLE writes it.
+    fn definition(&self) -> String {
+        let sql_type = match self.sql_type {
+            SqlType::Blob => "BLOB",
+            SqlType::Integer => "INTEGER",
+            SqlType::Text => "TEXT",
+        };
+        let default = self.default.map(|value| format!(" DEFAULT {value}")).unwrap_or_default();
+        format!("`{}` {sql_type} NOT NULL{default}", self.name)
+    }
+}
+
+impl TableNames {
+    /// Refuses names that cannot be tables', that two tables would share, or that are taken.
+    ///
+    /// # Errors
+    /// The first name that will not do.
+    pub fn check(&self) -> Result<(), BadTableName> {
+        for (position, table) in TABLES.iter().enumerate() {
+            let name = self.of(table.id);
+            let is_shared = TABLES[..position].iter().any(|other| self.of(other.id).eq_ignore_ascii_case(name));
+            if is_shared || !is_table_name(name) {
+                return Err(BadTableName(name.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what `table` is called.
+    pub fn of(&self, table: TableId) -> &str {
+        match table {
+            TableId::ActiveWatchers => &self.active_watchers,
+            TableId::Owner => "presence_owner",
+            TableId::Presentity => &self.presentity,
+            TableId::Secret => "presence_secret",
+            TableId::Version => "presence_version",
+            TableId::Watchers => &self.watchers,
+            TableId::XcapXml => "xcap_xml",
+        }
+    }
+}
+
+/// Returns the description of `id`.
+pub fn table(id: TableId) -> &'static Table {
+    TABLES.iter().find(|table| table.id == id).expect("every table is described")
+}
+
+/// `[A-Za-z_][A-Za-z0-9_]{0,62}`, less the prefix SQLite keeps for itself.
+fn is_table_name(name: &str) -> bool {
+    let is_reserved = name.get(..7).is_some_and(|prefix| prefix.eq_ignore_ascii_case("sqlite_"));
+    let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    starts_well
+        && !is_reserved
+        && name.len() <= 63
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+const fn text(name: &'static str, meaning: &'static str) -> Column {
+    Column { name, sql_type: SqlType::Text, default: None, meaning }
+}
+
+const fn integer(name: &'static str, meaning: &'static str) -> Column {
+    Column { name, sql_type: SqlType::Integer, default: None, meaning }
+}
+
+const fn blob(name: &'static str, meaning: &'static str) -> Column {
+    Column { name, sql_type: SqlType::Blob, default: None, meaning }
+}
+
+const fn or(column: Column, default: &'static str) -> Column {
+    Column { default: Some(default), ..column }
+}
+
+/// Every table, in the order they are created.
+pub const TABLES: &[Table] = &[
+    Table {
+        id: TableId::Presentity,
+        meaning: "A publication: one device's state of one user, for one event package (RFC 3903).",
+        columns: &[
+            integer("id", "The row's key; it stays the same while the publication is refreshed and modified."),
+            text("username", "The user part of the presentity, unescaped, case-sensitive."),
+            text("domain", "The domain of the presentity, lower-case."),
+            text("event", "The event package, e.g. `presence`."),
+            text("etag", "The current entity-tag (RFC 3903 §4.1); every PUBLISH that succeeds changes it."),
+            integer("expires", "When the publication ends, in seconds since 1970-01-01 UTC."),
+            integer(
+                "received_time",
+                "When the last PUBLISH that carried a document came, in seconds since 1970-01-01 UTC.",
+            ),
+            text("body", "The published document, as it was received."),
+        ],
+        key: &["id"],
+        is_clustered: false,
+    },
+    Table {
+        id: TableId::ActiveWatchers,
+        meaning: "A subscription and the dialog its NOTIFYs travel in (RFC 6665).",
+        columns: &[
+            blob("id", "The row's key: 16 bytes, a hash of the dialog, the event package and the event id."),
+            text("to_user", "The user part of who is watched, unescaped, case-sensitive."),
+            text("to_domain", "The domain of who is watched, lower-case."),
+            text("from_user", "The user part of who watches, from the From URI."),
+            text("from_domain", "The domain of who watches, from the From URI, lower-case."),
+            or(text("event", "The event package."), "'presence'"),
+            or(text("event_id", "The `id` parameter of Event; empty for none."), "''"),
+            text("to_tag", "Our tag of the dialog, as the answer to the SUBSCRIBE carried it."),
+            text("from_tag", "The watcher's tag of the dialog."),
+            text("callid", "The dialog's Call-ID."),
+            integer(
+                "cseq",
+                "The CSeq of the last SUBSCRIBE, for who reads this table as it was in 2006; see `remote_cseq`.",
+            ),
+            text("contact", "The remote target: the URI NOTIFYs are sent to (RFC 3261 §12.1.1)."),
+            text(
+                "record_route",
+                "The Record-Route values of the SUBSCRIBE in the order received, joined by commas; empty for none.",
+            ),
+            integer("expires", "When the subscription ends, in seconds since 1970-01-01 UTC."),
+            or(text("status", "`active` or `pending` (RFC 6665 §4.1.3); what is terminated has no row."), "'pending'"),
+            or(integer("version", "The version of the last document sent, for packages that count."), "0"),
+            or(
+                integer(
+                    "granted_s",
+                    "The longest duration ever granted, in seconds: no clock set back can prolong the row past it.",
+                ),
+                "0",
+            ),
+            or(text("presentity_uri", "The Request-URI of the initial SUBSCRIBE: what the watcher asked for."), "''"),
+            or(text("local_uri", "The To URI of the SUBSCRIBE: the From URI of our NOTIFYs."), "''"),
+            or(text("remote_uri", "The From URI of the SUBSCRIBE: the To URI of our NOTIFYs."), "''"),
+            or(
+                text(
+                    "identity",
+                    "The authenticated identity of the watcher, which rules are applied to; empty for none.",
+                ),
+                "''",
+            ),
+            or(text("accept", "The Accept of the latest SUBSCRIBE; empty for none."), "''"),
+            or(
+                integer(
+                    "local_cseq",
+                    "The highest CSeq a NOTIFY of this dialog may have used; the next start goes on above it.",
+                ),
+                "0",
+            ),
+            or(integer("remote_cseq", "The CSeq of the last SUBSCRIBE."), "0"),
+            or(text("local_contact", "The Contact URI we gave the watcher."), "''"),
+            or(
+                text(
+                    "received",
+                    "Where NOTIFYs go instead of `contact`, e.g. `udp:192.0.2.1:5060` for a watcher behind a NAT; empty for `contact`.",
+                ),
+                "''",
+            ),
+            or(
+                text("socket", "The listener the SUBSCRIBE came in on, e.g. `udp:192.0.2.9:5060`; empty if unknown."),
+                "''",
+            ),
+            or(text("user_agent", "The watcher's User-Agent, for people; empty for none."), "''"),
+            or(text("reason", "Why the subscription is in its status; empty for no particular reason."), "''"),
+            or(text("watcher_id", "The watcher's stable id in watcher information (RFC 3858 §4.4)."), "''"),
+            or(text("display_name", "The display name of From; empty for none."), "''"),
+            or(integer("subscribed_at", "When the subscription began, in seconds since 1970-01-01 UTC."), "0"),
+        ],
+        key: &["id"],
+        is_clustered: false,
+    },
+    Table {
+        id: TableId::Watchers,
+        meaning: "An authorisation state: what is decided about one watcher of one user; written when it changes.",
+        columns: &[
+            text("p_user", "The user part of who is watched, unescaped, case-sensitive."),
+            text("p_domain", "The domain of who is watched, lower-case."),
+            text("w_user", "The user part of who watches."),
+            text("w_domain", "The domain of who watches, lower-case."),
+            text("subs_status", "`active` or `pending`."),
+            or(text("reason", "Why; empty for no particular reason."), "''"),
+            integer("inserted_time", "Since when, in seconds since 1970-01-01 UTC."),
+            or(text("event", "The event package the decision is for."), "'presence'"),
+            or(text("watcher_id", "The watcher's stable id in watcher information (RFC 3858 §4.4)."), "''"),
+            or(
+                integer(
+                    "deadline",
+                    "When an undecided state is given up, in seconds since 1970-01-01 UTC; 0 for never.",
+                ),
+                "0",
+            ),
+        ],
+        key: &["p_user", "p_domain", "w_user", "w_domain", "event"],
+        is_clustered: true,
+    },
+    Table {
+        id: TableId::XcapXml,
+        meaning: "A document that rules are read from (RFC 5025), one row each.",
+        columns: &[
+            text("user", "The user part of the document's owner, unescaped, case-sensitive."),
+            text("domain", "The domain of the document's owner, lower-case."),
+            text("xcap", "The document."),
+            integer("doc_type", "What kind of document it is; 1 is presence rules."),
+            or(
+                text(
+                    "doc_uri",
+                    "Which of the owner's documents of that kind it is; empty where there can be one only.",
+                ),
+                "''",
+            ),
+            or(integer("modified", "When the row last changed, in seconds since 1970-01-01 UTC."), "0"),
+        ],
+        key: &["user", "domain", "doc_type", "doc_uri"],
+        is_clustered: false,
+    },
+    Table {
+        id: TableId::Owner,
+        meaning: "The one row says which server writes this database.",
+        columns: &[
+            integer("id", "Always 1."),
+            text("owner", "The server's host and process id, `host:pid`; empty before the first start."),
+            integer(
+                "epoch",
+                "Raised whenever a server takes the database; each transaction of an earlier owner then fails.",
+            ),
+            integer("heartbeat", "When the owner last committed, in seconds since 1970-01-01 UTC."),
+            or(
+                integer(
+                    "clean",
+                    "1 if the last owner stopped in order, so that its watchers are owed nothing; 0 while it serves.",
+                ),
+                "1",
+            ),
+        ],
+        key: &["id"],
+        is_clustered: false,
+    },
+    Table {
+        id: TableId::Secret,
+        meaning: "A key only this server knows. Who can read it can guess entity-tags and To-tags.",
+        columns: &[
+            text("name", "What it is for: `tags` is the key of entity-tags and To-tags."),
+            blob("secret", "32 random bytes, made at the first start."),
+        ],
+        key: &["name"],
+        is_clustered: false,
+    },
+    Table {
+        id: TableId::Version,
+        meaning: "The one row says which version of the schema the other tables have.",
+        columns: &[integer("id", "Always 1."), integer("version", "The version.")],
+        key: &["id"],
+        is_clustered: false,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns_of(id: TableId) -> Vec<&'static str> {
+        table(id).columns.iter().map(|column| column.name).collect()
+    }
+
+    fn check_seed(id: TableId, seed: &str) {
+        for column in seed.split(' ') {
+            assert!(columns_of(id).contains(&column), "{id:?} lacks `{column}`");
+        }
+    }
+
+    fn check_name(name: &str, is_good: bool) {
+        let names = TableNames { presentity: name.into(), ..TableNames::default() };
+        assert_eq!(names.check(), if is_good { Ok(()) } else { Err(BadTableName(name.into())) });
+    }
+
+    #[test]
+    fn the_columns_of_2006_are_a_subset() {
+        check_seed(TableId::Presentity, "username domain event etag expires received_time body");
+        check_seed(
+            TableId::ActiveWatchers,
+            "to_user to_domain from_user from_domain event event_id to_tag from_tag callid cseq contact record_route \
+             expires status version",
+        );
+        check_seed(TableId::Watchers, "p_user p_domain w_user w_domain subs_status reason inserted_time");
+        check_seed(TableId::XcapXml, "user domain xcap doc_type");
+    }
+
+    #[test]
+    fn defaults_of_2006_are_kept() {
+        let default = |name| table(TableId::ActiveWatchers).columns.iter().find(|column| column.name == name)?.default;
+        assert_eq!(default("event"), Some("'presence'"));
+        assert_eq!(default("status"), Some("'pending'"));
+        assert_eq!(default("version"), Some("0"));
+    }
+
+    #[test]
+    fn keys_are_columns_and_columns_are_named_once() {
+        for table in TABLES {
+            assert!(table.key.iter().all(|key| columns_of(table.id).contains(key)), "{:?}", table.id);
+            let mut names = columns_of(table.id);
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), table.columns.len(), "{:?}", table.id);
+        }
+    }
+
+    #[test]
+    fn migrations_lead_to_the_version_without_a_gap() {
+        let steps: Vec<u32> = MIGRATIONS.iter().map(|migration| migration.to).collect();
+        assert_eq!(steps, (1..=VERSION).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn table_names_are_letters_digits_and_underscores() {
+        for good in ["p", "_", "Presentity_2", &"x".repeat(63)] {
+            check_name(good, true);
+        }
+        for bad in ["", "2p", "p-q", "p`q", "p q", "présence", "sqlite_x", "SQLite_x", &"x".repeat(64)] {
+            check_name(bad, false);
+        }
+    }
+
+    #[test]
+    fn no_two_tables_share_a_name() {
+        for taken in ["watchers", "WATCHERS", "xcap_xml", "presence_owner"] {
+            let names = TableNames { presentity: taken.into(), ..TableNames::default() };
+            assert!(names.check().is_err(), "{taken}");
+        }
+    }
+
+    #[test]
+    fn the_statements_are_these() {
+        let names = TableNames { presentity: "p2".into(), ..TableNames::default() };
+        insta::assert_snapshot!((MIGRATIONS[0].statements)(&names).join(";\n"));
+    }
+}

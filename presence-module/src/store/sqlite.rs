@@ -1,0 +1,183 @@
+//! The embedded backend: one SQLite file in WAL mode, one connection, a commit that is on the disk when it returns.
+//!
+//! Whatever a commit writes stands behind one statement that fails once another server has raised the epoch. The log
+//! is checkpointed between commits and never by one.
+
+mod failure; // whose fault a failed statement is
+mod link; // the connection, and getting it back
+mod migration; // tables, epoch, secret
+mod reading; // rows to Rust
+mod statements; // all the SQL
+mod writing; // changes to rows
+
+use diesel::{QueryResult, SqliteConnection};
+
+pub use self::link::CannotOpen;
+pub use self::writing::TooLarge;
+
+use self::link::{Access, Link, for_each_row, run};
+use self::reading::{Columns, Unreadable};
+use self::statements::{Bind, Selects, Statement, Statements};
+use super::{CommitError, Opening, Scope, Store, StoreError, Stored, TableNames, TakenOver};
+use crate::change::Change;
+
+/// A database file that this process owns.
+pub struct SqliteStore {
+    /// Above this length of the write-ahead log, commits wait until all of it is in the database file.
+    pub wal_bytes_max: u64,
+    link: Link,
+    statements: Statements,
+    epoch: i64,
+    rows_missed: u64,
+    /// Whether anything was committed since the last checkpoint.
+    is_wal_behind: bool,
+    /// The length of the log at which the next checkpoint is due.
+    checkpoint_due: u64,
+}
+
+impl SqliteStore {
+    /// Opens the file at `path` for `owner`, written `host:pid`, and takes it from whoever owned it before.
+    ///
+    /// An empty database gets its tables, and a secret out of `random`. `:memory:` is a database for tests.
+    ///
+    /// # Errors
+    /// The file cannot be opened ([`CannotOpen`]), `names` will not do, or the tables are not of this version.
+    pub fn open(
+        path: &str,
+        names: &TableNames,
+        owner: &str,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Result<(Self, Opening), StoreError> {
+        names.check().map_err(|bad| StoreError::Database(Box::new(bad)))?;
+        let mut link = Link::open(path)?;
+        let statements = Statements::new(names);
+        let (epoch, opening) = link.transaction(Access::Write, &statements, |connection| {
+            migration::migrate(connection, names)?;
+            migration::take_over(connection, names, owner, random)
+        })?;
+        let store = Self {
+            wal_bytes_max: WAL_BYTES_MAX,
+            link,
+            statements,
+            epoch,
+            rows_missed: 0,
+            is_wal_behind: true,
+            checkpoint_due: CHECKPOINT_BYTES,
+        };
+        Ok((store, opening))
+    }
+
+    /// Returns how many updates and removals met no row: somebody else removed it.
+    pub fn rows_missed(&self) -> u64 {
+        self.rows_missed
+    }
+
+    /// Copies the log into the database file and returns whether all of it could be.
+    fn checkpoint(&mut self, mode: &str) -> Result<bool, StoreError> {
+        let mut is_complete = false;
+        let statement = Statement::fixed(&format!("PRAGMA wal_checkpoint({mode})"));
+        for_each_row(self.link.connection()?, statement.with(&[]), &["busy", "log", "checkpointed"], |mut columns| {
+            let numbers = [(); 3].map(|()| columns.number::<i64>().unwrap_or(-1));
+            is_complete = numbers[0] == 0 && numbers[1] == numbers[2];
+        })?;
+        Ok(is_complete)
+    }
+}
+
+impl Store for SqliteStore {
+    fn commit(&mut self, decisions: &[&[Change]]) -> Result<(), CommitError> {
+        let changes = || decisions.iter().copied().flatten().filter(|change| change.is_durable());
+        if changes().next().is_none() {
+            return Ok(());
+        }
+        self.is_wal_behind = true;
+        let (statements, epoch) = (&self.statements, [Bind::Integer(self.epoch)]);
+        self.rows_missed += self.link.transaction(Access::Write, statements, |connection| {
+            match run(connection, &statements.fence.with(&epoch))? {
+                0 => Err(CommitError::World(Box::new(TakenOver))),
+                _ => write_all(connection, statements, changes()),
+            }
+        })?;
+        Ok(())
+    }
+
+    fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError> {
+        let statements = &self.statements;
+        self.link.transaction(Access::Read, statements, |connection| {
+            read_table(connection, &statements.publications, reading::publication, scope, visit)?;
+            read_table(connection, &statements.subscriptions, reading::subscription, scope, visit)?;
+            read_table(connection, &statements.watchers, reading::watcher, scope, visit)?;
+            Ok(())
+        })
+    }
+
+    fn maintain(&mut self) -> Result<(), StoreError> {
+        if !self.is_wal_behind {
+            return Ok(());
+        }
+        let length = self.link.wal_length();
+        if length <= self.checkpoint_due {
+            return Ok(());
+        }
+        self.is_wal_behind = false;
+        let is_urgent = length > self.wal_bytes_max;
+        let is_complete = self.checkpoint(if is_urgent { "TRUNCATE" } else { "PASSIVE" })?;
+        // What a reader holds back is tried again when enough has come to make it worth the wait.
+        let pause = if is_urgent { self.wal_bytes_max / 4 } else { CHECKPOINT_BYTES };
+        self.checkpoint_due = if is_complete { CHECKPOINT_BYTES } else { length + pause };
+        Ok(())
+    }
+
+    fn close_cleanly(&mut self) -> Result<(), StoreError> {
+        let (statements, epoch) = (&self.statements, [Bind::Integer(self.epoch)]);
+        self.link.transaction(Access::Write, statements, |connection| {
+            match run(connection, &statements.mark_clean.with(&epoch))? {
+                0 => Err(StoreError::Database(Box::new(TakenOver))),
+                _ => Ok(()),
+            }
+        })?;
+        self.checkpoint("TRUNCATE").map(drop)
+    }
+}
+
+/// Writes every change and returns how many of them met no row.
+fn write_all<'a>(
+    connection: &mut SqliteConnection,
+    statements: &Statements,
+    changes: impl Iterator<Item = &'a Change>,
+) -> Result<u64, CommitError> {
+    let mut missed = 0;
+    for change in changes {
+        missed += u64::from(writing::write(connection, statements, change)? == Some(0));
+    }
+    Ok(missed)
+}
+
+/// Reads what `scope` names of one table.
+fn read_table(
+    connection: &mut SqliteConnection,
+    selects: &Selects,
+    read: fn(&mut Columns<'_, '_>) -> Result<Stored, Unreadable>,
+    scope: Scope<'_>,
+    visit: &mut dyn FnMut(Stored),
+) -> QueryResult<()> {
+    let mut visit_row = |mut columns: Columns<'_, '_>| {
+        let skipped =
+            |unreadable: Unreadable| Stored::Skipped { table: selects.table.clone(), reason: unreadable.to_string() };
+        visit(read(&mut columns).unwrap_or_else(skipped));
+    };
+    match scope {
+        Scope::All => for_each_row(connection, selects.all.with(&[]), selects.columns, &mut visit_row),
+        Scope::Presentities(presentities) => presentities.iter().try_for_each(|presentity| {
+            let binds = [Bind::Text(&presentity.user), Bind::Text(&presentity.domain)];
+            for_each_row(connection, selects.of_presentity.with(&binds), selects.columns, &mut visit_row)
+        }),
+    }
+}
+
+/// The log is copied into the database file whenever it is this much longer: often enough to stay in the page cache,
+/// seldom enough that a page changed a hundred times is copied once.
+const CHECKPOINT_BYTES: u64 = 8 << 20;
+
+/// See [`SqliteStore::wal_bytes_max`].
+const WAL_BYTES_MAX: u64 = 256 << 20;

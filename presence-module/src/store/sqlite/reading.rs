@@ -1,0 +1,188 @@
+//! Rows read back, one column after the other, with nothing believed: other programs write these tables too.
+//!
+//! What is wrong with a row names the column and never the value, for the values are people's.
+
+use std::fmt;
+use std::sync::Arc;
+
+use diesel::SqliteConnection;
+use diesel::connection::LoadConnection;
+use diesel::row::{Field, Row};
+use diesel::sqlite::{SqliteType, SqliteValue};
+use smol_str::SmolStr;
+
+use crate::change::{PublicationRow, Status, SubscriptionKey, SubscriptionRow, TransportAddress, WatcherRow};
+use crate::presentity_uri::UserAtDomain;
+use crate::store::Stored;
+
+type SqliteRow<'c, 'q> = <SqliteConnection as LoadConnection>::Row<'c, 'q>;
+
+/// A row, read column by column in the order of `names`.
+pub(super) struct Columns<'c, 'q> {
+    row: SqliteRow<'c, 'q>,
+    names: &'static [&'static str],
+    next: usize,
+}
+
+/// What is wrong with a column.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Unreadable {
+    column: &'static str,
+    problem: &'static str,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` {}", self.column, self.problem)
+    }
+}
+
+/// Reads a row of [`PUBLICATION`](super::statements::PUBLICATION).
+pub(super) fn publication(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
+    Ok(Stored::Publication(PublicationRow {
+        id: columns.number()?,
+        presentity: Arc::new(columns.user_at_domain()?),
+        event: columns.filled_text()?,
+        entity_tag: columns.filled_text()?,
+        expires: columns.number()?,
+        received_time: columns.number()?,
+        body: columns.text_as(|body| Some(Arc::from(body)), "is not text")?,
+    }))
+}
+
+/// Reads a row of [`SUBSCRIPTION`](super::statements::SUBSCRIPTION).
+pub(super) fn subscription(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
+    let key = columns.key()?;
+    let presentity = Arc::new(columns.user_at_domain()?);
+    let watcher = columns.user_at_domain()?;
+    let (event, event_id) = (columns.filled_text()?, columns.text()?);
+    let (local_tag, remote_tag, call_id) = (columns.filled_text()?, columns.text()?, columns.filled_text()?);
+    // `cseq` is for readers of 2006; `remote_cseq` is what counts.
+    columns.pass_over();
+    Ok(Stored::Subscription(Box::new(SubscriptionRow {
+        key,
+        presentity,
+        watcher,
+        event,
+        event_id,
+        call_id,
+        local_tag,
+        remote_tag,
+        remote_target: columns.filled_text()?,
+        route_set: columns.text()?,
+        expires: columns.number()?,
+        status: columns.status()?,
+        version: columns.number()?,
+        granted_s: columns.number()?,
+        presentity_uri: columns.text()?,
+        local_uri: columns.text()?,
+        remote_uri: columns.text()?,
+        identity: columns.text()?,
+        accept: columns.text()?,
+        local_cseq: columns.number()?,
+        remote_cseq: columns.number()?,
+        local_contact: columns.text()?,
+        received: columns.transport_address()?,
+        socket: columns.transport_address()?,
+        user_agent: columns.text()?,
+        watcher_id: columns.text()?,
+        display_name: columns.text()?,
+        subscribed_at: columns.number()?,
+    })))
+}
+
+/// Reads a row of [`WATCHER`](super::statements::WATCHER).
+pub(super) fn watcher(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
+    Ok(Stored::Watcher(WatcherRow {
+        presentity: Arc::new(columns.user_at_domain()?),
+        watcher: columns.user_at_domain()?,
+        status: columns.status()?,
+        reason: columns.text()?,
+        inserted_time: columns.number()?,
+        event: columns.filled_text()?,
+        watcher_id: columns.text()?,
+    }))
+}
+
+impl<'c, 'q> Columns<'c, 'q> {
+    pub(super) fn new(row: SqliteRow<'c, 'q>, names: &'static [&'static str]) -> Self {
+        Self { row, names, next: 0 }
+    }
+
+    /// Reads a text of any length.
+    pub(super) fn text(&mut self) -> Result<SmolStr, Unreadable> {
+        self.text_as(|text| Some(SmolStr::new(text)), "is not text")
+    }
+
+    /// Reads a number that fits `N`.
+    pub(super) fn number<N: TryFrom<i64>>(&mut self) -> Result<N, Unreadable> {
+        self.value(SqliteType::Long, "is not a number", |value| {
+            let number = value.read_long();
+            N::try_from(number).map_err(|_| if number < 0 { "is negative" } else { "is too large" })
+        })
+    }
+
+    /// Reads `LENGTH` bytes.
+    pub(super) fn bytes<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], Unreadable> {
+        self.value(SqliteType::Binary, "is not bytes", |value| {
+            value.read_blob().try_into().map_err(|_| "is not of the right length")
+        })
+    }
+
+    fn pass_over(&mut self) {
+        self.next += 1;
+    }
+
+    fn key(&mut self) -> Result<SubscriptionKey, Unreadable> {
+        self.bytes().map(SubscriptionKey)
+    }
+
+    fn filled_text(&mut self) -> Result<SmolStr, Unreadable> {
+        self.text_as(|text| (!text.is_empty()).then(|| SmolStr::new(text)), "is empty")
+    }
+
+    fn user_at_domain(&mut self) -> Result<UserAtDomain, Unreadable> {
+        Ok(UserAtDomain { user: self.text()?, domain: self.text()? })
+    }
+
+    fn status(&mut self) -> Result<Status, Unreadable> {
+        self.text_as(Status::from_token, "is no status of a stored row")
+    }
+
+    fn transport_address(&mut self) -> Result<Option<TransportAddress>, Unreadable> {
+        let read = |text: &str| match text {
+            "" => Some(None),
+            text => TransportAddress::from_column(text).map(Some),
+        };
+        self.text_as(read, "is no transport address")
+    }
+
+    fn text_as<T>(&mut self, read: impl FnOnce(&str) -> Option<T>, problem: &'static str) -> Result<T, Unreadable> {
+        self.value(SqliteType::Text, "is not text", |value| {
+            // `read_text` mends what is not UTF-8; a row that had to be mended is not the row that was written.
+            let may_be_mended = value.read_text().contains(char::REPLACEMENT_CHARACTER);
+            if may_be_mended && str::from_utf8(value.read_blob()).is_err() {
+                return Err("is not UTF-8");
+            }
+            read(value.read_text()).ok_or(problem)
+        })
+    }
+
+    fn value<T>(
+        &mut self,
+        sql_type: SqliteType,
+        other_type: &'static str,
+        read: impl FnOnce(&mut SqliteValue<'_, '_, '_>) -> Result<T, &'static str>,
+    ) -> Result<T, Unreadable> {
+        let position = self.next;
+        self.next += 1;
+        let column = self.names.get(position).copied().unwrap_or_default();
+        let wrong = |problem| Unreadable { column, problem };
+        let field = self.row.get(position).ok_or(wrong("is missing"))?;
+        let mut value = field.value().ok_or(wrong("is NULL"))?;
+        match value.value_type() {
+            Some(found) if found == sql_type => read(&mut value).map_err(wrong),
+            _ => Err(wrong(other_type)),
+        }
+    }
+}
