@@ -198,8 +198,11 @@ impl Reader<'_> {
         match endpoint(&value.node) {
             Ok(endpoint) => Some(endpoint),
             Err(message) => {
-                let diagnostic = Diagnostic::error(value.span, message).label("expected [udp:|tcp:]HOST[:PORT]");
-                self.diagnostics.push(diagnostic.hint("an IPv6 address stands in brackets: `udp:[::1]:5060`"));
+                let mut diagnostic = Diagnostic::error(value.span, message).label("expected [udp:|tcp:]HOST[:PORT]");
+                if value.node.matches(':').count() > 2 {
+                    diagnostic = diagnostic.hint("an IPv6 address stands in brackets, as in `udp:[::1]:5060`");
+                }
+                self.diagnostics.push(diagnostic);
                 None
             }
         }
@@ -276,6 +279,7 @@ fn endpoint(text: &str) -> Result<(Option<Transport>, Host, Option<u16>), String
         }
         Some(None) => return Err(format!("`{rest}` has no closing bracket")),
         None => match rest.split_once(':') {
+            Some((_, port)) if port.contains(':') => return Err(format!("`{rest}` is no host and port")),
             Some((host, port)) => (named_host(host)?, Some(port)),
             None => (named_host(rest)?, None),
         },
@@ -298,5 +302,96 @@ fn named_host(host: &str) -> Result<Host, String> {
     match !host.is_empty() && host.len() <= 253 && host.bytes().all(is_host) && !is_numeric {
         true => Ok(Host::Name(host.to_ascii_lowercase())),
         false => Err(format!("`{host}` is neither a host name nor an address")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::{Alias, Host, Listen, LogLevel, Settings, Transport};
+    use crate::diagnostic::Source;
+    use crate::script::parse;
+
+    #[track_caller]
+    fn read(text: &str) -> Settings {
+        let (ast, mut diagnostics) = parse(&Source::new("proxy.cfg", text.as_bytes()));
+        let settings = Settings::read(&ast, &mut diagnostics);
+        assert!(!diagnostics.has_errors(), "{text}: {diagnostics:?}");
+        settings
+    }
+
+    /// Checks where a file listens, each written `transport host port`.
+    #[track_caller]
+    fn check(text: &str, expected: &[(Transport, &str, u16)]) {
+        let listen = read(text).listen;
+        let written = |listen: &Listen| (listen.transport, written(&listen.host), listen.port);
+        let found: Vec<(Transport, String, u16)> = listen.iter().map(written).collect();
+        let expected: Vec<_> = expected.iter().map(|(t, host, port)| (*t, (*host).to_owned(), *port)).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    fn written(host: &Host) -> String {
+        match host {
+            Host::Address(address) => address.to_string(),
+            Host::Name(name) => name.clone(),
+        }
+    }
+
+    #[test]
+    fn transport_and_port_may_be_left_out() {
+        use Transport::{Tcp, Udp};
+        check("", &[(Udp, "127.0.0.1", 5060)]);
+        check("listen=udp:127.0.0.1:5070", &[(Udp, "127.0.0.1", 5070)]);
+        check("listen=\"tcp:127.0.0.1\";", &[(Tcp, "127.0.0.1", 5060)]);
+        check("listen=TCP:[::1]:0", &[(Tcp, "::1", 0)]);
+        check("listen=[2001:db8::1]", &[(Udp, "2001:db8::1", 5060)]);
+        check("listen=Proxy-1.example.COM:5062", &[(Udp, "proxy-1.example.com", 5062)]);
+        check("listen=192.0.2.1 tcp:192.0.2.1:5061 # both", &[(Udp, "192.0.2.1", 5060), (Tcp, "192.0.2.1", 5061)]);
+        check("listen=192.0.2.1\nport=5070", &[(Udp, "192.0.2.1", 5070)]);
+        check("port=0", &[(Udp, "127.0.0.1", 0)]);
+    }
+
+    #[test]
+    fn an_address_is_listened_at_once_and_port_0_as_often_as_it_stands() {
+        use Transport::{Tcp, Udp};
+        check("listen=127.0.0.1\nlisten=udp:127.0.0.1:5060", &[(Udp, "127.0.0.1", 5060)]);
+        check("listen=127.0.0.1:0\nlisten=127.0.0.1:0", &[(Udp, "127.0.0.1", 0), (Udp, "127.0.0.1", 0)]);
+        check("listen=127.0.0.1\nlisten=tcp:127.0.0.1", &[(Udp, "127.0.0.1", 5060), (Tcp, "127.0.0.1", 5060)]);
+    }
+
+    #[test]
+    fn the_other_settings_have_defaults_and_the_last_line_counts() {
+        let settings = read("");
+        assert_eq!((settings.children, settings.log_level), (None, LogLevel::Information));
+        assert_eq!((settings.aliases, settings.module_paths), (vec![], vec![]));
+        assert_eq!(read("children=4\nchildren=5\n").children, Some(5));
+    }
+
+    #[test]
+    fn settings_are_read_in_every_spelling() {
+        let settings = read("children=0x4\nmpath=\"/a/\"\nmpath=b/c\nalias=Example.COM\nalias=\"udp:[::1]:5060\"\n");
+        assert_eq!(settings.children, Some(4));
+        assert_eq!(settings.module_paths, [PathBuf::from("/a/"), PathBuf::from("b/c")]);
+        let named = Alias { host: Host::Name("example.com".to_owned()), port: None };
+        let numbered = Alias { host: Host::Address([0, 0, 0, 0, 0, 0, 0, 1].into()), port: Some(5060) };
+        assert_eq!(settings.aliases, [named, numbered]);
+    }
+
+    #[test]
+    fn log_levels_are_names_or_openser_numbers() {
+        for (text, expected) in [
+            ("debug=-3", LogLevel::Error),
+            ("debug=0", LogLevel::Error),
+            ("debug=2", LogLevel::Warning),
+            ("debug=3", LogLevel::Information),
+            ("debug=4", LogLevel::Debug),
+            ("debug=9", LogLevel::Trace),
+            ("log_level=warn", LogLevel::Warning),
+            ("log_level=\"TRACE\"", LogLevel::Trace),
+            ("debug=9\nlog_level=error", LogLevel::Error),
+        ] {
+            assert_eq!(read(text).log_level, expected, "{text}");
+        }
     }
 }

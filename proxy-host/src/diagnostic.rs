@@ -255,12 +255,16 @@ fn excerpt(diagnostic: &Diagnostic, source: &Source, excerpts: &ariadne::Source<
         .with_index_type(IndexType::Byte)
         .with_char_set(CharSet::Unicode)
         .with_color(colour == Colour::Coloured);
-    let mut main = Label::new(on_its_line(diagnostic.span)).with_color(tint);
-    if let Some(label) = &diagnostic.label {
-        main = main.with_message(label);
-    }
-    let related = diagnostic.related.iter();
-    let related = related.map(|(span, text)| Label::new(on_its_line(*span)).with_message(text).with_color(Color::Cyan));
+    // Drawn in the order of the lines, so that two places of one file share one excerpt.
+    let order = |span: Span| i32::try_from(source.location(span.start).0).unwrap_or(i32::MAX);
+    // A place without words would not be underlined.
+    let main = Label::new(on_its_line(diagnostic.span))
+        .with_message(diagnostic.label.as_deref().unwrap_or("here"))
+        .with_color(tint)
+        .with_order(order(diagnostic.span));
+    let related = diagnostic.related.iter().map(|(span, text)| {
+        Label::new(on_its_line(*span)).with_message(text).with_color(Color::Cyan).with_order(order(*span))
+    });
     let mut report = Report::build(kind, on_its_line(diagnostic.span)).with_config(config).with_label(main);
     report.add_labels(related);
     if let Some(hint) = &diagnostic.hint {
@@ -305,15 +309,37 @@ mod tests {
         let diagnostic = Diagnostic::error(Span { start: 11, end: 18 }, "unknown setting `childrn`")
             .label("expected the name of a setting")
             .did_you_mean(Some("children"));
-        insta::assert_snapshot!(rendered(text, diagnostic), @"");
+        insta::assert_snapshot!(rendered(text, diagnostic), @r"
+        proxy.cfg:2:1: error: unknown setting `childrn`
+           ╭─[ proxy.cfg:2:1 ]
+           │
+         2 │ childrn=4
+           │ ───┬───
+           │    ╰───── expected the name of a setting
+           │
+           │ Help: did you mean `children`?
+        ───╯
+        ");
     }
 
     #[test]
     fn another_place_is_shown_with_it() {
         let text = "route {\n  exit;\n";
-        let diagnostic = Diagnostic::error(Span { start: 16, end: 16 }, "expected `}`")
+        let diagnostic = Diagnostic::error(Span { start: 14, end: 15 }, "expected `}`")
+            .label("after this")
             .related(Span { start: 6, end: 7 }, "opened here");
-        insta::assert_snapshot!(rendered(text, diagnostic), @"");
+        insta::assert_snapshot!(rendered(text, diagnostic), @r"
+        proxy.cfg:2:7: error: expected `}`
+           ╭─[ proxy.cfg:2:7 ]
+           │
+         1 │ route {
+           │       ┬
+           │       ╰── opened here
+         2 │   exit;
+           │       ┬
+           │       ╰── after this
+        ───╯
+        ");
     }
 
     #[test]
@@ -332,7 +358,10 @@ mod tests {
     fn a_line_nobody_reads_is_not_drawn() {
         let text = format!("x{}", " ".repeat(100_000));
         let diagnostic = Diagnostic::error(Span { start: 0, end: 1 }, "unknown setting `x`").hint("remove it");
-        insta::assert_snapshot!(rendered(&text, diagnostic), @"");
+        insta::assert_snapshot!(rendered(&text, diagnostic), @r"
+        proxy.cfg:1:1: error: unknown setting `x`
+            remove it
+        ");
     }
 
     #[test]

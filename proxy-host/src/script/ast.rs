@@ -19,6 +19,8 @@ pub struct Ast {
     pub routes: Vec<Route>,
     /// Where each line starts.
     pub(super) line_starts: Vec<usize>,
+    /// Just behind the last token.
+    pub(super) end: Span,
 }
 
 impl Ast {

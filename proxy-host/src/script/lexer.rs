@@ -6,8 +6,8 @@
 use winnow::Parser;
 use winnow::combinator::{alt, dispatch, fail, opt, peek, preceded};
 use winnow::error::EmptyError;
-use winnow::stream::{LocatingSlice, Location};
-use winnow::token::{any, one_of, rest, take, take_till, take_until, take_while};
+use winnow::stream::{LocatingSlice, Location, Stream};
+use winnow::token::{any, one_of, rest, take_till, take_until, take_while};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 
@@ -115,7 +115,9 @@ pub(super) fn unquote(token: &str) -> String {
         match replaced {
             Some(text) => {
                 out.push_str(text);
-                characters.next();
+                if characters.next() == Some('\r') {
+                    characters.next_if_eq(&'\n');
+                }
             }
             None => out.push(character),
         }
@@ -184,7 +186,8 @@ fn symbol(input: &mut Input<'_>) -> Result<TokenKind, EmptyError> {
 /// A string up to its quote, or without one up to the end of its line.
 fn text(input: &mut Input<'_>) -> Result<TokenKind, EmptyError> {
     let (length, _) = quoted_length(input.as_ref());
-    take(length).value(TokenKind::Text).parse_next(input)
+    input.next_slice(length);
+    Ok(TokenKind::Text)
 }
 
 /// Returns how long the string at the front of `text` is, and whether it is closed.
@@ -208,7 +211,10 @@ fn variable(input: &mut Input<'_>) -> Result<TokenKind, EmptyError> {
     let mut remaining: &str = input.as_ref();
     let before = remaining.len();
     match raw_variable(&mut remaining) {
-        Some(_) => take(before - remaining.len()).value(TokenKind::Variable).parse_next(input),
+        Some(_) => {
+            input.next_slice(before - remaining.len());
+            Ok(TokenKind::Variable)
+        }
         None => fail.parse_next(input),
     }
 }
@@ -302,6 +308,7 @@ mod tests {
         check("\"open\nnext", &["\"open", "next"], 1);
         check("\"joined \\\n next\"", &["\"joined \\\n next\""], 0);
         check("'", &["'"], 1);
+        check("\"é€\" 'ü' $avp(s:é) a", &["\"é€\"", "'ü'", "$avp(s:é)", "a"], 0);
         check("\"\\", &["\"\\"], 1);
     }
 

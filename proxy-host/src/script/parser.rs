@@ -17,7 +17,7 @@ use crate::suggestion::closest;
 use super::ast::{Ast, LoadModule, ModuleParameterLine, Operand, Route, Setting, Spanned};
 use super::lexer::TokenKind;
 use super::setting_names;
-use super::value::Value;
+use super::value::{Value, parse_integer};
 use super::vocabulary::RouteKind;
 use cursor::{Cursor, Reported};
 
@@ -33,6 +33,7 @@ pub fn parse(source: &Source) -> (Ast, Diagnostics) {
             cursor.skip_to_item();
         }
     }
+    ast.end = cursor.last_span().behind();
     (ast, diagnostics)
 }
 
@@ -81,12 +82,8 @@ fn module_parameter(cursor: &mut Cursor<'_>) -> Result<ModuleParameterLine, Repo
         Ok(Spanned { node: Operand::Integer(number), span }) => Spanned { node: Value::Integer(number), span },
         Ok(Spanned { node: Operand::Text(text), span }) => Spanned { node: Value::Text(text), span },
         Ok(Spanned { span, .. }) => {
-            cursor.report(
-                Diagnostic::error(span, "this is no value")
-                    .label("expected a number or a text in quotes")
-                    .hint(EXAMPLE),
-            );
-            Spanned { node: Value::Integer(0), span }
+            let diagnostic = Diagnostic::error(span, "this is no value").label("expected a number or a text in quotes");
+            return Err(cursor.report(diagnostic.hint(EXAMPLE)));
         }
         Err(Reported) => return Err(Reported),
     };
@@ -107,9 +104,10 @@ fn route(cursor: &mut Cursor<'_>, kind: RouteKind) -> Result<Route, Reported> {
     if cursor.eat("[").is_some() {
         let token = cursor.peek();
         let text = match token.kind {
-            TokenKind::Word | TokenKind::Number => cursor.text(token).to_owned(),
+            TokenKind::Word => cursor.text(token).to_owned(),
+            TokenKind::Number if parse_integer(cursor.text(token)).is_some() => cursor.text(token).to_owned(),
             TokenKind::Text => super::lexer::unquote(cursor.text(token)),
-            _ => return Err(cursor.expected("the name of the route")),
+            _ => return Err(cursor.expected("the name or number of the route")),
         };
         cursor.bump();
         // OpenSER knows the main route as number 0, too.

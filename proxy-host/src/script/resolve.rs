@@ -89,9 +89,8 @@ impl<'r> Resolver<'r> {
             }
         }
         if main.is_none() {
-            let end = self.ast.line_starts.last().copied().unwrap_or_default();
             let message = "there is no `route { … }`: every request gets the answer of the default rules";
-            self.diagnostics.push(Diagnostic::information(Span { start: end, end }, message));
+            self.diagnostics.push(Diagnostic::information(self.ast.end, message).label("the file ends here"));
         }
         main
     }
@@ -176,7 +175,8 @@ impl<'r> Resolver<'r> {
         };
         let Some(&index) = self.routes.get(name.as_str()) else {
             let suggestion = closest(&name, self.routes.keys().copied());
-            let diagnostic = Diagnostic::error(call.arguments[0].span, format!("there is no `route[{name}]`"));
+            let diagnostic = Diagnostic::error(call.arguments[0].span, format!("there is no `route[{name}]`"))
+                .label("expected the name of a route");
             let diagnostic = match suggestion {
                 Some(_) => diagnostic.did_you_mean(suggestion),
                 None => diagnostic.hint(format!("add `route[{name}] {{ … }}`")),

@@ -94,11 +94,11 @@ impl<'t> Cursor<'t> {
     /// Reports that something else was expected where the next token stands.
     pub(super) fn expected(&mut self, what: &str) -> Reported {
         let found = self.peek();
-        let message = match found.kind {
-            TokenKind::End => "the file ends too early".to_owned(),
-            _ => format!("`{}` is not expected here", abbreviated(self.text(found))),
+        let (span, message) = match found.kind {
+            TokenKind::End => (self.last_span().behind(), "the file ends too early".to_owned()),
+            _ => (found.span, format!("`{}` is not expected here", abbreviated(self.text(found)))),
         };
-        self.report(Diagnostic::error(found.span, message).label(format!("expected {what}")))
+        self.report(Diagnostic::error(span, message).label(format!("expected {what}")))
     }
 
     /// Reports that something is missing behind the last token.
@@ -168,7 +168,7 @@ impl<'t> Cursor<'t> {
 
     /// Goes on at the next line that begins with a word.
     pub(super) fn skip_to_item(&mut self) {
-        while !self.at_end() && !(self.peek().first_on_line && self.peek().kind == TokenKind::Word) {
+        while !self.at_end() && !self.at_line_of_its_own() {
             match self.text(self.peek()) {
                 "{" => self.skip_braces(),
                 _ => {
@@ -181,6 +181,11 @@ impl<'t> Cursor<'t> {
     /// Returns where the cursor stands, to tell whether something was taken.
     pub(super) fn position(&self) -> usize {
         self.position
+    }
+
+    /// Tells whether the next token is a word that begins a line.
+    fn at_line_of_its_own(&self) -> bool {
+        self.peek().first_on_line && self.peek().kind == TokenKind::Word
     }
 
     /// Goes on behind the next `;`, or before what ends the block; never stays where the mistake began.
@@ -220,13 +225,13 @@ impl<'t> Cursor<'t> {
     /// Skips `{ … }` with everything in it.
     fn skip_braces(&mut self) {
         let mut open = 0usize;
-        while !self.at_end() && !(open > 0 && self.at_item()) {
+        while !self.at_end() {
             match self.bump_text() {
                 "{" => open += 1,
                 "}" => open = open.saturating_sub(1),
                 _ => {}
             }
-            if open == 0 {
+            if open == 0 || self.at_item() {
                 return;
             }
         }

@@ -78,6 +78,12 @@ fn statement(cursor: &mut Cursor<'_>) -> Result<Option<Statement>, Reported> {
         (TokenKind::Word, "exit") => simple(cursor, Statement::Exit)?,
         (TokenKind::Word, "drop") => simple(cursor, Statement::Drop)?,
         (TokenKind::Word, "return") => returned(cursor)?,
+        (TokenKind::Word, word @ ("for" | "foreach" | "switch" | "while")) => {
+            let diagnostic = Diagnostic::error(first.span, format!("`{word}` is not part of this language"));
+            return Err(
+                cursor.report(diagnostic.label("expected `if`, `exit`, `return`, `drop`, a call or an assignment"))
+            );
+        }
         (TokenKind::Variable, _) => assignment(cursor)?,
         (TokenKind::Word, _) if cursor.text(cursor.peek_second()) == "(" => Statement::Call(call(cursor)?),
         (TokenKind::Word, word) => return Err(unknown(cursor, word)),

@@ -24,7 +24,7 @@ impl<'r> Resolver<'r> {
         };
         let Some(&(function, signature)) = named.iter().find(|(_, signature)| fits(signature)) else {
             let forms: Vec<String> = named.iter().map(|(_, signature)| written(signature)).collect();
-            let message = format!("`{name}` does not take {}", counted(given));
+            let message = format!("`{name}` is called with {}", counted(given));
             self.diagnostics
                 .push(Diagnostic::error(call.span, message).label(format!("expected {}", forms.join(" or "))));
             return None;
@@ -66,7 +66,7 @@ impl<'r> Resolver<'r> {
             (Some(module), _) => diagnostic
                 .label(format!("module `{module}` has it, and is not loaded"))
                 .hint(format!("add `loadmodule \"{module}.so\"`")),
-            (None, Some(near)) => diagnostic.did_you_mean(Some(near)),
+            (None, Some(near)) => diagnostic.label("expected the name of a function").did_you_mean(Some(near)),
             (None, None) => diagnostic.label("no loaded module has a function of this name"),
         });
     }
@@ -125,22 +125,21 @@ impl<'r> Resolver<'r> {
 }
 
 fn wrong_argument(function: &str, position: usize, argument: &Spanned<Operand>, kind: &ParameterKind) -> Diagnostic {
-    let message = format!("argument {position} of `{function}` is not what it must be");
-    let diagnostic = Diagnostic::error(argument.span, message);
-    match (kind, &argument.node) {
-        (ParameterKind::Choice(choices), Operand::Text(text)) => {
-            let suggestion = closest(text, choices.iter().map(String::as_str));
-            diagnostic.label(format!("expected one of {}", choices.join(", "))).did_you_mean(suggestion)
-        }
-        (ParameterKind::Choice(choices), _) => diagnostic.label(format!("expected one of {}", choices.join(", "))),
-        (ParameterKind::Format, _) => diagnostic.label("expected a text"),
-        (ParameterKind::Integer { minimum: i64::MIN, maximum: i64::MAX }, _) => diagnostic.label("expected a number"),
-        (ParameterKind::Integer { minimum, maximum }, _) => {
-            diagnostic.label(format!("expected a number from {minimum} to {maximum}"))
-        }
-        (ParameterKind::MethodList, _) => diagnostic.label("expected methods, as in `\"PUBLISH|SUBSCRIBE\"`"),
-        (ParameterKind::Text, _) => diagnostic.label("expected a text without variables"),
-    }
+    let expected = match kind {
+        ParameterKind::Choice(choices) => format!("one of {}", choices.join(", ")),
+        ParameterKind::Format => "a text".to_owned(),
+        ParameterKind::Integer { minimum: i64::MIN, maximum: i64::MAX } => "a number".to_owned(),
+        ParameterKind::Integer { minimum, maximum } => format!("a number from {minimum} to {maximum}"),
+        ParameterKind::MethodList => "methods, as in `\"PUBLISH|SUBSCRIBE\"`".to_owned(),
+        ParameterKind::Text => "a text without variables".to_owned(),
+    };
+    let suggestion = match (kind, &argument.node) {
+        (ParameterKind::Choice(choices), Operand::Text(text)) => closest(text, choices.iter().map(String::as_str)),
+        _ => None,
+    };
+    Diagnostic::error(argument.span, format!("argument {position} of `{function}` must be {expected}"))
+        .label(format!("expected {expected}"))
+        .did_you_mean(suggestion)
 }
 
 /// Reads a number, quoted or not.

@@ -125,13 +125,13 @@ impl<'r> Resolver<'r> {
             _ => match Comparison::from_operator(operator.node) {
                 None => self.pattern(left, right)?,
                 Some(comparison) => {
-                    if let (Operator::Equal | Operator::NotEqual, true) = (operator.node, is_method(left)) {
-                        if let Operand::Text(method) | Operand::Word(method) = &right.node {
-                            let condition = self.method_is(method, right.span)?;
-                            return Some(not_if(negated, condition));
+                    let is_equality = matches!(operator.node, Operator::Equal | Operator::NotEqual);
+                    match &right.node {
+                        Operand::Text(method) | Operand::Word(method) if is_equality && is_method(left) => {
+                            self.method_is(method, right.span)?
                         }
+                        _ => return self.plain_comparison(left, comparison, right),
                     }
-                    return self.plain_comparison(left, comparison, right);
                 }
             },
         };

@@ -19,8 +19,8 @@ impl<'r> Resolver<'r> {
                     continue;
                 }
                 let message = format!("module `{}` needs `{required}`, which is not loaded before it", vocabulary.name);
-                let diagnostic = Diagnostic::error(line, message).hint(self.loading_hint(required, line));
-                self.diagnostics.push(diagnostic);
+                let diagnostic = Diagnostic::error(line, message).label(format!("expected `{required}` above this"));
+                self.diagnostics.push(diagnostic.hint(self.loading_hint(required, line)));
             }
         }
     }
@@ -72,6 +72,7 @@ impl<'r> Resolver<'r> {
         let names = self.vocabularies.iter().map(|vocabulary| vocabulary.name.as_str()).filter(|name| *name != module);
         let diagnostic =
             Diagnostic::error(line.modules.span, format!("module `{module}` is not loaded above this line"));
+        let diagnostic = diagnostic.label("expected a module that is loaded above");
         let diagnostic = match closest(module, names) {
             Some(near) => diagnostic.did_you_mean(Some(near)),
             None => diagnostic.hint(self.loading_hint(module, line.modules.span)),
