@@ -13,12 +13,16 @@ use ariadne::{CharSet, Color, Config, IndexType, Label, Report, ReportKind};
 pub struct Source {
     name: String,
     text: String,
+    line_starts: Vec<usize>,
 }
 
 impl Source {
     /// Takes a file's bytes; what is not UTF-8 becomes U+FFFD, which the lexer refuses outside comments.
     pub fn new(name: impl Into<String>, bytes: &[u8]) -> Self {
-        Self { name: name.into(), text: String::from_utf8_lossy(bytes).into_owned() }
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let line_starts =
+            std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect();
+        Self { name: name.into(), text, line_starts }
     }
 
     /// Reads the file at `path`.
@@ -41,18 +45,21 @@ impl Source {
 
     /// Returns line and column of a byte offset, both counted from 1, the column in characters.
     pub fn location(&self, offset: usize) -> (usize, usize) {
-        let before = &self.text[..floor_char_boundary(&self.text, offset)];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        (line, before[line_start..].chars().count() + 1)
+        let offset = floor_char_boundary(&self.text, offset);
+        let line = self.line(offset);
+        (line, self.text[self.line_starts[line - 1]..offset].chars().count() + 1)
+    }
+
+    /// Returns the number, from 1, of the line that holds `offset`.
+    pub fn line(&self, offset: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= offset)
     }
 
     /// Returns where the line that holds `offset` starts and ends, its newline excluded.
     fn line_around(&self, offset: usize) -> Span {
-        let offset = floor_char_boundary(&self.text, offset);
-        let start = self.text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
-        let end = self.text[offset..].find('\n').map_or(self.text.len(), |newline| offset + newline);
-        Span { start, end }
+        let line = self.line(offset);
+        let end = self.line_starts.get(line).map_or(self.text.len(), |next| next - 1);
+        Span { start: self.line_starts[line - 1], end }
     }
 }
 
@@ -183,9 +190,9 @@ impl Diagnostics {
         shown.truncate(SHOWN_MAX);
         shown.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
         let mut out = String::new();
-        let excerpts = ariadne::Source::from(source.text());
+        let mut lines = (source.name(), ariadne::Source::from(source.text()));
         for diagnostic in &shown {
-            render_one(diagnostic, source, &excerpts, colour, &mut out);
+            render_one(diagnostic, source, &mut lines, colour, &mut out);
         }
         let hidden = self.errors + self.information - shown.len();
         if hidden > 0 {
@@ -213,10 +220,13 @@ pub const SHOWN_MAX: usize = 64;
 /// A longer line is not shown: nobody reads it, and 64 of them would bury the message.
 const LINE_BYTES_MAX: usize = 500;
 
-fn render_one(
+/// A file cut into lines, as ariadne wants it: once for all that is told about it.
+type Lines<'s> = (&'s str, ariadne::Source<&'s str>);
+
+fn render_one<'s>(
     diagnostic: &Diagnostic,
-    source: &Source,
-    excerpts: &ariadne::Source<&str>,
+    source: &'s Source,
+    lines: &mut Lines<'s>,
     colour: Colour,
     out: &mut String,
 ) {
@@ -226,10 +236,10 @@ fn render_one(
         Severity::Information => "information",
     };
     out.push_str(&format!("{}:{line}:{column}: {word}: {}\n", source.name(), diagnostic.message));
-    let places = std::iter::once(&diagnostic.span).chain(diagnostic.related.iter().map(|(span, _)| span));
-    let mut lines = places.map(|span| source.line_around(span.start));
-    match lines.all(|line| line.end - line.start <= LINE_BYTES_MAX) {
-        true => out.push_str(&excerpt(diagnostic, source, excerpts, colour)),
+    let places = std::iter::once(diagnostic.span).chain(diagnostic.related.iter().map(|(span, _)| *span));
+    let mut shown = places.map(|span| source.line_around(span.start));
+    match shown.all(|line| line.end - line.start <= LINE_BYTES_MAX) {
+        true => out.push_str(&excerpt(diagnostic, source, lines, colour)),
         false => {
             for text in diagnostic.label.iter().chain(&diagnostic.hint) {
                 out.push_str(&format!("    {text}\n"));
@@ -239,8 +249,8 @@ fn render_one(
     out.push('\n');
 }
 
-/// Draws the line, what stands under it, and the hint.
-fn excerpt(diagnostic: &Diagnostic, source: &Source, excerpts: &ariadne::Source<&str>, colour: Colour) -> String {
+/// Draws the lines, what stands under them, and the hint.
+fn excerpt<'s>(diagnostic: &Diagnostic, source: &'s Source, lines: &mut Lines<'s>, colour: Colour) -> String {
     let on_its_line = |span: Span| {
         let line = source.line_around(span.start);
         let start = floor_char_boundary(source.text(), span.start);
@@ -256,7 +266,7 @@ fn excerpt(diagnostic: &Diagnostic, source: &Source, excerpts: &ariadne::Source<
         .with_char_set(CharSet::Unicode)
         .with_color(colour == Colour::Coloured);
     // Drawn in the order of the lines, so that two places of one file share one excerpt.
-    let order = |span: Span| i32::try_from(source.location(span.start).0).unwrap_or(i32::MAX);
+    let order = |span: Span| i32::try_from(source.line(span.start)).unwrap_or(i32::MAX);
     // A place without words would not be underlined.
     let main = Label::new(on_its_line(diagnostic.span))
         .with_message(diagnostic.label.as_deref().unwrap_or("here"))
@@ -273,7 +283,7 @@ fn excerpt(diagnostic: &Diagnostic, source: &Source, excerpts: &ariadne::Source<
     let mut drawn = Vec::new();
     report
         .finish()
-        .write((source.name(), excerpts.clone()), &mut drawn)
+        .write(lines, &mut drawn)
         .expect("a Vec takes every write, and the only source asked for is the one given");
     let drawn = String::from_utf8_lossy(&drawn);
     // The first line repeats the message that stands above already.

@@ -120,7 +120,7 @@ proptest! {
 
 #[test]
 fn a_file_of_mistakes_is_told_about_in_bounded_words() {
-    let (_, told) = load(&"mistake!\n".repeat(20_000));
+    let (_, told) = load(&"mistake!\n".repeat(2_000));
     assert!(told.ends_with("more\n"));
     assert!(told.len() < 64 * 1024, "{}", told.len());
 }
