@@ -1,1 +1,3 @@
-//! x
+//! The proxy host: sockets, transactions, routing script, module loading.
+
+pub mod transport;

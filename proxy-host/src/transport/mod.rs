@@ -1,0 +1,7 @@
+//! Sockets and connections: how messages come in and go out (RFC 3261 §18).
+
+/// Who is at the other end.
+pub mod address;
+
+/// Messages out of a stream of bytes, sans-io.
+pub mod framing;
