@@ -5,3 +5,6 @@ pub mod address;
 
 /// Messages out of a stream of bytes, sans-io.
 pub mod framing;
+
+/// Datagram sockets, read and written in batches.
+pub mod udp;
