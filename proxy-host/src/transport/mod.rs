@@ -8,3 +8,9 @@ pub mod framing;
 
 /// Datagram sockets, read and written in batches.
 pub mod udp;
+
+/// The connections that are open.
+pub mod flows;
+
+/// Listeners and connections.
+pub mod tcp;
