@@ -1,3 +1,4 @@
 //! The proxy host: sockets, transactions, routing script, module loading.
 
+pub mod transaction;
 pub mod transport;
