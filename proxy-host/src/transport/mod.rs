@@ -14,3 +14,6 @@ pub mod flows;
 
 /// Listeners and connections.
 pub mod tcp;
+
+/// Host names to addresses, on a thread of its own.
+pub mod resolver;
