@@ -6,6 +6,9 @@ pub mod address;
 /// Messages out of a stream of bytes, sans-io.
 pub mod framing;
 
+/// Where a response goes, decided purely.
+pub mod response_route;
+
 /// Datagram sockets, read and written in batches.
 pub mod udp;
 
