@@ -3,5 +3,8 @@
 /// Moments, the timers of the standards, and the wheel they hang on.
 pub mod timers;
 
+/// How messages are told to belong together.
+pub mod key;
+
 // Where transactions lie, and how they are found.
 mod slots;
