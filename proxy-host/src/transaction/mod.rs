@@ -6,5 +6,14 @@ pub mod timers;
 /// How messages are told to belong together.
 pub mod key;
 
+/// A response apart from its request.
+pub mod answer;
+
+/// Requests that come in: the machine.
+pub mod server_non_invite;
+
+/// Requests that go out: the machine.
+pub mod client_non_invite;
+
 // Where transactions lie, and how they are found.
 mod slots;
