@@ -15,5 +15,17 @@ pub mod server_non_invite;
 /// Requests that go out: the machine.
 pub mod client_non_invite;
 
+/// All transactions together.
+pub mod table;
+
+/// Requests that come in: all of them.
+pub mod server_table;
+
+/// Requests that go out: all of them.
+pub mod client_table;
+
+// A part of a table under its own lock.
+mod shard;
+
 // Where transactions lie, and how they are found.
 mod slots;
