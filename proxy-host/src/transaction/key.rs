@@ -1,7 +1,7 @@
 //! How messages are told to belong together: to a server transaction (RFC 3261 §17.2.3), to a client transaction
 //! (§17.1.3), or to another copy of one request (§8.2.2.2).
 //!
-//! A key is found by a hash that peers cannot foresee and then compared whole. It never exceeds [`KEY_BYTES_MAX`]:
+//! A key is found by a hash that peers cannot foresee and then compared whole. It never exceeds `KEY_BYTES_MAX`:
 //! what is longer goes in as its SHA-256.
 
 use module_api::sip::header::HeaderId;

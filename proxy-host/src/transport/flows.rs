@@ -1,7 +1,7 @@
 //! The connections that are open: a number for each, a bounded queue into each, and limits on how many there are.
 //!
 //! A number is never given twice, so that one kept too long reaches nobody else. Never reads or writes a socket:
-//! `tcp.rs` does, and drops its [`Registration`] when the connection has ended.
+//! `tcp.rs` does, and drops its `Registration` when the connection has ended.
 
 use super::address::{Peer, Transport, source_of};
 use parking_lot::Mutex;

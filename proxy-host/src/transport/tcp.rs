@@ -1,6 +1,6 @@
 //! Stream connections over TCP: accepted ones, and those opened because something is to be sent (RFC 3261 §18).
 //!
-//! One task a connection reads, frames and writes; what a message means is its [`StreamHandler`]'s business. Nobody
+//! One task a connection reads, frames and writes; what a message means is its `StreamHandler`'s business. Nobody
 //! ever waits for a connection: `flows.rs` holds a bounded queue into each from the moment it is wanted.
 
 use super::address::{Peer, Transport};

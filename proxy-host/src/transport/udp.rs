@@ -1,4 +1,4 @@
-//! Datagram sockets, read and written in batches: one system call for up to [`BATCH_MAX`] messages (RFC 3261 §18).
+//! Datagram sockets, read and written in batches: one system call for up to `BATCH_MAX` messages (RFC 3261 §18).
 //!
 //! A message goes out as two pieces, its own head and a body it may share with others, and is never put together.
 //! What a datagram says is not looked at.
