@@ -7,6 +7,12 @@ pub mod diagnostic;
 /// The name an operator probably meant.
 pub mod suggestion;
 
+/// Transactions of RFC 3261 §17 and RFC 4320, without I/O.
+pub mod transaction;
+
+/// Sockets, connections, framing, and where a response goes.
+pub mod transport;
+
 /// The configuration language: read, checked, run.
 pub mod script;
 
