@@ -1,6 +1,9 @@
+//! What the tests stand on: the built binaries, a server process, and user agents that judge it.
 //!
 //! Read in this order:
 
+pub mod binaries; // builds what is loaded, once a process
+pub mod server; // a proxy-host process with its own database and ports
 
 pub mod message; // SIP messages as text
 pub mod pidf; // presence documents as watchers judge them
