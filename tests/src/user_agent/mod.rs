@@ -1,0 +1,24 @@
+//! A scripted user agent on real sockets: it sends what a test tells it to, and judges all it receives.
+//!
+//! Read in this order:
+
+mod publisher; // publishes and remembers its entity-tag
+mod watcher; // subscribes and answers NOTIFYs
+
+mod notify_rules; // what every NOTIFY must be
+mod response_rules; // what every response must be
+mod subscription_state; // the Subscription-State header
+mod violation; // what was broken
+
+mod endpoint; // a socket with transactions on it
+mod retransmission; // timers E and F
+
+#[cfg(test)]
+mod fake_server; // a peer that breaks promises on command
+
+pub use endpoint::{Endpoint, RequestHandler};
+pub use notify_rules::NotifyRules;
+pub use publisher::Publisher;
+pub use subscription_state::SubscriptionState;
+pub use violation::{Rule, Violation};
+pub use watcher::{Notification, Watcher};

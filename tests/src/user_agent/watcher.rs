@@ -1,0 +1,346 @@
+//! A subscriber (RFC 6665 §4.1): one subscription to one presentity, every NOTIFY judged by `notify_rules.rs`.
+//!
+//! NOTIFYs are answered 200 in the background; a test that wants another answer, or none, says so beforehand.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::endpoint::{DEADLINE, Endpoint, RequestHandler, unique};
+use super::notify_rules::NotifyRules;
+use super::subscription_state::SubscriptionState;
+use super::{Rule, Violation};
+use crate::message::{Message, uri_of};
+use crate::pidf::Presence;
+
+/// A watcher with one subscription.
+pub struct Watcher {
+    /// Its socket, for what the methods below do not cover.
+    pub endpoint: Endpoint,
+    subscriber: Arc<Subscriber>,
+    presentity: String,
+    identity: String,
+    contact: String,
+    event: String,
+    cseq: u32,
+    next: usize,
+}
+
+/// A NOTIFY as the watcher understands it.
+#[derive(Clone, Debug)]
+pub struct Notification {
+    /// The request.
+    pub message: Message,
+    /// Its Subscription-State; `None` if it was broken, which fails the test later.
+    pub state: Option<SubscriptionState>,
+    /// Its document; `None` without a body.
+    pub presence: Option<Presence>,
+}
+
+struct Subscriber {
+    call_id: String,
+    tag: String,
+    dialog: Mutex<Dialog>,
+    changed: Condvar,
+}
+
+struct Dialog {
+    rules: NotifyRules,
+    notifications: Vec<Notification>,
+    remote_target: Option<String>,
+    manner: Manner,
+    once: VecDeque<u16>,
+    held: Vec<Message>,
+    new_contact: Option<String>,
+}
+
+/// How NOTIFYs are answered.
+enum Manner {
+    At200,
+    Hold,
+    Silence,
+}
+
+impl Watcher {
+    /// Watches `presentity` over UDP as `identity`.
+    pub fn udp(server: SocketAddr, presentity: &str, identity: &str) -> Self {
+        Self::on(|handler| Endpoint::udp_with(server, handler), presentity, identity)
+    }
+
+    /// Watches `presentity` over TCP as `identity`.
+    pub fn tcp(server: SocketAddr, presentity: &str, identity: &str) -> Self {
+        Self::on(|handler| Endpoint::tcp_with(server, handler), presentity, identity)
+    }
+
+    fn on(open: impl FnOnce(Arc<Subscriber>) -> Endpoint, presentity: &str, identity: &str) -> Self {
+        let event = "presence".to_owned();
+        let subscriber = Arc::new(Subscriber::new(&event));
+        let endpoint = open(Arc::clone(&subscriber));
+        let contact = endpoint.contact("watcher");
+        let (presentity, identity) = (presentity.to_owned(), identity.to_owned());
+        Self { endpoint, subscriber, presentity, identity, contact, event, cseq: 0, next: 0 }
+    }
+
+    /// Subscribes with another Event value, `presence;id=7` for one.
+    #[must_use]
+    pub fn with_event(mut self, event: &str) -> Self {
+        self.event = event.to_owned();
+        self.subscriber.dialog.lock().rules = NotifyRules::new(&self.subscriber.call_id, &self.subscriber.tag, event);
+        self
+    }
+
+    /// Names another Contact from the next SUBSCRIBE on.
+    pub fn move_to(&mut self, contact: &str) {
+        self.contact = contact.to_owned();
+    }
+
+    /// Subscribes for `expires_s`, or prolongs the subscription to that.
+    pub fn subscribe(&mut self, expires_s: u32) -> Message {
+        let request = self.next_request(expires_s);
+        self.request(request)
+    }
+
+    /// Ends the subscription.
+    pub fn unsubscribe(&mut self) -> Message {
+        self.subscribe(0)
+    }
+
+    /// Asks once, without subscribing, and returns the one NOTIFY.
+    pub fn fetch(&mut self) -> Notification {
+        let response = self.subscribe(0);
+        assert_eq!(response.code(), Some(200), "{}", self.endpoint.ladder());
+        self.next_notification()
+    }
+
+    /// Builds the next SUBSCRIBE of the dialog, without Via, for a test to change.
+    pub fn next_request(&mut self, expires_s: u32) -> Message {
+        self.cseq += 1;
+        let dialog = self.subscriber.dialog.lock();
+        let target = dialog.remote_target.as_deref().unwrap_or(&self.presentity);
+        let to = match dialog.rules.remote_tag() {
+            Some(tag) => format!("<{}>;tag={tag}", self.presentity),
+            None => format!("<{}>", self.presentity),
+        };
+        Message::request("SUBSCRIBE", target)
+            .with("From", format!("<{}>;tag={}", self.identity, self.subscriber.tag))
+            .with("To", to)
+            .with("Call-ID", &self.subscriber.call_id)
+            .with("CSeq", format!("{} SUBSCRIBE", self.cseq))
+            .with("Contact", &self.contact)
+            .with("Event", &self.event)
+            .with("Accept", crate::pidf::CONTENT_TYPE)
+            .with("Expires", expires_s)
+    }
+
+    /// Sends a SUBSCRIBE and returns its final response.
+    pub fn request(&mut self, request: Message) -> Message {
+        let request = self.send(request);
+        self.answer_to(&request)
+    }
+
+    /// Sends a SUBSCRIBE once and returns it as sent.
+    pub fn send(&mut self, request: Message) -> Message {
+        let expires_s = request.get("Expires").and_then(|value| value.parse().ok()).unwrap_or(3600);
+        self.subscriber.dialog.lock().rules.on_subscribe(expires_s);
+        self.endpoint.send(request)
+    }
+
+    /// Waits for the answer to a SUBSCRIBE that was sent.
+    pub fn answer_to(&mut self, request: &Message) -> Message {
+        let response = self.endpoint.final_response(request);
+        if response.code() == Some(200) {
+            let mut dialog = self.subscriber.dialog.lock();
+            let broken = dialog.rules.on_accepted(&response);
+            dialog.remote_target = response.uri_of("Contact").or(dialog.remote_target.take());
+            drop(dialog);
+            self.endpoint.hold_against(broken);
+        }
+        response
+    }
+
+    /// Waits for the next NOTIFY that was not looked at yet.
+    ///
+    /// # Panics
+    /// If none comes; the panic shows every message of this watcher.
+    pub fn next_notification(&mut self) -> Notification {
+        let give_up = Instant::now() + DEADLINE;
+        let mut dialog = self.subscriber.dialog.lock();
+        loop {
+            if let Some(notification) = dialog.notifications.get(self.next) {
+                self.next += 1;
+                return notification.clone();
+            }
+            let in_time = !self.subscriber.changed.wait_until(&mut dialog, give_up).timed_out();
+            assert!(in_time, "NOTIFY number {} does not come\n{}", self.next + 1, self.endpoint.ladder());
+        }
+    }
+
+    /// Waits for a NOTIFY of which `is_it` holds, passing over those before it.
+    ///
+    /// # Panics
+    /// If none comes; the panic names `what` was waited for.
+    pub fn notification_where(&mut self, what: &str, is_it: impl Fn(&Notification) -> bool) -> Notification {
+        let give_up = Instant::now() + DEADLINE;
+        let mut dialog = self.subscriber.dialog.lock();
+        loop {
+            while let Some(notification) = dialog.notifications.get(self.next) {
+                self.next += 1;
+                if is_it(notification) {
+                    return notification.clone();
+                }
+            }
+            let in_time = !self.subscriber.changed.wait_until(&mut dialog, give_up).timed_out();
+            assert!(in_time, "no NOTIFY with {what}\n{}", self.endpoint.ladder());
+        }
+    }
+
+    /// Returns how many NOTIFYs have come, retransmissions apart.
+    pub fn notification_count(&self) -> usize {
+        self.subscriber.dialog.lock().notifications.len()
+    }
+
+    /// Answers the next NOTIFY with `code`; several calls queue up.
+    pub fn answer_next_with(&self, code: u16) {
+        self.subscriber.dialog.lock().once.push_back(code);
+    }
+
+    /// Leaves NOTIFYs unanswered until [`Watcher::release`].
+    pub fn hold_answers(&self) {
+        self.subscriber.dialog.lock().manner = Manner::Hold;
+    }
+
+    /// Leaves NOTIFYs unanswered for good.
+    pub fn stay_silent(&self) {
+        self.subscriber.dialog.lock().manner = Manner::Silence;
+    }
+
+    /// Gives the answers held back, and answers at once from here on.
+    pub fn release(&self) {
+        let mut dialog = self.subscriber.dialog.lock();
+        dialog.manner = Manner::At200;
+        let held = std::mem::take(&mut dialog.held);
+        let answers: Vec<_> = held.iter().map(|notify| dialog.answer(notify)).collect();
+        drop(dialog);
+        for (notify, answer) in held.iter().zip(&answers) {
+            self.endpoint.answer(notify, answer);
+        }
+    }
+
+    /// Names a new Contact in the answer to the next NOTIFY, and from then on (RFC 3261 §12.2.1.2).
+    pub fn move_in_answers(&self, contact: &str) {
+        self.subscriber.dialog.lock().new_contact = Some(contact.to_owned());
+    }
+
+    /// Lets the next NOTIFY leave a gap in CSeq: the server was killed.
+    pub fn allow_cseq_jump_once(&self) {
+        self.subscriber.dialog.lock().rules.allow_cseq_jump_once();
+    }
+
+    /// Fails the test if the server broke a promise.
+    ///
+    /// # Panics
+    /// If it did; the panic shows what, and every message of this watcher.
+    pub fn finish(self) {
+        self.endpoint.finish();
+    }
+}
+
+impl Notification {
+    /// Returns the number of its CSeq, 0 if there is none.
+    pub fn cseq(&self) -> u32 {
+        self.message.cseq().map_or(0, |(number, _)| number)
+    }
+
+    /// Returns the Subscription-State.
+    ///
+    /// # Panics
+    /// If it is broken.
+    pub fn state(&self) -> &SubscriptionState {
+        self.state.as_ref().unwrap_or_else(|| panic!("no Subscription-State in\n{}", self.message))
+    }
+
+    /// Returns the document.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn presence(&self) -> &Presence {
+        self.presence.as_ref().unwrap_or_else(|| panic!("no document in\n{}", self.message))
+    }
+
+    /// Returns the notes of the document's tuples, sorted; none without a document.
+    pub fn notes(&self) -> Vec<String> {
+        self.presence.as_ref().map(Presence::notes).unwrap_or_default()
+    }
+
+    fn of(message: &Message) -> Self {
+        let state = message.get("Subscription-State").and_then(|value| SubscriptionState::read(value).ok());
+        Self { message: message.clone(), state, presence: Presence::read(&message.body).ok() }
+    }
+}
+
+impl Subscriber {
+    fn new(event: &str) -> Self {
+        let (call_id, tag) = (unique(), unique());
+        let dialog = Dialog {
+            rules: NotifyRules::new(&call_id, &tag, event),
+            notifications: Vec::new(),
+            remote_target: None,
+            manner: Manner::At200,
+            once: VecDeque::new(),
+            held: Vec::new(),
+            new_contact: None,
+        };
+        Self { call_id, tag, dialog: Mutex::new(dialog), changed: Condvar::new() }
+    }
+}
+
+impl RequestHandler for Subscriber {
+    fn on_request(&self, request: &Message, complain: &dyn Fn(Vec<Violation>)) -> Option<Message> {
+        if request.method() != Some("NOTIFY") {
+            complain(vec![Violation::new(Rule::Stray, format!("nobody asked for\n{request}"))]);
+            return Some(Message::response_to(request, 405).with("Allow", "NOTIFY"));
+        }
+        let mut dialog = self.dialog.lock();
+        let broken = dialog.rules.on_notify(request);
+        let is_ours = !broken.iter().any(|violation| matches!(violation.rule, Rule::CallId | Rule::ToTag));
+        complain(broken);
+        if !is_ours {
+            return Some(Message::response_to(request, 481));
+        }
+        dialog.remote_target = request.get("Contact").map(uri_of).or(dialog.remote_target.take());
+        dialog.notifications.push(Notification::of(request));
+        let answer = dialog.react(request);
+        self.changed.notify_all();
+        answer
+    }
+
+    fn on_answered(&self, request: &Message, code: u16) {
+        if let Some((cseq, _)) = request.cseq() {
+            self.dialog.lock().rules.on_answered(cseq, code);
+        }
+    }
+}
+
+impl Dialog {
+    fn react(&mut self, notify: &Message) -> Option<Message> {
+        match self.manner {
+            Manner::At200 => Some(self.answer(notify)),
+            Manner::Silence => None,
+            Manner::Hold => {
+                self.held.push(notify.clone());
+                None
+            }
+        }
+    }
+
+    fn answer(&mut self, notify: &Message) -> Message {
+        let answer = Message::response_to(notify, self.once.pop_front().unwrap_or(200));
+        match &self.new_contact {
+            Some(contact) => answer.with("Contact", contact),
+            None => answer,
+        }
+    }
+}
