@@ -55,7 +55,9 @@ pub fn run(window: usize, presentities: usize, watchers: usize, mut report: impl
         assert_eq!(seen.answered, count, "{work}");
         report(&Row { work: work.into(), window, operations: count * per, cpu, elapsed });
     };
-    phase("PUBLISH initial", presentities, 1, &mut generator, &|_, user, number| publish(user, number, "", Some("a"), 0));
+    phase("PUBLISH initial", presentities, 1, &mut generator, &|_, user, number| {
+        publish(user, number, "", Some("a"), 0)
+    });
     let refresh: &Write = &|generator, user, number| publish(user, number, &generator.entity_tags[user], None, 0);
     phase("PUBLISH refresh", presentities, 1, &mut generator, refresh);
     let subscribe_to: &Write = &|generator, user, number| subscribe(generator, user, user, number, "");
@@ -84,7 +86,8 @@ fn fan_out(
     const ROUNDS: usize = 20;
     let star = presentities;
     generator.run(1, 1, |_, _, number| publish(star, number, "", Some("start"), 0));
-    generator.run(watchers, window, |generator, at, number| subscribe(generator, presentities + 1 + at, star, number, ""));
+    generator
+        .run(watchers, window, |generator, at, number| subscribe(generator, presentities + 1 + at, star, number, ""));
     let (seen, cpu, elapsed) = measured(id, || {
         let mut total = 0;
         for round in 0..ROUNDS {
