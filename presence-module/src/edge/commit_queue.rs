@@ -29,17 +29,14 @@ struct Inner {
     is_closing: bool,
 }
 
-/// Something of one presentity's, in its order.
-pub(super) struct Entry {
-    pub(super) presentity: Arc<PresentityUri>,
-    pub(super) work: Work,
-}
-
-pub(super) enum Work {
+/// Work for the writer, in its order.
+pub(super) enum Entry {
     /// Commit the changes, then let the effects leave.
-    Decision(Decision),
+    Decision(Arc<PresentityUri>, Decision),
     /// Everything of this presentity in front of here is committed or refused: read it back.
-    ReadBack,
+    ReadBack(Arc<PresentityUri>),
+    /// Remove rows that are long over, whoever wrote them.
+    Sweep,
 }
 
 /// A reserved place.
@@ -64,10 +61,10 @@ impl CommitQueue {
         self.enqueue(entry)
     }
 
-    /// Queues the order to read a presentity back; it needs no place, since a presentity has at most one.
-    pub(super) fn push_read_back(&self, presentity: Arc<PresentityUri>) -> u64 {
+    /// Queues an order of the server's own; it needs no place, since there are few: at most one read-back a presentity.
+    pub(super) fn push_order(&self, entry: Entry) -> u64 {
         self.taken.fetch_add(1, Ordering::Relaxed);
-        self.enqueue(Entry { presentity, work: Work::ReadBack })
+        self.enqueue(entry)
     }
 
     fn enqueue(&self, entry: Entry) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use module_api::abi::{Host, LogLevel};
@@ -30,6 +31,8 @@ pub struct Settings {
     pub queue_places: usize,
     /// The prefix of To-tags.
     pub to_tag_prefix: String,
+    /// How often rows are looked for that are over and nobody's; `None` never.
+    pub clean_period: Option<Duration>,
     /// NOTIFYs a second after an unclean stop.
     pub recovery_notify_rate: u32,
     /// Whether NOTIFYs to watchers behind a NAT go where their SUBSCRIBE came from.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::commit_queue::Entry;
 use super::core::Core;
 use super::timers::TICK_MS;
 use crate::dialog::DialogKey;
@@ -29,6 +30,8 @@ pub(super) type Owed = (Arc<PresentityUri>, DialogKey);
 pub(super) fn run(core: &Core, jobs: &Receiver<Job>, mut owed: VecDeque<Owed>) {
     let tick = Duration::from_millis(TICK_MS);
     let mut next_tick = Instant::now() + tick;
+    let period = core.settings.clean_period;
+    let mut next_sweep = period.map(|period| Instant::now() + period);
     loop {
         match jobs.recv_deadline(next_tick) {
             Ok(Job::Notify(notifications)) => core.notify(&notifications),
@@ -37,6 +40,10 @@ pub(super) fn run(core: &Core, jobs: &Receiver<Job>, mut owed: VecDeque<Owed>) {
             Err(RecvTimeoutError::Timeout) => {
                 core.expire();
                 core.pay(&mut owed);
+                if next_sweep.is_some_and(|at| Instant::now() >= at) {
+                    core.queue.push_order(Entry::Sweep);
+                    next_sweep = period.map(|period| Instant::now() + period);
+                }
                 next_tick = Instant::now() + tick;
             }
         }

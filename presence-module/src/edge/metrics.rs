@@ -14,6 +14,7 @@ pub(super) struct Metrics {
     pub(super) refused_decisions: Metric,
     pub(super) overload_rejections: Metric,
     pub(super) skipped_rows: Metric,
+    pub(super) swept_rows: Metric,
     pub(super) decision_panics: Metric,
 }
 
@@ -34,6 +35,7 @@ impl Metrics {
                 "Requests answered 503 before they were decided.",
             ),
             skipped_rows: counter("skipped_rows_total", "Rows that could not be understood."),
+            swept_rows: counter("swept_rows_total", "Rows that were over and nobody's, removed by the sweep."),
             decision_panics: counter("decision_panics_total", "Panics while deciding; the presentity was read back."),
         }
     }

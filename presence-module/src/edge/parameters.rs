@@ -2,6 +2,8 @@
 //!
 //! `docs/presence.md` describes each for operators; a test keeps the two in step.
 
+use std::time::Duration;
+
 use module_api::abi::{Parameter, ParameterProblem, Parameters};
 
 use super::core::Settings;
@@ -115,6 +117,7 @@ pub fn settings(parameters: &Parameters) -> Settings {
         shards: number("lock_set_size") as usize,
         queue_places: QUEUE_PLACES,
         to_tag_prefix: parameters.text("to_tag_pref").into(),
+        clean_period: Some(number("clean_period")).filter(|period| *period > 0).map(|s| Duration::from_secs(s.into())),
         recovery_notify_rate: number("recovery_notify_rate"),
         follows_source: parameters.text("nat") == "auto",
     }

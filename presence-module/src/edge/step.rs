@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use module_api::abi::LogLevel;
 
-use super::commit_queue::{Entry, Work};
+use super::commit_queue::Entry;
 use super::core::Core;
 use super::shards::Slot;
 use crate::change::{Change, Now};
@@ -50,7 +50,7 @@ impl Core {
         let Some(decision) = self.stage(slot, now, decide) else {
             // Read back through the queue, behind everything staged before.
             slot.is_stale = true;
-            slot.staged = self.queue.push_read_back(uri.clone());
+            slot.staged = self.queue.push_order(Entry::ReadBack(uri.clone()));
             drop(shard);
             self.metrics.count(self.metrics.decision_panics);
             self.host.log(LogLevel::ERROR, "panic while deciding, contained: the presentity is read back");
@@ -64,7 +64,7 @@ impl Core {
             drop(place);
             self.act(decision.effects);
         } else {
-            slot.staged = self.queue.push(place, Entry { presentity: uri.clone(), work: Work::Decision(decision) });
+            slot.staged = self.queue.push(place, Entry::Decision(uri.clone(), decision));
         }
         Ok(())
     }
@@ -147,7 +147,7 @@ impl Core {
         }
         if !slot.is_stale {
             slot.is_stale = true;
-            slot.staged = self.queue.push_read_back(uri.clone());
+            slot.staged = self.queue.push_order(Entry::ReadBack(uri.clone()));
         }
     }
 }

@@ -7,21 +7,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 
-use super::commit_queue::{Entry, Work};
+use super::commit_queue::Entry;
 use super::core::Core;
 use super::delivery::Outgoing;
 use super::request::RETRY_AFTER;
-use crate::change::Change;
+use crate::change::{Change, Moment, SubscriptionRow};
 use crate::effect::{Decision, Effect};
 use crate::presentity_uri::PresentityUri;
+use crate::publication::Publication;
 use crate::store::group_commit::{Candidate, Verdict, commit_group};
-use crate::store::{Scope, Store, StoreError, Stored, recovery};
+use crate::store::{Scope, Store, Stored, recovery};
 
 /// Decisions in one transaction at most.
 const BATCH_MAX: usize = 256;
+/// Rows that expired longer ago are nobody's: a live server removes its own at their deadline.
+const SWEPT_AFTER_S: u64 = 64;
 /// The first and the longest pause between attempts to reach a database that is away.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -46,19 +49,34 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Brings a batch to its end, in order: runs of decisions are committed together, a read-back stands between them.
+    /// Brings a batch to its end, in order: runs of decisions are committed together, and presentities read back together.
     fn settle(&mut self, batch: Vec<Entry>) {
-        let mut run = Vec::with_capacity(batch.len());
-        for Entry { presentity, work } in batch {
-            match work {
-                Work::Decision(decision) => run.push((presentity, decision)),
-                Work::ReadBack => {
-                    self.commit(std::mem::take(&mut run));
-                    self.read_back(&presentity);
+        let (mut run, mut stale) = (Vec::with_capacity(batch.len()), Vec::new());
+        for entry in batch {
+            match entry {
+                Entry::Decision(presentity, decision) => {
+                    self.read_back(std::mem::take(&mut stale));
+                    run.push((presentity, decision));
                 }
+                Entry::ReadBack(presentity) => {
+                    self.commit(std::mem::take(&mut run));
+                    stale.push(presentity);
+                }
+                Entry::Sweep => self.sweep(),
             }
         }
         self.commit(run);
+        self.read_back(stale);
+    }
+
+    /// Removes some of the rows that are long over; what is left is removed by the next sweeps.
+    fn sweep(&mut self) {
+        let before = self.core.now().wall_s.saturating_sub(SWEPT_AFTER_S);
+        match self.store.sweep(before) {
+            Ok(removed) => self.core.metrics.add(self.core.metrics.swept_rows, removed),
+            Err(error) => self.core.warn(&format!("the sweep failed: {error}")),
+        }
+        self.core.queue.settle(1);
     }
 
     fn commit(&mut self, run: Vec<(Arc<PresentityUri>, Decision)>) {
@@ -121,54 +139,65 @@ impl Writer<'_> {
         self.core.act(replies);
     }
 
-    /// Reads a presentity back, waiting for the database if need be; what is queued meanwhile is refused in its turn.
-    fn read_back(&mut self, uri: &Arc<PresentityUri>) {
-        let mut pause = BACK_OFF.0;
-        let rows = loop {
-            match self.rows_of(uri) {
-                Ok(rows) => break rows,
-                Err(error) => {
-                    self.core.is_away.store(true, Ordering::Relaxed);
-                    self.core.warn(&format!("the database does not answer: {error}"));
-                    if self.core.queue.wait_closed(pause) {
-                        self.core.queue.settle(1);
-                        return;
-                    }
-                    pause = (pause * 2).min(BACK_OFF.1);
-                }
-            }
-        };
-        self.refused.remove(uri);
-        self.restore(uri, rows);
-        self.core.queue.settle(1);
-        if self.core.is_away.swap(false, Ordering::Relaxed) {
+    /// Reads presentities back, waiting for the database if need be.
+    fn read_back(&mut self, stale: Vec<Arc<PresentityUri>>) {
+        if stale.is_empty() {
+            return;
+        }
+        let Some(mut rows) = self.rows_of(&stale) else { return };
+        let was_away = self.core.is_away.swap(false, Ordering::Relaxed);
+        let now = self.core.now();
+        for uri in &stale {
+            self.refused.remove(uri);
+            self.restore(uri, rows.remove(&**uri).unwrap_or_default());
+            // Whatever is owed since the refused decision is bound and told as by any other event.
+            self.core.timers.set(uri.clone(), now.mono);
+        }
+        self.core.queue.settle(stale.len());
+        if was_away {
             self.core.warn("the database is back");
         }
-        // Whatever is owed since the refused decision is bound and told as by any other event.
-        self.core.timers.set(uri.clone(), self.core.now().mono);
     }
 
-    fn rows_of(&mut self, uri: &PresentityUri) -> Result<Vec<Stored>, StoreError> {
-        let mut rows = Vec::new();
-        self.store.load(Scope::Presentities(std::slice::from_ref(uri)), &mut |row| rows.push(row))?;
-        Ok(rows)
-    }
-
-    fn restore(&self, uri: &Arc<PresentityUri>, rows: Vec<Stored>) {
-        let now = self.core.now();
-        let max_expires_s = self.core.settings.publish.max_expires_s;
-        let (mut publications, mut subscriptions) = (Vec::new(), Vec::new());
-        for row in rows {
-            match row {
-                Stored::Publication(row) => publications.push(recovery::publication(row, max_expires_s, now)),
-                Stored::Subscription(row) => subscriptions.push(recovery::subscription(*row, now)),
+    /// Reads the rows of some presentities; `None` if the server stops before the database answers.
+    fn rows_of(&mut self, stale: &[Arc<PresentityUri>]) -> Option<FxHashMap<PresentityUri, Rows>> {
+        let wanted: Vec<_> = stale.iter().map(|uri| PresentityUri::clone(uri)).collect();
+        let mut pause = BACK_OFF.0;
+        loop {
+            let (now, core) = (self.core.now(), self.core);
+            let mut rows: FxHashMap<PresentityUri, Rows> = FxHashMap::default();
+            let mut visit = |row| match row {
+                Stored::Publication(row) => {
+                    let uri = PresentityUri::clone(&row.presentity);
+                    let publication = recovery::publication(row, core.settings.publish.max_expires_s, now);
+                    rows.entry(uri).or_default().publications.push(publication);
+                }
+                Stored::Subscription(row) => {
+                    let uri = PresentityUri::clone(&row.presentity);
+                    rows.entry(uri).or_default().subscriptions.push(recovery::subscription(*row, now));
+                }
                 Stored::Watcher(_) => {}
-                Stored::Skipped { .. } => self.core.metrics.count(self.core.metrics.skipped_rows),
+                Stored::Skipped { .. } => core.metrics.count(core.metrics.skipped_rows),
+            };
+            match self.store.load(Scope::Presentities(&wanted), &mut visit) {
+                Ok(()) => return Some(rows),
+                Err(error) => {
+                    core.is_away.store(true, Ordering::Relaxed);
+                    core.warn(&format!("the database does not answer: {error}"));
+                }
             }
+            if core.queue.wait_closed(pause) {
+                core.queue.settle(stale.len());
+                return None;
+            }
+            pause = (pause * 2).min(BACK_OFF.1);
         }
+    }
+
+    fn restore(&self, uri: &Arc<PresentityUri>, rows: Rows) {
         let mut shard = self.core.shards.lock(uri);
         let slot = shard.slot(uri);
-        slot.presentity.restore(publications, subscriptions);
+        slot.presentity.restore(rows.publications, rows.subscriptions);
         slot.is_stale = false;
         for dialog in slot.presentity.take_dropped() {
             self.core.dialogs.remove(dialog);
@@ -178,6 +207,13 @@ impl Writer<'_> {
         }
         self.core.wake(slot);
     }
+}
+
+/// What the database holds of one presentity.
+#[derive(Default)]
+struct Rows {
+    publications: Vec<Publication>,
+    subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>,
 }
 
 /// Returns whether the presentity may have become one that nobody would miss.

@@ -121,6 +121,10 @@ mod tests {
             Ok(())
         }
 
+        fn sweep(&mut self, _: u64) -> Result<usize, StoreError> {
+            Ok(0)
+        }
+
         fn close_cleanly(&mut self) -> Result<(), StoreError> {
             Ok(())
         }

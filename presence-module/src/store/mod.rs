@@ -32,6 +32,13 @@ pub trait Store: Send {
     /// The database failed.
     fn maintain(&mut self) -> Result<(), StoreError>;
 
+    /// Removes a bounded number of rows that expired before `before` (wall seconds), whoever wrote them, and returns how
+    /// many; the next call goes on where this one ended.
+    ///
+    /// # Errors
+    /// The database failed.
+    fn sweep(&mut self, before: u64) -> Result<usize, StoreError>;
+
     /// Notes that everything acknowledged was told to its watchers, so that the next start owes nothing.
     ///
     /// # Errors

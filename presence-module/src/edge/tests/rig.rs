@@ -35,6 +35,7 @@ impl Rig {
             shards: 8,
             queue_places,
             to_tag_prefix: "a".into(),
+            clean_period: None,
             recovery_notify_rate: 1000,
             follows_source: true,
         };
