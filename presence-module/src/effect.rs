@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 use crate::change::{Change, SubscriptionKey, SubscriptionRow};
 use crate::dialog::DialogKey;
 use crate::headers::subscription_state::SubscriptionState;
+use crate::presentity_uri::PresentityUri;
 
 /// What should happen: memory applies the changes, the store writes them, and only then the effects leave.
 #[derive(Debug, Default)]
@@ -63,9 +64,18 @@ pub struct Reply {
     pub created: Option<Created>,
 }
 
-/// What a 2xx created.
+/// What a 2xx brought into being, and whose it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Created {
+pub struct Created {
+    /// Whose presence it is.
+    pub presentity: Arc<PresentityUri>,
+    /// What it is.
+    pub what: Creation,
+}
+
+/// Something a 2xx brings into being.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Creation {
     /// A publication, by its row and entity-tag.
     Publication {
         /// The row.

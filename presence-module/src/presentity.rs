@@ -13,7 +13,7 @@ use smol_str::SmolStr;
 use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionKey, SubscriptionRow, WatcherRow};
 use crate::composition::{Source, compose};
 use crate::dialog::{Dialog, DialogKey};
-use crate::effect::{Created, Decision, Effect, Notification};
+use crate::effect::{Creation, Decision, Effect, Notification};
 use crate::headers::subscription_state::{Reason, SubscriptionState};
 use crate::notify_outcome::{NotifyOutcome, Verdict};
 use crate::package::Package;
@@ -159,14 +159,14 @@ impl Presentity {
     }
 
     /// Decides on the end of what an answer created that nobody waited for any more.
-    pub fn on_reply_lost(&self, created: &Created) -> Decision {
+    pub fn on_reply_lost(&self, created: &Creation) -> Decision {
         let change = match created {
-            Created::Publication { id, entity_tag } => {
+            Creation::Publication { id, entity_tag } => {
                 let is_it =
                     |publication: &&Publication| publication.row.id == *id && publication.row.entity_tag == *entity_tag;
                 self.publications.iter().find(is_it).map(|_| Change::PublicationRemoved { id: *id })
             }
-            Created::Subscription(key) => {
+            Creation::Subscription(key) => {
                 let slot = self.by_subscription.get(key).filter(|slot| !self.dialogs[**slot].is_ending());
                 slot.map(|_| Change::SubscriptionRemoved { key: *key, ending: Ending::Silent })
             }
@@ -329,7 +329,8 @@ impl Presentity {
         self.earliest = publications.chain(dialogs).filter(|deadline| *deadline > now.mono).min();
     }
 
-    fn dialog(&self, key: DialogKey) -> Option<&Dialog> {
+    /// Returns the dialog `key`.
+    pub fn dialog(&self, key: DialogKey) -> Option<&Dialog> {
         self.by_key.get(&key).map(|&slot| &self.dialogs[slot])
     }
 

@@ -1,1 +1,20 @@
-//! x
+//! A SIP proxy that runs an OpenSER routing script and loads modules as dynamic libraries.
+//!
+//! Modules stand in the order a newcomer should read them.
+
+/// What an operator is told about a configuration file: place, line, what was expected.
+pub mod diagnostic;
+/// The name an operator probably meant.
+pub mod suggestion;
+
+/// Transactions of RFC 3261 §17 and RFC 4320, without I/O.
+pub mod transaction;
+
+/// Sockets, connections, framing, and where a response goes.
+pub mod transport;
+
+/// The configuration language: read, checked, run.
+pub mod script;
+
+/// The settings a configuration file makes, typed.
+pub mod config;

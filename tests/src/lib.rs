@@ -9,3 +9,5 @@ pub mod message; // SIP messages as text
 pub mod pidf; // presence documents as watchers judge them
 pub mod user_agent; // publishers and watchers on real sockets
 mod xml; // a strict reader, independent of the product's
+
+pub mod load; // what a message costs, every answer checked

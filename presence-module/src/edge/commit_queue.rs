@@ -102,11 +102,6 @@ impl CommitQueue {
         self.settled.load(Ordering::Acquire)
     }
 
-    /// Returns how many places are taken.
-    pub(super) fn len(&self) -> usize {
-        self.taken.load(Ordering::Relaxed)
-    }
-
     /// Returns the sequence number of the last entry.
     pub(super) fn last(&self) -> u64 {
         self.inner.lock().last

@@ -1,14 +1,11 @@
 //! Effects on their way out: replies first, then NOTIFYs, each kind in one call to the host.
 
-use std::sync::Arc;
-
 use module_api::abi::{Destination, OutgoingRequest, Reply as WireReply, ReplyOutcome, SocketAddress};
 
 use super::core::Core;
 use super::driver::Job;
 use crate::effect::{Effect, Notification, Reply};
 use crate::notification::{next_hop, write_head};
-use crate::presentity_uri::PresentityUri;
 
 /// NOTIFYs sent by the thread that committed them; a longer fan-out goes to the driver, so that commits go on.
 const SENT_BY_WRITER_MAX: usize = 64;
@@ -18,15 +15,15 @@ const CHUNK: usize = 64;
 /// Effects of several presentities that may leave together.
 #[derive(Default)]
 pub(super) struct Outgoing {
-    replies: Vec<(Arc<PresentityUri>, Reply)>,
+    replies: Vec<Reply>,
     notifications: Vec<Notification>,
 }
 
 impl Outgoing {
-    pub(super) fn add(&mut self, presentity: &Arc<PresentityUri>, effects: Vec<Effect>) {
+    pub(super) fn add(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Reply(reply) => self.replies.push((presentity.clone(), reply)),
+                Effect::Reply(reply) => self.replies.push(reply),
                 Effect::Notify(notification) => self.notifications.push(notification),
             }
         }
@@ -34,10 +31,10 @@ impl Outgoing {
 }
 
 impl Core {
-    /// Lets the effects of one presentity leave.
-    pub(super) fn act(&self, presentity: &Arc<PresentityUri>, effects: Vec<Effect>) {
+    /// Lets effects leave at once.
+    pub(super) fn act(&self, effects: Vec<Effect>) {
         let mut outgoing = Outgoing::default();
-        outgoing.add(presentity, effects);
+        outgoing.add(effects);
         self.send(outgoing);
     }
 
@@ -58,16 +55,16 @@ impl Core {
         }
     }
 
-    fn reply(&self, replies: &[(Arc<PresentityUri>, Reply)]) {
+    fn reply(&self, replies: &[Reply]) {
         if replies.is_empty() {
             return;
         }
-        let wire: Vec<_> = replies.iter().map(|(_, reply)| wire_reply(reply)).collect();
+        let wire: Vec<_> = replies.iter().map(wire_reply).collect();
         let mut outcomes = vec![ReplyOutcome::NOT_SENT; wire.len()];
         self.host.reply_batch(&wire, &mut outcomes);
-        for ((presentity, reply), outcome) in replies.iter().zip(outcomes) {
+        for (reply, outcome) in replies.iter().zip(outcomes) {
             if let (Some(created), ReplyOutcome::STALE) = (&reply.created, outcome) {
-                self.hand_over(Job::ReplyLost(presentity.clone(), created.clone()));
+                self.hand_over(Job::ReplyLost(created.clone()));
             }
         }
     }

@@ -14,8 +14,10 @@ const PARTS: usize = 64;
 
 /// Every dialog of the server.
 pub(super) struct DialogIndex {
-    parts: Box<[Mutex<FxHashMap<DialogKey, Arc<PresentityUri>>>]>,
+    parts: Box<[Part]>,
 }
+
+type Part = Mutex<FxHashMap<DialogKey, Arc<PresentityUri>>>;
 
 impl DialogIndex {
     pub(super) fn new() -> Self {
@@ -34,11 +36,7 @@ impl DialogIndex {
         self.part(dialog).lock().get(&dialog).cloned()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.lock().len()).sum()
-    }
-
-    fn part(&self, dialog: DialogKey) -> &Mutex<FxHashMap<DialogKey, Arc<PresentityUri>>> {
+    fn part(&self, dialog: DialogKey) -> &Part {
         &self.parts[usize::from(dialog.0[15]) % PARTS]
     }
 }

@@ -17,7 +17,7 @@ pub(super) enum Job {
     /// Send a long fan-out.
     Notify(Vec<Notification>),
     /// Nobody waited for this 2xx any more: end what it created.
-    ReplyLost(Arc<PresentityUri>, Created),
+    ReplyLost(Created),
     /// End the thread.
     Stop,
 }
@@ -32,7 +32,7 @@ pub(super) fn run(core: &Core, jobs: &Receiver<Job>, mut owed: VecDeque<Owed>) {
     loop {
         match jobs.recv_deadline(next_tick) {
             Ok(Job::Notify(notifications)) => core.notify(&notifications),
-            Ok(Job::ReplyLost(presentity, created)) => core.end_lost(presentity, created),
+            Ok(Job::ReplyLost(created)) => core.end_lost(created),
             Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {
                 core.expire();
@@ -79,9 +79,9 @@ impl Core {
     }
 
     /// Ends what a 2xx created that came too late.
-    fn end_lost(&self, presentity: Arc<PresentityUri>, created: Created) {
-        if self.step(&presentity, |presentity, _| presentity.on_reply_lost(&created)).is_err() {
-            self.hand_over(Job::ReplyLost(presentity, created));
+    fn end_lost(&self, created: Created) {
+        if self.step(&created.presentity, |presentity, _| presentity.on_reply_lost(&created.what)).is_err() {
+            self.hand_over(Job::ReplyLost(created));
         }
     }
 }

@@ -10,12 +10,13 @@ use super::core::Core;
 use super::request::{Handled, Incoming, Refusal};
 use crate::document::pidf::Pidf;
 use crate::document::xml::Limits;
-use crate::effect::{Created, Decision, Reply};
+use crate::effect::{Created, Creation, Decision, Reply};
 use crate::headers::accept::is_media_type;
 use crate::headers::entity_tag::EntityTag;
 use crate::headers::event::Event;
 use crate::headers::expires::Expires;
 use crate::package::Package;
+use crate::presentity::Presentity;
 use crate::publication::{Condition, PublishRequest, Published, PublishedBody, Rejection};
 use crate::tag::Minted;
 
@@ -37,7 +38,7 @@ impl Core {
             let result = presentity.on_publish(&publish, self.settings.publish, now);
             is_accepted = result.is_ok();
             match result {
-                Ok(published) => accepted(published, request.transaction(), to_tag.clone()),
+                Ok(published) => accepted(presentity, published, request.transaction(), to_tag.clone()),
                 Err(rejection) => Decision::reply(refusal(rejection).into_reply(request.transaction(), to_tag.clone())),
             }
         })?;
@@ -85,10 +86,11 @@ fn body(request: &Request<'_>, package: Package) -> PublishedBody {
     }
 }
 
-fn accepted(published: Published, transaction: u64, to_tag: SmolStr) -> Decision {
+fn accepted(presentity: &Presentity, published: Published, transaction: u64, to_tag: SmolStr) -> Decision {
     let Published { change, entity_tag, expires_s, created } = published;
     let headers = format!("Expires: {expires_s}\r\nSIP-ETag: {entity_tag}\r\n").into_bytes();
-    let created = created.map(|id| Created::Publication { id, entity_tag });
+    let what = created.map(|id| Creation::Publication { id, entity_tag });
+    let created = what.map(|what| Created { presentity: presentity.uri().clone(), what });
     let reply = Reply {
         transaction,
         code: 200,

@@ -155,7 +155,7 @@ impl Core {
                 }
                 let to_tag = request.to_tag().and_then(|tag| std::str::from_utf8(tag).ok()).unwrap_or_default();
                 let reply = refusal.into_reply(request.transaction(), to_tag.into());
-                self.act(&Arc::new(PresentityUri::new("", "")), vec![Effect::Reply(reply)]);
+                self.act(vec![Effect::Reply(reply)]);
                 CallResult::new(REFUSED)
             }
         }

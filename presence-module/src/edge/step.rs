@@ -51,6 +51,9 @@ impl Core {
             // Read back through the queue, behind everything staged before.
             slot.is_stale = true;
             slot.staged = self.queue.push_read_back(uri.clone());
+            drop(shard);
+            self.metrics.count(self.metrics.decision_panics);
+            self.host.log(LogLevel::ERROR, "panic while deciding, contained: the presentity is read back");
             return Err(NotNow::Panicked);
         };
         let settled = self.queue.settled();
@@ -59,7 +62,7 @@ impl Core {
             shard.forget_if_idle(uri, settled);
             drop(shard);
             drop(place);
-            self.act(uri, decision.effects);
+            self.act(decision.effects);
         } else {
             slot.staged = self.queue.push(place, Entry { presentity: uri.clone(), work: Work::Decision(decision) });
         }
@@ -70,11 +73,10 @@ impl Core {
     pub(super) fn settle_notify(&self, uri: &Arc<PresentityUri>, dialog: DialogKey, cseq: u32, outcome: NotifyOutcome) {
         let decide = |presentity: &mut Presentity, _| presentity.on_notify_outcome(dialog, cseq, &outcome);
         if self.step(uri, decide).is_err() {
-            let mut shard = self.shards.lock(uri);
-            let slot = shard.slot(uri);
-            slot.deferred.push((dialog, cseq, outcome));
+            let now = self.now();
+            self.shards.lock(uri).slot(uri).deferred.push((dialog, cseq, outcome));
             // Read back or not, the timers come by and settle what was left.
-            self.timers.set(uri.clone(), self.now().mono);
+            self.timers.set(uri.clone(), now.mono);
         }
     }
 

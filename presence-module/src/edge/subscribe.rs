@@ -13,7 +13,7 @@ use super::core::Core;
 use super::request::{Handled, Incoming, Refusal, text};
 use crate::change::{Status, SubscriptionRow, TransportAddress};
 use crate::dialog::DialogKey;
-use crate::effect::{Created, Decision, Reply};
+use crate::effect::{Created, Creation, Decision, Reply};
 use crate::headers::accept;
 use crate::headers::event::Event;
 use crate::headers::expires::Expires;
@@ -59,7 +59,9 @@ impl Core {
         let subscribe = InitialSubscribe { package, row, expires, flow };
         self.step(&presentity, |presentity, now| {
             let subscribed = presentity.on_subscribe(dialog, subscribe, self.settings.subscribe, now);
-            let created = subscribed.is_new.then_some(Created::Subscription(key));
+            let created = subscribed
+                .is_new
+                .then(|| Created { presentity: presentity.uri().clone(), what: Creation::Subscription(key) });
             accepted(subscribed, request.transaction(), to_tag.clone(), created)
         })?;
         Ok(Handled { to_tag, is_accepted: true })
@@ -75,8 +77,7 @@ impl Core {
         let remote_target = contact(request)?;
         let source = source(request);
         let refresh = |presentity: &crate::presentity::Presentity| {
-            let behind_nat =
-                presentity.dialogs().find(|known| known.key == dialog).and_then(|known| known.row.received);
+            let behind_nat = presentity.dialog(dialog).and_then(|known| known.row.received);
             RefreshSubscribe {
                 package,
                 event_id,

@@ -80,21 +80,23 @@ impl Writer<'_> {
         let metrics = &self.core.metrics;
         metrics.count(metrics.commits);
         let count = run.len() + refused_early;
+        let mut committed = 0;
         let mut outgoing = Outgoing::default();
         let mut ended = Vec::new();
         for ((uri, decision), verdict) in run.into_iter().zip(outcome.verdicts) {
             match verdict {
                 Verdict::Committed => {
-                    metrics.count(metrics.committed_decisions);
+                    committed += 1;
                     if decision.changes.iter().any(ends_something) {
                         ended.push(uri.clone());
                     }
-                    outgoing.add(&uri, decision.effects);
+                    outgoing.add(decision.effects);
                 }
                 Verdict::Guilty => self.refuse(&uri, decision, 500),
                 Verdict::Refused => self.refuse(&uri, decision, 503),
             }
         }
+        metrics.add(metrics.committed_decisions, committed);
         self.core.queue.settle(count);
         self.core.send(outgoing);
         for uri in ended {
@@ -116,7 +118,7 @@ impl Writer<'_> {
                 replies.push(Effect::Reply(reply));
             }
         }
-        self.core.act(uri, replies);
+        self.core.act(replies);
     }
 
     /// Reads a presentity back, waiting for the database if need be; what is queued meanwhile is refused in its turn.

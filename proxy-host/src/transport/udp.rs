@@ -1,0 +1,363 @@
+//! Datagram sockets, read and written in batches: one system call for up to `BATCH_MAX` messages (RFC 3261 §18).
+//!
+//! A message goes out as two pieces, its own head and a body it may share with others, and is never put together.
+//! What a datagram says is not looked at.
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::cell::RefCell;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::io::Interest;
+
+/// A bound socket that never blocks. Any thread may send; one worker receives.
+#[derive(Debug)]
+pub struct UdpSocket {
+    socket: Socket,
+    local: SocketAddr,
+    /// What passed through it so far.
+    pub counters: UdpCounters,
+}
+
+/// How a socket is bound.
+#[derive(Clone, Copy, Debug)]
+pub struct UdpOptions {
+    /// What may wait to be received, as far as the system allows: a fan-out to 1000 watchers brings 1000 answers.
+    pub receive_buffer_bytes: usize,
+    /// What may wait to be sent, as far as the system allows.
+    pub send_buffer_bytes: usize,
+    /// Whether each worker binds a socket of its own to the address.
+    pub reuse_port: bool,
+}
+
+impl Default for UdpOptions {
+    fn default() -> Self {
+        Self { receive_buffer_bytes: 8 << 20, send_buffer_bytes: 8 << 20, reuse_port: false }
+    }
+}
+
+/// What passed through a socket so far.
+#[derive(Debug, Default)]
+pub struct UdpCounters {
+    /// Datagrams received.
+    pub received: AtomicU64,
+    /// Datagrams received that were longer than their buffer.
+    pub truncated: AtomicU64,
+    /// Datagrams handed to the system.
+    pub sent: AtomicU64,
+    /// Datagrams dropped because the system's queue was full.
+    pub dropped: AtomicU64,
+    /// Datagrams the system refused: no route, too long, wrong address family.
+    pub failed: AtomicU64,
+}
+
+/// One message to send.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// Where to.
+    pub remote: SocketAddr,
+    /// Its beginning.
+    pub head: &'a [u8],
+    /// The rest, perhaps empty, perhaps that of many messages.
+    pub body: &'a [u8],
+}
+
+/// What to do with messages for which the system's queue has no room.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WhenFull {
+    /// Drop them: the sender's timers repeat them. For workers, which never wait.
+    Drop,
+    /// Wait for room, each time at most this long.
+    Wait(Duration),
+}
+
+/// The most messages in one system call.
+pub const BATCH_MAX: usize = 64;
+/// The most bytes of one datagram.
+pub const DATAGRAM_BYTES_MAX: usize = 64 * 1024;
+
+impl UdpSocket {
+    /// Binds a socket to `address`; an IPv6 socket carries IPv6 alone, so that no address has two spellings.
+    pub fn bind(address: SocketAddr, options: UdpOptions) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_reuse_port(options.reuse_port)?;
+        socket.set_recv_buffer_size(options.receive_buffer_bytes)?;
+        socket.set_send_buffer_size(options.send_buffer_bytes)?;
+        socket.bind(&address.into())?;
+        let local = socket.local_addr()?.as_socket().unwrap_or(address);
+        Ok(Self { socket, local, counters: UdpCounters::default() })
+    }
+
+    /// Returns the address it is bound to, with the port the system chose where 0 was asked for.
+    pub fn local_address(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Returns how many bytes may in fact wait to be received.
+    pub fn receive_buffer_bytes(&self) -> io::Result<usize> {
+        self.socket.recv_buffer_size()
+    }
+
+    /// Sends `datagrams` in order, and tells `failed` the place of each that the system refused.
+    ///
+    /// A dropped datagram is one the network lost, and is counted only; a refused one is a transport error
+    /// (RFC 3261 §18.4). Returns how many were sent.
+    pub fn send_batch(
+        &self,
+        datagrams: &[Datagram<'_>],
+        full: WhenFull,
+        mut failed: impl FnMut(usize, Errno),
+    ) -> usize {
+        let (mut next, mut sent) = (0, 0);
+        while next < datagrams.len() {
+            let rest = &datagrams[next..];
+            match self.send_some(&rest[..rest.len().min(BATCH_MAX)]) {
+                Ok(count) => (next, sent) = (next + count, sent + count),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) if self.wait_for_room(full) => {}
+                Err(Errno::EAGAIN) => {
+                    self.counters.dropped.fetch_add(rest.len() as u64, Ordering::Relaxed);
+                    break;
+                }
+                Err(Errno::ENOBUFS) => {
+                    self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+                    next += 1;
+                }
+                Err(error) => {
+                    self.counters.failed.fetch_add(1, Ordering::Relaxed);
+                    failed(next, error);
+                    next += 1;
+                }
+            }
+        }
+        self.counters.sent.fetch_add(sent as u64, Ordering::Relaxed);
+        sent
+    }
+
+    /// Sends the first of `datagrams`, and as many after it as go without an error.
+    fn send_some(&self, datagrams: &[Datagram<'_>]) -> nix::Result<usize> {
+        let datagram = |at: usize| datagrams.get(at);
+        let pieces: [[IoSlice<'_>; 2]; BATCH_MAX] = std::array::from_fn(|at| {
+            datagram(at).map_or([IoSlice::new(&[]); 2], |it| [IoSlice::new(it.head), IoSlice::new(it.body)])
+        });
+        let remotes: [Option<SockaddrStorage>; BATCH_MAX] =
+            std::array::from_fn(|at| datagram(at).map(|it| SockaddrStorage::from(it.remote)));
+        let count = datagrams.len();
+        SEND_HEADERS.with_borrow_mut(|headers| {
+            let fd = self.socket.as_raw_fd();
+            let results = sendmmsg(fd, headers, &pieces[..count], &remotes[..count], [], MsgFlags::empty())?;
+            Ok(results.count())
+        })
+    }
+
+    fn wait_for_room(&self, full: WhenFull) -> bool {
+        let WhenFull::Wait(patience) = full else { return false };
+        let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::ZERO);
+        let mut writable = [PollFd::new(self.socket.as_fd(), PollFlags::POLLOUT)];
+        matches!(poll(&mut writable, patience), Ok(1) | Err(Errno::EINTR))
+    }
+}
+
+impl AsRawFd for UdpSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+thread_local! {
+    /// What `sendmmsg` fills in, made once a thread.
+    static SEND_HEADERS: RefCell<MultiHeaders<SockaddrStorage>> =
+        RefCell::new(MultiHeaders::preallocate(BATCH_MAX, None));
+}
+
+/// The buffers of one worker, and the datagrams of the last batch in them.
+pub struct ReceiveBatch {
+    buffers: Box<[u8]>,
+    headers: MultiHeaders<SockaddrStorage>,
+    arrived: Vec<Arrival>,
+}
+
+struct Arrival {
+    remote: SocketAddr,
+    length: usize,
+    truncated: bool,
+}
+
+/// One datagram as it was received.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// Where it came from.
+    pub remote: SocketAddr,
+    /// What it holds.
+    pub bytes: &'a [u8],
+    /// Whether it was longer than its buffer, so that its end is missing.
+    pub truncated: bool,
+}
+
+impl ReceiveBatch {
+    /// Makes room for [`BATCH_MAX`] datagrams of any length; memory that none fills is never touched.
+    pub fn new() -> Self {
+        Self {
+            buffers: vec![0; BATCH_MAX * DATAGRAM_BYTES_MAX].into_boxed_slice(),
+            headers: MultiHeaders::preallocate(BATCH_MAX, None),
+            arrived: Vec::with_capacity(BATCH_MAX),
+        }
+    }
+
+    /// Receives what waits at `socket`, in place of the last batch. Fails with `WouldBlock` where nothing does.
+    pub fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
+        self.arrived.clear();
+        let mut buffers = self.buffers.chunks_exact_mut(DATAGRAM_BYTES_MAX);
+        let mut pieces: [[IoSliceMut<'_>; 1]; BATCH_MAX] =
+            std::array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
+        let results = recvmmsg(socket.as_raw_fd(), &mut self.headers, &mut pieces, MsgFlags::MSG_DONTWAIT, None)?;
+        self.arrived.extend(results.map(|message| Arrival {
+            // Only an address of the socket's own family can be the source; any other is answered by nobody.
+            remote: message.address.as_ref().and_then(socket_address).unwrap_or(NOWHERE),
+            length: message.bytes,
+            truncated: message.flags.contains(MsgFlags::MSG_TRUNC),
+        }));
+        let truncated = self.arrived.iter().filter(|arrival| arrival.truncated).count();
+        socket.counters.received.fetch_add(self.arrived.len() as u64, Ordering::Relaxed);
+        socket.counters.truncated.fetch_add(truncated as u64, Ordering::Relaxed);
+        Ok(self.arrived.len())
+    }
+
+    /// Returns the datagrams of the last batch, in order.
+    pub fn datagrams(&self) -> impl Iterator<Item = Received<'_>> {
+        self.arrived.iter().zip(self.buffers.chunks_exact(DATAGRAM_BYTES_MAX)).map(|(arrival, buffer)| Received {
+            remote: arrival.remote,
+            bytes: &buffer[..arrival.length.min(buffer.len())],
+            truncated: arrival.truncated,
+        })
+    }
+}
+
+impl Default for ReceiveBatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A socket as its worker waits for it, inside a tokio runtime.
+pub struct AsyncUdp {
+    socket: Arc<UdpSocket>,
+    /// The same socket under a second descriptor, for the runtime to watch.
+    watched: tokio::net::UdpSocket,
+}
+
+impl AsyncUdp {
+    /// Hands `socket` to the runtime of the calling thread.
+    pub fn new(socket: Arc<UdpSocket>) -> io::Result<Self> {
+        let watched = tokio::net::UdpSocket::from_std(socket.socket.try_clone()?.into())?;
+        Ok(Self { socket, watched })
+    }
+
+    /// Waits until something has been received into `batch`.
+    pub async fn receive(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
+        loop {
+            self.watched.readable().await?;
+            match self.watched.try_io(Interest::READABLE, || batch.receive(&self.socket)) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                received => return received,
+            }
+        }
+    }
+}
+
+fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
+        (Some(v4), _) => Some(SocketAddr::V4(SocketAddrV4::from(*v4))),
+        (_, Some(v6)) => Some(SocketAddr::V6(SocketAddrV6::from(*v6))),
+        _ => None,
+    }
+}
+
+const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bind(address: &str) -> Arc<UdpSocket> {
+        Arc::new(UdpSocket::bind(address.parse().unwrap(), UdpOptions::default()).unwrap())
+    }
+
+    /// Receives `count` datagrams, waiting for each batch.
+    fn receive(socket: &Arc<UdpSocket>, count: usize) -> Vec<(SocketAddr, Vec<u8>, bool)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let socket = AsyncUdp::new(Arc::clone(socket)).unwrap();
+            let mut batch = ReceiveBatch::new();
+            let mut all = Vec::new();
+            while all.len() < count {
+                socket.receive(&mut batch).await.unwrap();
+                all.extend(batch.datagrams().map(|it| (it.remote, it.bytes.to_vec(), it.truncated)));
+            }
+            all
+        })
+    }
+
+    /// Sends heads of all lengths with one shared body over `address`, and finds them whole and in order.
+    fn check(address: &str, count: usize, body: &[u8]) {
+        let (from, to) = (bind(address), bind(address));
+        let heads: Vec<Vec<u8>> = (0..count).map(|n| vec![b'h'; n]).collect();
+        let datagrams: Vec<_> = heads.iter().map(|head| Datagram { remote: to.local_address(), head, body }).collect();
+        let sent =
+            from.send_batch(&datagrams, WhenFull::Wait(Duration::from_secs(5)), |at, error| panic!("{at}: {error}"));
+        assert_eq!(sent, count);
+        for (head, (remote, bytes, truncated)) in heads.iter().zip(receive(&to, count)) {
+            assert_eq!((remote, truncated), (from.local_address(), false));
+            assert_eq!(bytes, [head, body].concat());
+        }
+    }
+
+    #[test]
+    fn a_batch_larger_than_one_call_arrives_whole_and_in_order() {
+        check("127.0.0.1:0", 150, b"shared body");
+        check("127.0.0.1:0", 2, b"");
+    }
+
+    #[test]
+    fn ipv6_works_as_ipv4_does() {
+        // A machine without IPv6 has nothing to promise here.
+        if std::net::UdpSocket::bind("[::1]:0").is_err() {
+            return;
+        }
+        check("[::1]:0", 3, b"body");
+    }
+
+    #[test]
+    fn the_longest_datagram_is_not_truncated() {
+        check("127.0.0.1:0", 1, &vec![b'x'; 65_507]);
+    }
+
+    #[test]
+    fn a_refused_datagram_is_named_and_the_others_go_out() {
+        let (from, to) = (bind("127.0.0.1:0"), bind("127.0.0.1:0"));
+        let too_long = vec![b'x'; 65_508];
+        let datagram = |body| Datagram { remote: to.local_address(), head: b"", body };
+        let datagrams = [datagram(b"first" as &[u8]), datagram(&too_long), datagram(b"last")];
+        let mut refused = Vec::new();
+        let sent = from.send_batch(&datagrams, WhenFull::Drop, |at, error| refused.push((at, error)));
+        assert_eq!((sent, refused), (2, vec![(1, Errno::EMSGSIZE)]));
+        let bodies: Vec<_> = receive(&to, 2).into_iter().map(|(_, bytes, _)| bytes).collect();
+        assert_eq!(bodies, [b"first".to_vec(), b"last".to_vec()]);
+        assert_eq!(from.counters.failed.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn an_empty_socket_would_block() {
+        let error = ReceiveBatch::new().receive(&bind("127.0.0.1:0")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    }
+}

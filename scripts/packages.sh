@@ -1,0 +1,24 @@
+# Sourced by the other scripts: installs a Debian package when the command it brings is missing, and says why.
+
+# need COMMAND PACKAGE REASON
+need() {
+    command -v "$1" >/dev/null 2>&1 && return 0
+    echo "installing $2: $3" >&2
+    as_root apt-get install -y --no-install-recommends "$2" >/dev/null && return 0
+    as_root apt-get update >/dev/null
+    as_root apt-get install -y --no-install-recommends "$2" >/dev/null
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        DEBIAN_FRONTEND=noninteractive "$@"
+    else
+        sudo DEBIAN_FRONTEND=noninteractive "$@"
+    fi
+}
+
+if ! command -v cargo >/dev/null 2>&1; then
+    echo "cargo is missing: install a Rust toolchain (1.95 or newer), see https://rustup.rs" >&2
+    exit 69
+fi
+need cc build-essential "the linker, and the C compiler that builds the embedded SQLite"
