@@ -97,18 +97,23 @@ impl Tuple {
 
 /// Writes the document of a device: one open tuple whose note tells it from others.
 pub fn open(entity: &str, id: &str, note: &str) -> String {
-    document(entity, id, "open", note)
+    document(entity, id, "open", "", note)
+}
+
+/// Writes the document of a device that is reached at `contact`.
+pub fn open_at(entity: &str, id: &str, note: &str, contact: &str) -> String {
+    document(entity, id, "open", &format!("<contact>{contact}</contact>"), note)
 }
 
 /// Writes the document of a device that is off.
 pub fn closed(entity: &str, id: &str, note: &str) -> String {
-    document(entity, id, "closed", note)
+    document(entity, id, "closed", "", note)
 }
 
-fn document(entity: &str, id: &str, basic: &str, note: &str) -> String {
+fn document(entity: &str, id: &str, basic: &str, contact: &str, note: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<presence xmlns=\"{PIDF}\" entity=\"{entity}\">\
-         <tuple id=\"{id}\"><status><basic>{basic}</basic></status><note>{note}</note></tuple></presence>\r\n"
+         <tuple id=\"{id}\"><status><basic>{basic}</basic></status>{contact}<note>{note}</note></tuple></presence>\r\n"
     )
 }
 

@@ -127,6 +127,14 @@ impl Server {
         self.directory.path().join("presence.db")
     }
 
+    /// Returns the id of the process.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().expect("the server runs").child.id()
+    }
+
     /// Returns what it has logged, over all its starts.
     pub fn log(&self) -> String {
         let now = self.process.as_ref().map(|process| process.log.text()).unwrap_or_default();

@@ -31,6 +31,9 @@ pub trait RequestHandler: Send + Sync {
 
     /// Learns that an answer is about to leave.
     fn on_answered(&self, _request: &Message, _code: u16) {}
+
+    /// Learns that an answer has left.
+    fn on_sent(&self, _request: &Message) {}
 }
 
 /// Expects no requests at all.
@@ -408,6 +411,7 @@ impl Wire {
         }
         self.handler.on_answered(request, answer.code().unwrap_or_default());
         self.send(&bytes);
+        self.handler.on_sent(request);
     }
 
     fn hold_against(&self, broken: Vec<Violation>) {

@@ -49,7 +49,9 @@ struct Subscriber {
 
 struct Dialog {
     rules: NotifyRules,
+    /// What the test may see: a NOTIFY that is answered at once is seen when its answer has left.
     notifications: Vec<Notification>,
+    answering: Vec<Notification>,
     remote_target: Option<String>,
     manner: Manner,
     once: VecDeque<u16>,
@@ -287,6 +289,7 @@ impl Subscriber {
         let dialog = Dialog {
             rules: NotifyRules::new(&call_id, &tag, event),
             notifications: Vec::new(),
+            answering: Vec::new(),
             remote_target: None,
             manner: Manner::At200,
             once: VecDeque::new(),
@@ -311,8 +314,11 @@ impl RequestHandler for Subscriber {
             return Some(Message::response_to(request, 481));
         }
         dialog.remote_target = request.get("Contact").map(uri_of).or(dialog.remote_target.take());
-        dialog.notifications.push(Notification::of(request));
         let answer = dialog.react(request);
+        match answer {
+            Some(_) => dialog.answering.push(Notification::of(request)),
+            None => dialog.notifications.push(Notification::of(request)),
+        }
         self.changed.notify_all();
         answer
     }
@@ -320,6 +326,16 @@ impl RequestHandler for Subscriber {
     fn on_answered(&self, request: &Message, code: u16) {
         if let Some((cseq, _)) = request.cseq() {
             self.dialog.lock().rules.on_answered(cseq, code);
+        }
+    }
+
+    fn on_sent(&self, request: &Message) {
+        let mut dialog = self.dialog.lock();
+        let sent = dialog.answering.iter().position(|answering| answering.message == *request);
+        if let Some(sent) = sent {
+            let notification = dialog.answering.remove(sent);
+            dialog.notifications.push(notification);
+            self.changed.notify_all();
         }
     }
 }
