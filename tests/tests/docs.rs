@@ -1,0 +1,32 @@
+//! What the pages show, the server takes: every example of the README and of the module's page is checked by the binary.
+
+use tests::server::Server;
+
+const MODULES: &str = "loadmodule \"sl.so\"\nloadmodule \"tm.so\"\nloadmodule \"presence.so\"\n";
+
+/// Returns the fenced blocks that begin with `fence`.
+fn blocks<'a>(page: &'a str, fence: &str) -> Vec<&'a str> {
+    let parts = page.split(&format!("\n```{fence}\n")).skip(1);
+    parts.map(|part| part.split("\n```").next().unwrap_or(part)).collect()
+}
+
+fn check(example: &str) {
+    let is_whole = example.contains("presence.so");
+    let configuration = if is_whole { example.to_owned() } else { format!("{MODULES}{example}\n") };
+    let ended = Server::check(&configuration);
+    assert_eq!(ended.code, Some(0), "{configuration}\n{}", ended.stderr);
+}
+
+#[test]
+fn every_example_of_the_modules_page_is_accepted() {
+    let examples = blocks(include_str!("../../docs/presence.md"), "cfg");
+    assert!(examples.len() > 13, "one for each parameter and function");
+    examples.into_iter().for_each(check);
+}
+
+#[test]
+fn the_script_of_the_readme_is_accepted() {
+    let examples = blocks(include_str!("../../README.md"), "");
+    let script = examples.iter().find(|example| example.contains("loadmodule"));
+    check(script.expect("the README shows a script"));
+}
