@@ -10,14 +10,18 @@ mod reading; // rows to Rust
 mod statements; // all the SQL
 mod writing; // changes to rows
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
 use diesel::{QueryResult, SqliteConnection};
 
 pub use self::link::CannotOpen;
 pub use self::writing::TooLarge;
 
 use self::link::{Access, Link, for_each_row, run};
-use self::reading::{Columns, Unreadable};
-use self::statements::{Bind, Selects, Statement, Statements};
+use self::statements::{Bind, Statement, Statements};
 use super::{CommitError, Opening, Scope, Store, StoreError, Stored, TableNames, TakenOver};
 use crate::change::Change;
 
@@ -62,7 +66,8 @@ impl SqliteStore {
             epoch,
             rows_missed: 0,
             is_wal_behind: true,
-            checkpoint_due: CHECKPOINT_BYTES,
+            // What the last run left in the log is copied at the first opportunity.
+            checkpoint_due: 0,
         };
         Ok((store, opening))
     }
@@ -103,10 +108,14 @@ impl Store for SqliteStore {
 
     fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError> {
         let statements = &self.statements;
+        let wanted: Option<HashSet<(&str, &str)>> = match scope {
+            Scope::All => None,
+            Scope::Presentities(wanted) => Some(wanted.iter().map(|one| (&*one.user, &*one.domain)).collect()),
+        };
         self.link.transaction(Access::Read, statements, |connection| {
-            read_table(connection, &statements.publications, reading::publication, scope, visit)?;
-            read_table(connection, &statements.subscriptions, reading::subscription, scope, visit)?;
-            read_table(connection, &statements.watchers, reading::watcher, scope, visit)?;
+            read_table(connection, &statements.publications, reading::PUBLICATIONS, wanted.as_ref(), visit)?;
+            read_table(connection, &statements.subscriptions, reading::SUBSCRIPTIONS, wanted.as_ref(), visit)?;
+            read_table(connection, &statements.watchers, reading::WATCHERS, wanted.as_ref(), visit)?;
             Ok(())
         })
     }
@@ -124,7 +133,7 @@ impl Store for SqliteStore {
         let is_complete = self.checkpoint(if is_urgent { "TRUNCATE" } else { "PASSIVE" })?;
         // What a reader holds back is tried again when enough has come to make it worth the wait.
         let pause = if is_urgent { self.wal_bytes_max / 4 } else { CHECKPOINT_BYTES };
-        self.checkpoint_due = if is_complete { CHECKPOINT_BYTES } else { length + pause };
+        self.checkpoint_due = if is_complete { CHECKPOINT_BYTES.min(self.wal_bytes_max) } else { length + pause };
         Ok(())
     }
 
@@ -153,26 +162,23 @@ fn write_all<'a>(
     Ok(missed)
 }
 
-/// Reads what `scope` names of one table.
+/// Reads one table, all of it or what is of the presentities that are wanted.
 fn read_table(
     connection: &mut SqliteConnection,
-    selects: &Selects,
-    read: fn(&mut Columns<'_, '_>) -> Result<Stored, Unreadable>,
-    scope: Scope<'_>,
+    select: &Statement,
+    kind: reading::Kind,
+    wanted: Option<&HashSet<(&str, &str)>>,
     visit: &mut dyn FnMut(Stored),
 ) -> QueryResult<()> {
-    let mut visit_row = |mut columns: Columns<'_, '_>| {
-        let skipped =
-            |unreadable: Unreadable| Stored::Skipped { table: selects.table.clone(), reason: unreadable.to_string() };
-        visit(read(&mut columns).unwrap_or_else(skipped));
-    };
-    match scope {
-        Scope::All => for_each_row(connection, selects.all.with(&[]), selects.columns, &mut visit_row),
-        Scope::Presentities(presentities) => presentities.iter().try_for_each(|presentity| {
-            let binds = [Bind::Text(&presentity.user), Bind::Text(&presentity.domain)];
-            for_each_row(connection, selects.of_presentity.with(&binds), selects.columns, &mut visit_row)
-        }),
-    }
+    for_each_row(connection, select.with(&[]), kind.columns, |mut columns| {
+        if wanted.is_some_and(|wanted| !columns.is_of(kind.user, wanted)) {
+            return;
+        }
+        visit((kind.read)(&mut columns).unwrap_or_else(|unreadable| Stored::Skipped {
+            table: select.table().to_owned(),
+            reason: unreadable.to_string(),
+        }));
+    })
 }
 
 /// The log is copied into the database file whenever it is this much longer: often enough to stay in the page cache,

@@ -2,6 +2,7 @@
 //!
 //! What is wrong with a row names the column and never the value, for the values are people's.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use diesel::row::{Field, Row};
 use diesel::sqlite::{SqliteType, SqliteValue};
 use smol_str::SmolStr;
 
+use super::statements::{PUBLICATION, SUBSCRIPTION, WATCHER};
 use crate::change::{PublicationRow, Status, SubscriptionKey, SubscriptionRow, TransportAddress, WatcherRow};
 use crate::presentity_uri::UserAtDomain;
 use crate::store::Stored;
@@ -37,8 +39,23 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// Reads a row of [`PUBLICATION`](super::statements::PUBLICATION).
-pub(super) fn publication(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
+/// How the rows of one kind are read.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    /// The columns, in the order they are selected.
+    pub(super) columns: &'static [&'static str],
+    /// Where the presentity's user part is among them; its domain is next to it.
+    pub(super) user: usize,
+    /// Reads all of them.
+    pub(super) read: fn(&mut Columns<'_, '_>) -> Result<Stored, Unreadable>,
+}
+
+pub(super) const PUBLICATIONS: Kind = Kind { columns: PUBLICATION, user: 1, read: publication };
+pub(super) const SUBSCRIPTIONS: Kind = Kind { columns: SUBSCRIPTION, user: 1, read: subscription };
+pub(super) const WATCHERS: Kind = Kind { columns: WATCHER, user: 0, read: watcher };
+
+/// Reads a row of [`PUBLICATION`].
+fn publication(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
     Ok(Stored::Publication(PublicationRow {
         id: columns.number()?,
         presentity: Arc::new(columns.user_at_domain()?),
@@ -50,8 +67,8 @@ pub(super) fn publication(columns: &mut Columns<'_, '_>) -> Result<Stored, Unrea
     }))
 }
 
-/// Reads a row of [`SUBSCRIPTION`](super::statements::SUBSCRIPTION).
-pub(super) fn subscription(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
+/// Reads a row of [`SUBSCRIPTION`].
+fn subscription(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
     let key = columns.key()?;
     let presentity = Arc::new(columns.user_at_domain()?);
     let watcher = columns.user_at_domain()?;
@@ -91,8 +108,8 @@ pub(super) fn subscription(columns: &mut Columns<'_, '_>) -> Result<Stored, Unre
     })))
 }
 
-/// Reads a row of [`WATCHER`](super::statements::WATCHER).
-pub(super) fn watcher(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
+/// Reads a row of [`WATCHER`].
+fn watcher(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
     Ok(Stored::Watcher(WatcherRow {
         presentity: Arc::new(columns.user_at_domain()?),
         watcher: columns.user_at_domain()?,
@@ -127,6 +144,13 @@ impl<'c, 'q> Columns<'c, 'q> {
         self.value(SqliteType::Binary, "is not bytes", |value| {
             value.read_blob().try_into().map_err(|_| "is not of the right length")
         })
+    }
+
+    /// Returns whether the presentity at position `user` is one of `wanted`, without reading on.
+    pub(super) fn is_of(&self, user: usize, wanted: &HashSet<(&str, &str)>) -> bool {
+        let (Some(user), Some(domain)) = (self.row.get(user), self.row.get(user + 1)) else { return false };
+        let (Some(mut user), Some(mut domain)) = (user.value(), domain.value()) else { return false };
+        wanted.contains(&(user.read_text(), domain.read_text()))
     }
 
     fn pass_over(&mut self) {

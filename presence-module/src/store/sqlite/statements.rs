@@ -105,8 +105,13 @@ impl Statement {
         )
     }
 
-    fn select(columns: &[&str], table: &str, condition: &str) -> Self {
-        Self::on(&format!("SELECT {} FROM ", columns.join(", ")), table, condition)
+    fn select(columns: &[&str], table: &str) -> Self {
+        Self::on(&format!("SELECT {} FROM ", columns.join(", ")), table, "")
+    }
+
+    /// Returns the table it is about, empty for none.
+    pub(super) fn table(&self) -> &str {
+        self.table.as_deref().unwrap_or_default()
     }
 
     /// Joins the statement with the values of its parameters.
@@ -177,30 +182,9 @@ pub(super) struct Statements {
     pub(super) subscription_removed: Statement,
     pub(super) watcher_stored: Statement,
 
-    pub(super) publications: Selects,
-    pub(super) subscriptions: Selects,
-    pub(super) watchers: Selects,
-}
-
-/// The ways a table is read.
-#[derive(Debug)]
-pub(super) struct Selects {
-    pub(super) table: String,
-    pub(super) columns: &'static [&'static str],
-    pub(super) all: Statement,
-    pub(super) of_presentity: Statement,
-}
-
-impl Selects {
-    fn new(table: &str, columns: &'static [&'static str], user: &str, domain: &str) -> Self {
-        let condition = format!(" WHERE {user} = ? AND {domain} = ?");
-        Self {
-            table: table.to_owned(),
-            columns,
-            all: Statement::select(columns, table, ""),
-            of_presentity: Statement::select(columns, table, &condition),
-        }
-    }
+    pub(super) publications: Statement,
+    pub(super) subscriptions: Statement,
+    pub(super) watchers: Statement,
 }
 
 impl Statements {
@@ -250,9 +234,9 @@ impl Statements {
                 &["p_user", "p_domain", "w_user", "w_domain", "event"],
             ),
 
-            publications: Selects::new(publications, PUBLICATION, "username", "domain"),
-            subscriptions: Selects::new(subscriptions, SUBSCRIPTION, "to_user", "to_domain"),
-            watchers: Selects::new(watchers, WATCHER, "p_user", "p_domain"),
+            publications: Statement::select(PUBLICATION, publications),
+            subscriptions: Statement::select(SUBSCRIPTION, subscriptions),
+            watchers: Statement::select(WATCHER, watchers),
         }
     }
 }
