@@ -222,7 +222,7 @@ pub enum Change {
         entity_tag: SmolStr,
         /// The new document, if it changed.
         body: Option<Arc<str>>,
-        /// When the PUBLISH came, wall seconds.
+        /// When the document in force came, wall seconds; it moves with `body` only.
         received_time: u64,
         /// When it expires, wall seconds.
         expires: u64,

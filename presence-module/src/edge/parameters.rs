@@ -78,11 +78,11 @@ pub fn check(parameters: &Parameters) -> Vec<ParameterProblem> {
     if let Err(expected) = DatabaseUrl::parse(parameters.text("db_url")) {
         problems.push(ParameterProblem::new("db_url", "not a database URL", expected));
     }
-    for name in ["presentity_table", "active_watchers_table", "watchers_table"] {
-        if !TableNames::is_valid(parameters.text(name)) {
-            let expected = "a letter or underscore, then up to 62 letters, digits and underscores";
-            problems.push(ParameterProblem::new(name, "not a table name", expected));
-        }
+    if let Err(bad) = table_names(parameters).check() {
+        let name = ["presentity_table", "active_watchers_table", "watchers_table"];
+        let culprit = name.into_iter().rev().find(|name| parameters.text(name) == bad.0).unwrap_or("presentity_table");
+        let expected = "a letter or underscore, then up to 62 letters, digits and underscores; no two tables the same";
+        problems.push(ParameterProblem::new(culprit, "not the name of a table of its own", expected));
     }
     let prefix = parameters.text("to_tag_pref").as_bytes();
     if prefix.is_empty() || prefix.len() > TO_TAG_PREFIX_BYTES_MAX || !module_api::sip::token::is_token(prefix) {

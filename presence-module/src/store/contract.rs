@@ -8,7 +8,7 @@ use module_api::abi::Transport;
 
 use super::{CommitError, Opening, Scope, Store, Stored};
 use crate::change::{
-    Change, Moment, PublicationRow, Status, SubscriptionKey, SubscriptionRow, TransportAddress, WatcherRow,
+    Change, Ending, Moment, PublicationRow, Status, SubscriptionKey, SubscriptionRow, TransportAddress, WatcherRow,
 };
 use crate::presentity_uri::{PresentityUri, UserAtDomain};
 
@@ -104,7 +104,7 @@ pub(crate) fn subscriptions_change_and_end(open: Opener<'_>) {
     (row.remote_target, row.local_cseq) = ("sip:elsewhere@192.0.2.6".into(), u32::MAX);
     let other = Stored::Subscription(Box::new(other));
     assert_eq!(load(&mut *store), [Stored::Subscription(Box::new(row.clone())), other.clone()]);
-    commit(&mut *store, &[Change::SubscriptionRemoved { key: row.key }]);
+    commit(&mut *store, &[Change::SubscriptionRemoved { key: row.key, ending: Ending::Expired }]);
     assert_eq!(load(&mut *store), [other]);
 }
 
@@ -148,9 +148,8 @@ pub(crate) fn a_number_too_large_is_refused(open: Opener<'_>) {
 /// What only memory knows is not written, whether alone or among others.
 pub(crate) fn memory_only_changes_leave_no_row(open: Opener<'_>) {
     let (mut store, _) = open();
-    let key = SubscriptionKey([1; 16]);
-    let changes = [Change::NotificationBound { key, cseq: 1 }, Change::NotificationSettled { key }];
-    commit(&mut *store, &changes);
+    let row = Arc::new(subscription(1, "dana"));
+    commit(&mut *store, &[Change::SubscriptionFetched { row, flow: 0 }]);
     store.commit(&[]).unwrap();
     assert_eq!(load(&mut *store), []);
 }

@@ -125,17 +125,6 @@ pub struct TableNames {
     pub watchers: String,
 }
 
-impl TableNames {
-    /// Returns whether `name` can be a table's.
-    pub fn is_valid(name: &str) -> bool {
-        let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-        let mut bytes = name.bytes();
-        bytes.next().is_some_and(is_letter)
-            && name.len() <= 63
-            && bytes.all(|byte| is_letter(byte) || byte.is_ascii_digit())
-    }
-}
-
 impl Default for TableNames {
     fn default() -> Self {
         Self { presentity: "presentity".into(), active_watchers: "active_watchers".into(), watchers: "watchers".into() }

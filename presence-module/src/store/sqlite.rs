@@ -8,6 +8,7 @@ mod link; // the connection, and getting it back
 mod migration; // tables, epoch, secret
 mod reading; // rows to Rust
 mod statements; // all the SQL
+mod sweep; // rows that are over and nobody's
 mod writing; // changes to rows
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use self::writing::TooLarge;
 
 use self::link::{Access, Link, for_each_row, run};
 use self::statements::{Bind, Statement, Statements};
+use self::sweep::Swept;
 use super::{CommitError, Opening, Scope, Store, StoreError, Stored, TableNames, TakenOver};
 use crate::change::Change;
 
@@ -33,6 +35,7 @@ pub struct SqliteStore {
     statements: Statements,
     epoch: i64,
     rows_missed: u64,
+    swept: [Swept; 2],
     /// Whether anything was committed since the last checkpoint.
     is_wal_behind: bool,
     /// The length of the log at which the next checkpoint is due.
@@ -65,6 +68,7 @@ impl SqliteStore {
             statements,
             epoch,
             rows_missed: 0,
+            swept: Swept::all(names),
             is_wal_behind: true,
             // What the last run left in the log is copied at the first opportunity.
             checkpoint_due: 0,
@@ -135,6 +139,18 @@ impl Store for SqliteStore {
         let pause = if is_urgent { self.wal_bytes_max / 4 } else { CHECKPOINT_BYTES };
         self.checkpoint_due = if is_complete { CHECKPOINT_BYTES.min(self.wal_bytes_max) } else { length + pause };
         Ok(())
+    }
+
+    fn sweep(&mut self, before: u64) -> Result<usize, StoreError> {
+        let before = i64::try_from(before).unwrap_or(i64::MAX);
+        let (statements, epoch, swept) = (&self.statements, [Bind::Integer(self.epoch)], &mut self.swept);
+        self.is_wal_behind = true;
+        self.link.transaction(Access::Write, statements, |connection| {
+            if run(connection, &statements.fence.with(&epoch))? == 0 {
+                return Err(StoreError::Database(Box::new(TakenOver)));
+            }
+            swept.iter_mut().try_fold(0, |removed, table| Ok(removed + table.step(connection, before)?))
+        })
     }
 
     fn close_cleanly(&mut self) -> Result<(), StoreError> {

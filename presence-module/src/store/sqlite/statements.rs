@@ -72,7 +72,7 @@ pub(super) struct Statement {
 
 impl Statement {
     /// Reads `tail` as what follows the table's name; each `?` in it is a parameter.
-    fn on(head: &str, table: &str, tail: &str) -> Self {
+    pub(super) fn on(head: &str, table: &str, tail: &str) -> Self {
         Self {
             head: head.to_owned(),
             table: Some(table.to_owned()),

@@ -7,6 +7,7 @@ use diesel::connection::{Connection, InstrumentationEvent, SimpleConnection};
 use tempfile::TempDir;
 
 use super::*;
+use crate::change::Ending;
 use crate::store::contract::{self, commit, load, publication, publication_stored, subscription, subscription_stored};
 
 /// A directory with one database in it.
@@ -349,7 +350,7 @@ fn updates_and_removals_that_meet_no_row_are_counted() {
     let none = [
         Change::PublicationRemoved { id: 9 },
         Change::CseqReserved { key, local_cseq: 1 },
-        Change::SubscriptionRemoved { key },
+        Change::SubscriptionRemoved { key, ending: Ending::Silent },
         subscription_stored(&subscription(1, "dana")),
         Change::CseqReserved { key, local_cseq: 1 },
     ];
@@ -428,4 +429,18 @@ fn a_stop_in_order_leaves_one_file() {
 
 fn check_refused(opened: Result<(SqliteStore, Opening), StoreError>, expected: &str) {
     assert_eq!(opened.err().expect("it was opened").to_string(), expected);
+}
+
+#[test]
+fn a_sweep_removes_what_is_over_and_nothing_else_step_by_step() {
+    let database = Database::new();
+    let mut store = database.open();
+    let insert = |id: i64, expires: i64| {
+        format!("INSERT INTO presentity VALUES ({id}, 'u{id}', 'pres.example', 'presence', 'e{id}', {expires}, 0, '')")
+    };
+    let rows: Vec<_> = (1..=5000).map(|id| insert(id, if id % 2 == 0 { 100 } else { 200 })).collect();
+    database.execute(&format!("BEGIN; {}; COMMIT", rows.join("; ")));
+    assert_eq!(store.sweep(150).unwrap(), 2048, "every other row of the first 4096");
+    assert_eq!(store.sweep(150).unwrap(), 452, "the rest");
+    assert_eq!(store.sweep(150).unwrap(), 0, "and from the beginning again");
 }
