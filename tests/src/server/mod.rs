@@ -114,14 +114,6 @@ impl Server {
         &self.udp
     }
 
-    /// Returns the id of the process.
-    ///
-    /// # Panics
-    /// If it does not run.
-    pub fn process_id(&self) -> u32 {
-        self.process.as_ref().expect("the server runs").child.id()
-    }
-
     /// Returns the path of the database.
     pub fn database(&self) -> PathBuf {
         self.directory.path().join("presence.db")
