@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What the transaction user has its request known by: opaque here.
-pub type Token = [u64; 3];
+pub type Token = [u64; 4];
 
 #[derive(Debug)]
 pub(crate) struct ClientNonInvite<B> {
@@ -184,7 +184,7 @@ mod tests {
 
     fn start(peer: Peer) -> Transaction {
         let request = Sent { peer, head: (*b"head").into(), body: (*b"body").into() };
-        ClientNonInvite::new(request, [1, 2, 3], at(0))
+        ClientNonInvite::new(request, [0, 1, 2, 3], at(0))
     }
 
     /// Runs a transaction on its timers alone, with `responses` at their times; returns what came of it and when.
@@ -283,7 +283,7 @@ mod tests {
         let body: Arc<[u8]> = (*b"body").into();
         let request = Sent { peer: udp(), head: (*b"head").into(), body: Arc::clone(&body) };
         let mut transactions: Vec<_> =
-            (0..1000).map(|_| ClientNonInvite::new(request.clone(), [0; 3], at(0))).collect();
+            (0..1000).map(|_| ClientNonInvite::new(request.clone(), [0; 4], at(0))).collect();
         assert_eq!(Arc::strong_count(&body), 1002);
         transactions.iter_mut().for_each(|it| _ = it.on_response(200, at(1)));
         assert_eq!(Arc::strong_count(&body), 2);

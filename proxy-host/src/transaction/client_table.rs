@@ -244,7 +244,7 @@ mod tests {
 
     fn send_to(table: &Transactions, peer: Peer, branch: &str, ms: u64) -> Result<u64, SendError> {
         let sent = Sent { peer, head: (*b"head").into(), body: (*b"body").into() };
-        let outgoing = Outgoing { branch: branch.as_bytes(), method: b"NOTIFY", sent, token: [ms, 0, 0] };
+        let outgoing = Outgoing { branch: branch.as_bytes(), method: b"NOTIFY", sent, token: [ms, 0, 0, 0] };
         table.on_send(outgoing, at(ms))
     }
 
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_response_is_matched_by_branch_and_method_and_has_one_via() {
-        let found = Answered::Final(Outcome { token: [7, 0, 0], code: 200 });
+        let found = Answered::Final(Outcome { token: [7, 0, 0, 0], code: 200 });
         check(VIA, "NOTIFY", found);
         check("v: SIP/2.0/UDP other:99;received=1.2.3.4;branch=z9hG4bKa", "NOTIFY", found);
         check("Via: SIP/2.0/UDP h;branch=z9hG4bKb", "NOTIFY", Answered::Stray);
@@ -301,7 +301,7 @@ mod tests {
         let table = table(10);
         send(&table, "z9hG4bKa", 0);
         assert_eq!(answer(&table, 100, VIA, "NOTIFY", 1), Answered::Absorbed);
-        let outcome = Outcome { token: [0; 3], code: 481 };
+        let outcome = Outcome { token: [0; 4], code: 481 };
         assert_eq!(answer(&table, 481, VIA, "NOTIFY", 2), Answered::Final(outcome));
         assert_eq!(answer(&table, 200, VIA, "NOTIFY", 3), Answered::Absorbed);
         assert!((3..6000).step_by(50).all(|ms| tick(&table, ms).is_empty()));
@@ -326,7 +326,7 @@ mod tests {
         }
         assert_eq!(copies_ms, [500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
         let actions = tick(&table, 32_000);
-        assert!(matches!(actions[..], [Action::Outcome(Outcome { code: 408, token: [0, 0, 0] })]), "{actions:?}");
+        assert!(matches!(actions[..], [Action::Outcome(Outcome { code: 408, token: [0, 0, 0, 0] })]), "{actions:?}");
         assert!(table.is_empty() && tick(&table, 90_000).is_empty());
     }
 
@@ -334,7 +334,7 @@ mod tests {
     fn a_request_that_cannot_be_sent_is_503_once() {
         let table = table(10);
         let handle = send(&table, "z9hG4bKa", 5);
-        assert_eq!(table.on_client_transport_error(handle), Some(Outcome { token: [5, 0, 0], code: 503 }));
+        assert_eq!(table.on_client_transport_error(handle), Some(Outcome { token: [5, 0, 0, 0], code: 503 }));
         assert_eq!(table.on_client_transport_error(handle), None);
         assert_eq!(answer(&table, 200, VIA, "NOTIFY", 6), Answered::Stray);
         let answered = send(&table, "z9hG4bKa", 7);
@@ -354,7 +354,7 @@ mod tests {
         let mut outcomes = Vec::new();
         table.on_flows_closed(&FxHashSet::from_iter([1, 9]), &mut outcomes);
         outcomes.sort_by_key(|outcome| outcome.token);
-        assert_eq!(outcomes, [1, 3].map(|n| Outcome { token: [n, 0, 0], code: 503 }));
+        assert_eq!(outcomes, [1, 3].map(|n| Outcome { token: [n, 0, 0, 0], code: 503 }));
         assert_eq!(table.len(), 2);
     }
 

@@ -69,19 +69,8 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
     pub fn on_request(&self, request: &Message<'_>, via: &Via<'_>, source: Peer, now: Moment) -> Matched {
         let key = ServerKey::of(&self.secret, request, via);
         let mut shard = self.servers.shards.of_hash(key.hash());
-        let known = shard.slots.find(key.hash(), |server| key.is(&server.key));
-        if let Some(server) = known.and_then(|slot| shard.slots.at_mut(slot)) {
-            let repetition = server.machine.on_copy();
-            return match repetition {
-                Repetition::Absorb => {
-                    count(&self.counters.copies_absorbed);
-                    Matched::Absorbed
-                }
-                Repetition::Repeat(answer) => {
-                    count(&self.counters.copies_answered);
-                    Matched::Repeat(answer)
-                }
-            };
+        if let Some(copy) = self.match_copy(&mut shard, &key) {
+            return copy;
         }
         if !self.take_place(|| self.evict_server_in(&mut shard)) {
             return Matched::Refused;
@@ -100,6 +89,28 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
                 Matched::Refused
             }
         }
+    }
+
+    /// Takes a request as [`Self::on_request`] does where it is a copy of one before; a new one gets no transaction.
+    pub fn on_copy(&self, request: &Message<'_>, via: &Via<'_>) -> Option<Matched> {
+        let key = ServerKey::of(&self.secret, request, via);
+        let mut shard = self.servers.shards.of_hash(key.hash());
+        self.match_copy(&mut shard, &key)
+    }
+
+    fn match_copy(&self, shard: &mut Shard<Server>, key: &ServerKey) -> Option<Matched> {
+        let slot = shard.slots.find(key.hash(), |server| key.is(&server.key))?;
+        let repetition = shard.slots.at_mut(slot)?.machine.on_copy();
+        Some(match repetition {
+            Repetition::Absorb => {
+                count(&self.counters.copies_absorbed);
+                Matched::Absorbed
+            }
+            Repetition::Repeat(answer) => {
+                count(&self.counters.copies_answered);
+                Matched::Repeat(answer)
+            }
+        })
     }
 
     /// Answers a request, once: appends the response to `out` and returns where it goes.
