@@ -18,3 +18,12 @@ pub mod script;
 
 /// The settings a configuration file makes, typed.
 pub mod config;
+
+/// Modules as dynamic libraries.
+pub mod modules;
+
+/// The modules that are built in.
+mod builtin;
+
+/// Everything wired together.
+pub mod server;

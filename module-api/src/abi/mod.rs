@@ -16,7 +16,7 @@ mod barrier; // no panic crosses the ABI
 mod root; // what a library exports
 
 /// The shapes in which an implementor of [`HostServices`] meets borrowed data.
-pub use abi_stable::std_types::{RSlice, RSliceMut, RStr};
+pub use abi_stable::std_types::{RSlice, RSliceMut, RStr, RString};
 pub use address::{SocketAddress, Transport};
 pub use host::{Clock, Host, HostServices, LogLevel, Metric, MetricKind};
 pub use module::{CallResult, Declaration, Function, Module, RouteKinds};

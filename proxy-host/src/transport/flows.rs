@@ -123,6 +123,11 @@ impl Flows {
         self.state.lock().by_remote.get(&(transport, remote, local_socket)).copied()
     }
 
+    /// Returns whether a connection is open.
+    pub fn is_open(&self, flow: u64) -> bool {
+        self.state.lock().by_flow.contains_key(&flow)
+    }
+
     /// Queues a message, given in parts, on a connection. Never waits.
     pub fn send(&self, flow: u64, parts: &[&[u8]]) -> Result<(), Undelivered> {
         let queue = self.state.lock().by_flow.get(&flow).map(|entry| entry.queue.clone());

@@ -1,0 +1,98 @@
+//! The modules that the seed expects beside presence, built into the host under the names of the field.
+
+mod sl; // stateless replies
+mod tm; // transactions
+mod maxfwd; // Max-Forwards
+mod textops; // questions about the message
+mod xlog; // lines in the log
+
+use crate::diagnostic::Span;
+use crate::script::value::Argument;
+use crate::script::vocabulary::{
+    FunctionSignature, ModuleParameter, ModuleParameterKind, ModuleVocabulary, ParameterKind, RouteKinds,
+};
+use crate::server::to_tag_default;
+
+pub(crate) use crate::server::RequestContext;
+
+/// What a function of a built-in module does.
+pub(crate) type Builtin = fn(&mut RequestContext<'_>, &[Argument<'_>]) -> i32;
+
+/// The script goes on with "true".
+const TRUE: i32 = 1;
+/// The script goes on with "false".
+const FALSE: i32 = -1;
+
+/// A function of a built-in module.
+struct BuiltinFunction {
+    name: &'static str,
+    parameters: Vec<ParameterKind>,
+    run: Builtin,
+}
+
+/// Modules of the field that have nothing to do here: their work is done by the host or by a module's own parameters.
+const WITHOUT_EFFECT: [&str; 16] = [
+    "avpops",
+    "db_mysql",
+    "db_postgres",
+    "db_sqlite",
+    "db_text",
+    "dbtext",
+    "mi_fifo",
+    "mysql",
+    "path",
+    "postgres",
+    "pv",
+    "sanity",
+    "signaling",
+    "siputils",
+    "tmx",
+    "usrloc",
+];
+
+/// Returns whether a `loadmodule` line of this name is accepted and does nothing.
+pub(crate) fn is_without_effect(module: &str) -> bool {
+    WITHOUT_EFFECT.contains(&module)
+}
+
+/// Returns the vocabulary and the functions of the built-in module `name`.
+pub(crate) fn builtin(name: &str, loaded_at: Span) -> Option<(ModuleVocabulary, Vec<Builtin>)> {
+    let functions = match name {
+        "maxfwd" => maxfwd::functions(),
+        "sl" => sl::functions(),
+        "textops" => textops::functions(),
+        "tm" => tm::functions(),
+        "xlog" => xlog::functions(),
+        _ => return None,
+    };
+    let routes = RouteKinds::ALL;
+    let run = functions.iter().map(|function| function.run).collect();
+    let signature = |function: BuiltinFunction| FunctionSignature {
+        name: function.name.into(),
+        parameters: function.parameters,
+        optional: 0,
+        routes,
+    };
+    let to_tag_avp = ModuleParameter {
+        name: "totag_avpid".into(),
+        kind: ModuleParameterKind::Integer,
+        minimum: Some(0),
+        maximum: Some(u16::MAX.into()),
+        default: to_tag_default().to_string(),
+    };
+    let parameters = if name == "sl" { vec![to_tag_avp] } else { Vec::new() };
+    let vocabulary = ModuleVocabulary {
+        name: name.into(),
+        loaded_at: Some(loaded_at),
+        ignored: false,
+        requires: Vec::new(),
+        functions: functions.into_iter().map(signature).collect(),
+        parameters,
+    };
+    Some((vocabulary, run))
+}
+
+/// The status codes a script may answer with.
+fn status_code() -> ParameterKind {
+    ParameterKind::Integer { minimum: 200, maximum: 699 }
+}

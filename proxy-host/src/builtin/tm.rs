@@ -1,0 +1,28 @@
+//! `tm`: the script's hold on server transactions (RFC 3261 §17.2).
+
+use super::{BuiltinFunction, FALSE, RequestContext, TRUE, sl, status_code};
+use crate::script::value::Argument;
+use crate::script::vocabulary::ParameterKind;
+
+pub(super) fn functions() -> Vec<BuiltinFunction> {
+    vec![
+        BuiltinFunction { name: "t_newtran", parameters: Vec::new(), run: newtran },
+        BuiltinFunction { name: "t_reply", parameters: vec![status_code(), ParameterKind::Format], run: reply },
+        BuiltinFunction { name: "t_release", parameters: Vec::new(), run: release },
+    ]
+}
+
+/// `t_newtran()`: opens a transaction; copies of the request no longer reach the script.
+fn newtran(context: &mut RequestContext<'_>, _: &[Argument<'_>]) -> i32 {
+    if context.open_transaction() { TRUE } else { FALSE }
+}
+
+/// `t_reply(code, reason)`: answers through the transaction that `t_newtran()` opened.
+fn reply(context: &mut RequestContext<'_>, arguments: &[Argument<'_>]) -> i32 {
+    if context.has_transaction() { sl::send_reply(context, arguments) } else { FALSE }
+}
+
+/// `t_release()`: accepted. A transaction goes when its timers say so, and never while an answer is pending.
+fn release(_: &mut RequestContext<'_>, _: &[Argument<'_>]) -> i32 {
+    TRUE
+}

@@ -1,0 +1,73 @@
+//! What time brings: retransmissions, answers that are overdue, outcomes nobody has been told, connections that ended.
+
+use std::sync::Arc;
+
+use module_api::sip::writer::ResponseHead;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::outbox::Outbox;
+use super::proxy::Proxy;
+use crate::transaction::client_table::Retransmission;
+use crate::transaction::table::Action;
+use crate::transaction::timers::TICK;
+use crate::transport::udp::{Datagram, WhenFull};
+
+/// Ticks for as long as the server runs.
+pub(super) async fn run(proxy: Arc<Proxy>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut outbox = Outbox::new(Arc::clone(&proxy.wire.network), WhenFull::Drop);
+    let mut actions = Vec::new();
+    loop {
+        ticks.tick().await;
+        proxy.on_tick(&mut actions, &mut outbox);
+    }
+}
+
+impl Proxy {
+    fn on_tick(&self, actions: &mut Vec<Action<module_api::abi::Body>>, outbox: &mut Outbox) {
+        let wire = &self.wire;
+        let now = wire.now();
+        wire.table.tick(now, actions);
+        let mut outcomes = Vec::new();
+        for action in actions.drain(..) {
+            match action {
+                Action::Outcome(outcome) => outcomes.push(outcome),
+                Action::Respond { destination, bytes } => {
+                    let start = outbox.bytes.len();
+                    outbox.bytes.extend_from_slice(&bytes);
+                    outbox.post(destination, start, now);
+                }
+                Action::Retransmit(retransmission) => self.repeat(&retransmission),
+                Action::Remind(handle) => {
+                    tracing::warn!("a module has not answered in time: the request is answered 500");
+                    let head = ResponseHead { code: 500, ..ResponseHead::default() };
+                    let start = outbox.bytes.len();
+                    if let Ok(destination) = wire.table.reply(handle, &head, now, &mut outbox.bytes) {
+                        outbox.post(destination, start, now);
+                    }
+                }
+            }
+        }
+        outbox.flush();
+        let closed = std::mem::take(&mut *wire.closed_flows.lock());
+        if !closed.is_empty() {
+            wire.table.on_flows_closed(&closed, &mut outcomes);
+        }
+        outcomes.append(&mut wire.outcomes.lock());
+        self.tell_local(&outcomes);
+        for flow in closed {
+            self.modules.iter().for_each(|module| module.on_flow_closed(flow));
+        }
+    }
+
+    fn repeat(&self, retransmission: &Retransmission<module_api::abi::Body>) {
+        let sent = &retransmission.sent;
+        let listener = self.wire.network.listener(sent.peer.local_socket);
+        let Some(socket) = listener.and_then(|listener| listener.udp.as_ref()) else { return };
+        let datagram = Datagram { remote: sent.peer.remote, head: &sent.head, body: &sent.body };
+        socket.send_batch(&[datagram], WhenFull::Drop, |_, _| {
+            self.wire.outcomes.lock().extend(self.wire.table.on_client_transport_error(retransmission.handle));
+        });
+    }
+}

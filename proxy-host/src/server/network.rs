@@ -1,0 +1,108 @@
+//! Listeners, connections and names: everything that has a descriptor.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket as StdUdpSocket};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use crate::transport::address::{Peer, Transport};
+use crate::transport::flows::{FlowLimits, Flows};
+use crate::transport::resolver::{Resolver, ResolverLimits};
+use crate::transport::tcp::Tcp;
+use crate::transport::udp::{UdpOptions, UdpSocket};
+
+/// One `listen` line, bound.
+pub struct Listener {
+    /// The transport.
+    pub transport: Transport,
+    /// The address that others reach it at: the bound one, or, where that is every address, the machine's own.
+    pub address: SocketAddr,
+    /// The socket of a UDP listener.
+    pub udp: Option<Arc<UdpSocket>>,
+    /// The socket of a TCP listener, until somebody accepts on it.
+    pub accepting: Mutex<Option<TcpListener>>,
+    /// The connections of a TCP listener, once it is served.
+    pub tcp: OnceLock<Tcp>,
+}
+
+/// All of them.
+pub struct Network {
+    /// In the order of the `listen` lines: a listener's place is its number everywhere else.
+    pub listeners: Vec<Listener>,
+    /// Open connections.
+    pub flows: Arc<Flows>,
+    /// Names to addresses.
+    pub resolver: Resolver,
+}
+
+impl Listener {
+    /// Binds.
+    ///
+    /// # Errors
+    /// The system refuses the address.
+    pub fn bind(transport: Transport, address: SocketAddr) -> io::Result<Self> {
+        let (mut udp, mut accepting) = (None, None);
+        let bound = match transport {
+            Transport::Udp => {
+                let socket = UdpSocket::bind(address, UdpOptions::default())?;
+                udp.insert(Arc::new(socket)).local_address()
+            }
+            Transport::Tcp => {
+                let socket = TcpListener::bind(address)?;
+                socket.set_nonblocking(true)?;
+                accepting.insert(socket).local_addr()?
+            }
+        };
+        let address = SocketAddr::new(reachable(bound.ip()), bound.port());
+        Ok(Self { transport, address, udp, accepting: Mutex::new(accepting), tcp: OnceLock::new() })
+    }
+}
+
+/// Returns the address to tell others instead of "every address": the one that packets to elsewhere would leave from.
+fn reachable(address: IpAddr) -> IpAddr {
+    if !address.is_unspecified() {
+        return address;
+    }
+    let elsewhere = if address.is_ipv4() { "192.0.2.1:9" } else { "[2001:db8::1]:9" };
+    // Connecting a UDP socket sends nothing; it only asks for a route.
+    let route = StdUdpSocket::bind((address, 0)).and_then(|socket| {
+        socket.connect(elsewhere)?;
+        socket.local_addr()
+    });
+    let loopback = if address.is_ipv4() { [127, 0, 0, 1].into() } else { IpAddr::V6(std::net::Ipv6Addr::LOCALHOST) };
+    route.map_or(loopback, |route| route.ip())
+}
+
+impl Network {
+    /// Takes up bound listeners; `on_closed` hears of each connection that ends.
+    ///
+    /// # Errors
+    /// No thread for the resolver.
+    pub fn new(listeners: Vec<Listener>, on_closed: impl Fn(Peer) + Send + Sync + 'static) -> io::Result<Self> {
+        let flows = Flows::new(FlowLimits::default(), on_closed);
+        Ok(Self { listeners, flows, resolver: Resolver::start(ResolverLimits::default())? })
+    }
+
+    /// Returns the number of the listener to send from: the one at `local` if it fits, else the first that does.
+    pub fn listener_for(&self, transport: Transport, local: Option<SocketAddr>, remote: SocketAddr) -> Option<u32> {
+        let fits =
+            |listener: &Listener| listener.transport == transport && listener.address.is_ipv4() == remote.is_ipv4();
+        let mut fitting = self.listeners.iter().enumerate().filter(|(_, listener)| fits(listener));
+        let first = fitting.clone().next();
+        let same = fitting.find(|(_, listener)| Some(listener.address) == local);
+        same.or(first).map(|(at, _)| at as u32)
+    }
+
+    /// Returns listener number `at`.
+    pub fn listener(&self, at: u32) -> Option<&Listener> {
+        self.listeners.get(at as usize)
+    }
+
+    /// Sends a message to `remote` on a TCP connection of listener `local_socket`, a new one if need be.
+    pub fn send_tcp(&self, local_socket: u32, remote: SocketAddr, parts: &[&[u8]]) -> Option<Peer> {
+        let listener = self.listener(local_socket).filter(|listener| listener.transport == Transport::Tcp);
+        let listener = listener.or_else(|| self.listeners.iter().find(|listener| listener.transport == Transport::Tcp));
+        listener?.tcp.get()?.send(remote, parts).ok()
+    }
+}

@@ -1,0 +1,91 @@
+//! Messages collected until they leave together: one system call a socket and batch.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::network::Network;
+use crate::transaction::timers::Moment;
+use crate::transport::address::{Peer, Transport};
+use crate::transport::response_route::Destination;
+use crate::transport::udp::{Datagram, WhenFull};
+
+/// Responses on their way out; reused from batch to batch.
+pub(crate) struct Outbox {
+    network: Arc<Network>,
+    /// The bytes of every datagram, one behind the other.
+    pub(crate) bytes: Vec<u8>,
+    datagrams: Vec<(u32, SocketAddr, Range<usize>)>,
+    when_full: WhenFull,
+}
+
+impl Outbox {
+    pub(crate) fn new(network: Arc<Network>, when_full: WhenFull) -> Self {
+        Self { network, bytes: Vec::new(), datagrams: Vec::new(), when_full }
+    }
+
+    /// Sends what was appended to `bytes` from `start` on.
+    pub(crate) fn post(&mut self, destination: Destination, start: usize, now: Moment) {
+        let range = start..self.bytes.len();
+        match destination {
+            Destination::Address(peer) => self.to_address(peer, range),
+            Destination::Flow { peer, or_else } => {
+                let message = &self.bytes[range.clone()];
+                if self.network.flows.send(peer.flow, &[message]).is_err() {
+                    // A client that has gone repeats nothing over TCP; whoever listens there still gets its answer.
+                    self.network.send_tcp(peer.local_socket, or_else, &[message]);
+                }
+                self.bytes.truncate(range.start);
+            }
+            Destination::Name { host, port, local_socket } => {
+                let message = self.bytes.split_off(range.start);
+                let network = Arc::clone(&self.network);
+                let answer = move |addresses: &[SocketAddr]| {
+                    if let Some(&remote) = addresses.first() {
+                        network.send_udp(local_socket, remote, &message);
+                    }
+                };
+                // A resolver that is too busy is a lost datagram: the request comes again.
+                let _ = self.network.resolver.resolve(&host, Some(port), Transport::Udp, now, Box::new(answer));
+            }
+        }
+    }
+
+    fn to_address(&mut self, peer: Peer, range: Range<usize>) {
+        match peer.transport {
+            Transport::Udp => self.datagrams.push((peer.local_socket, peer.remote, range)),
+            Transport::Tcp => {
+                self.network.send_tcp(peer.local_socket, peer.remote, &[&self.bytes[range.clone()]]);
+                self.bytes.truncate(range.start);
+            }
+        }
+    }
+
+    /// Lets everything leave.
+    pub(crate) fn flush(&mut self) {
+        for (number, listener) in self.network.listeners.iter().enumerate() {
+            let Some(socket) = &listener.udp else { continue };
+            let own = self.datagrams.iter().filter(|(local_socket, ..)| *local_socket as usize == number);
+            let batch: Vec<_> = own
+                .map(|(_, remote, range)| Datagram { remote: *remote, head: &self.bytes[range.clone()], body: &[] })
+                .collect();
+            if !batch.is_empty() {
+                // A response that the system refuses is lost like any other: the request comes again.
+                socket.send_batch(&batch, self.when_full, |_, _| {});
+            }
+        }
+        self.datagrams.clear();
+        self.bytes.clear();
+    }
+}
+
+impl Network {
+    /// Sends one datagram from listener `local_socket`.
+    pub(crate) fn send_udp(&self, local_socket: u32, remote: SocketAddr, message: &[u8]) {
+        if let Some(socket) = self.listener(local_socket).and_then(|listener| listener.udp.as_ref()) {
+            let datagram = Datagram { remote, head: message, body: &[] };
+            // Lost like any other if the system refuses it.
+            socket.send_batch(&[datagram], WhenFull::Drop, |_, _| {});
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! A server that is up: messages in, answers out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use module_api::abi::{OutcomeView, RunningModule};
+use module_api::sip::header::HeaderId;
+use module_api::sip::message::{HeaderTable, Message, ScanError, scan};
+use module_api::sip::method::Method;
+use module_api::sip::via::Via;
+use module_api::sip::writer::{ResponseHead, write_response};
+
+use super::outbox::Outbox;
+use super::plan::Callable;
+use super::request::RequestContext;
+use super::to_tag::ToTags;
+use super::wire::Wire;
+use crate::script::value::AvpName;
+use crate::script::{MainRoute, Outcome as ScriptOutcome, Program};
+use crate::transaction::client_table::Answered;
+use crate::transaction::server_table::Matched;
+use crate::transaction::table::Outcome;
+use crate::transport::address::Peer;
+use crate::transport::framing::Broken;
+use crate::transport::response_route::response_route;
+use crate::transport::tcp::StreamHandler;
+use crate::transport::udp::WhenFull;
+
+/// Everything a message meets.
+pub struct Proxy {
+    /// Sockets and transactions.
+    pub wire: Arc<Wire>,
+    pub(crate) program: Program,
+    /// What the program's function indices stand for.
+    pub(crate) callables: Vec<Vec<Callable>>,
+    pub(crate) modules: Vec<RunningModule>,
+    pub(crate) to_tags: ToTags,
+    pub(crate) to_tag_avp: AvpName,
+    /// Allow, Accept, Supported and Allow-Events: complete lines.
+    pub(crate) capabilities: Capabilities,
+}
+
+/// What this server says it can do.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Capabilities {
+    /// The methods, for Allow.
+    pub(crate) methods: Vec<String>,
+    /// `Allow: …` and CRLF.
+    pub(crate) allow: Vec<u8>,
+    /// What an answer to OPTIONS says beyond that.
+    pub(crate) options: Vec<u8>,
+}
+
+/// An outcome of a request of ours, with its response.
+pub(crate) struct Arrived<'m> {
+    outcome: Outcome,
+    message: Message<'m>,
+}
+
+impl Proxy {
+    /// Takes in one batch of messages: requests are answered through `outbox`, outcomes go to the modules in one call each.
+    pub(crate) fn on_batch<'m>(
+        &self,
+        batch: impl Iterator<Item = (Peer, &'m [u8])>,
+        tables: &'m mut [HeaderTable],
+        outbox: &mut Outbox,
+    ) {
+        let mut arrived = Vec::new();
+        for ((peer, bytes), table) in batch.zip(tables) {
+            match scan(bytes, table) {
+                Ok(message) if message.is_request() => self.on_request(message, peer, outbox),
+                Ok(message) => arrived.extend(self.on_response(message)),
+                Err(ScanError::KeepAlive | ScanError::NotSip) => {}
+            }
+        }
+        outbox.flush();
+        self.tell_arrived(&arrived);
+    }
+
+    fn on_response<'m>(&self, message: Message<'m>) -> Option<Arrived<'m>> {
+        let via = message.header(HeaderId::VIA).and_then(|value| Via::parse_first(value).ok())?;
+        match self.wire.table.on_response(&message, &via, self.wire.now()) {
+            Answered::Final(outcome) => Some(Arrived { outcome, message }),
+            Answered::Absorbed | Answered::Stray => None,
+        }
+    }
+
+    fn tell_arrived<'m>(&self, arrived: &[Arrived<'m>]) {
+        fn view<'m>(one: &Arrived<'m>) -> Option<(u64, OutcomeView<'m>)> {
+            let [module, a, b, c] = one.outcome.token;
+            Some((module, OutcomeView::of_response([a, b, c], &one.message)?))
+        }
+        self.tell(arrived.iter().filter_map(view).collect());
+    }
+
+    /// Tells the modules what became of requests that nobody answered.
+    pub(crate) fn tell_local(&self, outcomes: &[Outcome]) {
+        let view = |outcome: &Outcome| {
+            let [module, a, b, c] = outcome.token;
+            (module, OutcomeView::local([a, b, c], outcome.code))
+        };
+        self.tell(outcomes.iter().map(view).collect());
+    }
+
+    fn tell(&self, views: Vec<(u64, OutcomeView<'_>)>) {
+        if views.is_empty() {
+            return;
+        }
+        for (number, module) in self.modules.iter().enumerate() {
+            let own: Vec<_> = views.iter().filter(|(of, _)| *of == number as u64).map(|(_, view)| *view).collect();
+            if !own.is_empty() {
+                module.on_outcomes(&own);
+            }
+        }
+    }
+
+    fn on_request(&self, message: Message<'_>, peer: Peer, outbox: &mut Outbox) {
+        // Nothing is ever sent in answer to an ACK (RFC 3261 §17.2.3).
+        if message.method() == Method::ACK {
+            return;
+        }
+        let via = message.header(HeaderId::VIA).and_then(|value| Via::parse_first(value).ok());
+        let Some(via) = via.filter(|_| message.is_answerable()) else { return };
+        if let Some(defect) = message.defect() {
+            return self.answer_statelessly(&message, &via, peer, (defect.code(), defect.reason()), outbox);
+        }
+        let is_invite = message.method() == Method::INVITE;
+        match self.wire.table.on_copy(&message, &via).filter(|_| !is_invite) {
+            Some(Matched::Repeat(answer)) => {
+                let route = response_route(Some(&via), peer);
+                let start = outbox.bytes.len();
+                answer.render(&mut outbox.bytes, &message, route.stamp);
+                return outbox.post(route.destination, start, self.wire.now());
+            }
+            Some(_) => return,
+            None => {}
+        }
+        if message.method() == Method::CANCEL {
+            let matches = self.wire.table.matches_cancel(&message, &via).is_some();
+            let answer = if matches { (200, "") } else { (481, "") };
+            return self.answer_statelessly(&message, &via, peer, answer, outbox);
+        }
+        self.run(message, via, peer, outbox);
+    }
+
+    /// Runs the script, and answers what it leaves unanswered.
+    fn run(&self, message: Message<'_>, via: Via<'_>, peer: Peer, outbox: &mut Outbox) {
+        let mut context = RequestContext::new(self, message, via, peer, outbox);
+        if self.wire.is_draining.load(Ordering::Relaxed) {
+            context.reply(503, b"", b"Retry-After: 2\r\n");
+            return;
+        }
+        match self.program.run(MainRoute::Request, &mut context) {
+            ScriptOutcome::Ended { .. } => context.answer_by_default(),
+            ScriptOutcome::Dropped => {}
+            ScriptOutcome::Failed(failure) => {
+                tracing::error!("{failure}; the request is answered 500");
+                context.reply(500, b"", b"");
+            }
+        }
+    }
+
+    /// Answers a request that never gets to the script.
+    fn answer_statelessly(
+        &self,
+        message: &Message<'_>,
+        via: &Via<'_>,
+        peer: Peer,
+        (code, reason): (u16, &str),
+        outbox: &mut Outbox,
+    ) {
+        let route = response_route(Some(via), peer);
+        let tag = self.to_tags.mint(message);
+        let start = outbox.bytes.len();
+        let head = ResponseHead {
+            code,
+            reason: reason.as_bytes(),
+            to_tag: &tag,
+            received: route.stamp.received,
+            rport: route.stamp.rport,
+            ..ResponseHead::default()
+        };
+        write_response(&mut outbox.bytes, message, &head);
+        outbox.post(route.destination, start, self.wire.now());
+    }
+}
+
+impl StreamHandler for Proxy {
+    fn on_message(&self, peer: Peer, message: &[u8]) {
+        let mut outbox = Outbox::new(Arc::clone(&self.wire.network), WhenFull::Drop);
+        self.on_batch([(peer, message)].into_iter(), &mut [HeaderTable::new()], &mut outbox);
+    }
+
+    fn on_broken(&self, _peer: Peer, broken: Broken, head: &[u8]) -> Option<Vec<u8>> {
+        let mut table = HeaderTable::new();
+        let message = scan(head, &mut table).ok().filter(|message| message.is_request() && message.is_answerable())?;
+        let (tag, mut out) = (self.to_tags.mint(&message), Vec::new());
+        let (code, reason) = (broken.code(), broken.reason().as_bytes());
+        write_response(&mut out, &message, &ResponseHead { code, reason, to_tag: &tag, ..ResponseHead::default() });
+        Some(out)
+    }
+}

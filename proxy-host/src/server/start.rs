@@ -1,0 +1,168 @@
+//! From a configuration file to a server that is ready, or to every mistake in it. There is no half-started server.
+
+use std::collections::BTreeSet;
+use std::io::{self, IsTerminal};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use module_api::abi::{ParameterSetting, RunningModule};
+
+use super::command_line::{CommandLine, Exit};
+use super::network::Listener;
+use super::plan::{Plan, PlannedModule, plan};
+use super::proxy::{Capabilities, Proxy};
+use super::to_tag::ToTags;
+use super::wire::Wire;
+use super::{log, stop, worker};
+use crate::config::{Host, Listen, Transport as ListenTransport};
+use crate::diagnostic::{Colour, Source};
+use crate::modules::host_services::Services;
+use crate::script::value::AvpName;
+use crate::transport::address::Transport;
+
+/// Runs the server until it is told to stop.
+pub fn run(command: &CommandLine) -> Exit {
+    let source = match Source::read(&command.file) {
+        Ok(source) => source,
+        Err(error) => {
+            eprintln!("{}: {error}", command.file.display());
+            return Exit::NoInput;
+        }
+    };
+    let (plan, diagnostics) = plan(&source, &command.module_paths);
+    let colour = if io::stderr().is_terminal() { Colour::Coloured } else { Colour::Plain };
+    eprint!("{}", diagnostics.render(&source, colour));
+    let Some(plan) = plan else { return Exit::Configuration };
+    if command.check {
+        println!("{}: the configuration holds", command.file.display());
+        return Exit::Ok;
+    }
+    log::begin(plan.settings.log_level);
+    serve(plan, &source).unwrap_or_else(|(exit, message)| {
+        tracing::error!("{message}");
+        exit
+    })
+}
+
+fn serve(plan: Plan, source: &Source) -> Result<Exit, (Exit, String)> {
+    let system = |error: io::Error| (Exit::System, error.to_string());
+    let listeners = bind_all(&plan.settings.listen, source).map_err(|message| (Exit::System, message))?;
+    let wire = Wire::new(listeners, &plan.settings.aliases).map_err(system)?;
+    let modules = start_all(&wire, &plan.modules).map_err(|message| (Exit::Unavailable, message))?;
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| system(io::Error::other(error)))?;
+    let proxy = Arc::new(Proxy {
+        capabilities: capabilities(&plan.modules),
+        wire,
+        program: plan.program,
+        callables: plan.callables,
+        modules,
+        to_tags: ToTags::new(&secret),
+        to_tag_avp: AvpName::Integer(plan.to_tag_avp),
+    });
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let workers = plan.settings.children.map_or(processors, usize::from).max(1);
+    let workers = worker::start(&proxy, workers).map_err(system)?;
+    for listener in &proxy.wire.network.listeners {
+        let scheme = if listener.transport == Transport::Tcp { "tcp" } else { "udp" };
+        tracing::info!("listening on {scheme}:{}", listener.address);
+    }
+    tracing::info!("ready");
+    stop::wait(&proxy, workers).map_err(system)?;
+    Ok(Exit::Ok)
+}
+
+fn bind_all(lines: &[Listen], source: &Source) -> Result<Vec<Listener>, String> {
+    let mut listeners = Vec::with_capacity(lines.len());
+    for line in lines {
+        let transport = match line.transport {
+            ListenTransport::Tcp => Transport::Tcp,
+            ListenTransport::Udp => Transport::Udp,
+        };
+        let bound = address(line).and_then(|address| Listener::bind(transport, address));
+        let place = line.span.map_or(String::new(), |span| {
+            let (row, column) = source.location(span.start);
+            format!("{}:{row}:{column}: ", source.name())
+        });
+        let what = format!("{place}cannot listen on {:?} port {}", line.host, line.port);
+        listeners.push(bound.map_err(|error| format!("{what}: {error}"))?);
+    }
+    Ok(listeners)
+}
+
+fn address(line: &Listen) -> io::Result<SocketAddr> {
+    match &line.host {
+        Host::Address(address) => Ok(SocketAddr::new(*address, line.port)),
+        Host::Name(name) => {
+            let mut found = (name.as_str(), line.port).to_socket_addrs()?;
+            found.next().ok_or_else(|| io::Error::other("the name has no address"))
+        }
+    }
+}
+
+/// Starts the modules in the order of their lines; if one cannot start, those before it are stopped.
+fn start_all(wire: &Arc<Wire>, planned: &[PlannedModule]) -> Result<Vec<RunningModule>, String> {
+    let mut running: Vec<RunningModule> = Vec::with_capacity(planned.len());
+    for (number, module) in planned.iter().enumerate() {
+        let name = module.declaration.name.as_str();
+        let shown: Vec<_> = module.settings.iter().map(shown).collect();
+        tracing::info!("module {name} {}: {}", module.version, shown.join(" "));
+        let services = Services::new(Arc::clone(wire), number as u32, name);
+        match module.module.start(services, &module.settings) {
+            Ok(module) => running.push(module),
+            Err(message) => {
+                running.iter().for_each(RunningModule::stop);
+                return Err(format!("module {name} cannot start: {message}"));
+            }
+        }
+    }
+    Ok(running)
+}
+
+/// Shows a parameter without the password a URL may hold.
+fn shown(setting: &ParameterSetting) -> String {
+    let text = setting.text.as_str();
+    let masked = text.split_once("://").and_then(|(scheme, rest)| {
+        let (credentials, host) = rest.rsplit_once('@')?;
+        let (user, _) = credentials.split_once(':')?;
+        Some(format!("{scheme}://{user}:***@{host}"))
+    });
+    format!("{}={}", setting.name, masked.unwrap_or_else(|| text.into()))
+}
+
+/// Collects what the host and its modules can do (RFC 3261 §11.2, RFC 6665 §4.4.4).
+fn capabilities(modules: &[PlannedModule]) -> Capabilities {
+    let of = |list: fn(&PlannedModule) -> &[module_api::abi::RString]| -> BTreeSet<String> {
+        modules.iter().flat_map(|module| list(module).iter().map(ToString::to_string)).collect()
+    };
+    let mut methods = of(|module| &module.declaration.methods);
+    methods.extend(["CANCEL", "OPTIONS"].map(String::from));
+    let line = |name: &str, values: BTreeSet<String>| {
+        format!("{name}: {}\r\n", values.into_iter().collect::<Vec<_>>().join(", "))
+    };
+    let allow = line("Allow", methods.clone());
+    let accept = line("Accept", of(|module| &module.declaration.accepts));
+    let events = of(|module| &module.declaration.event_packages);
+    let events = if events.is_empty() { String::new() } else { line("Allow-Events", events) };
+    Capabilities {
+        options: format!("{allow}{accept}Supported: \r\n{events}").into_bytes(),
+        allow: allow.into_bytes(),
+        methods: methods.into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let check = |text: &str, expected: &str| {
+            let setting = ParameterSetting { name: "db_url".into(), text: text.into(), integer: 0, explicit: 1 };
+            assert_eq!(shown(&setting), format!("db_url={expected}"));
+        };
+        check("mysql://openser:openserrw@192.168.2.132/openser", "mysql://openser:***@192.168.2.132/openser");
+        check("mysql://u:p@ss@h/d", "mysql://u:***@h/d");
+        check("sqlite://presence.sqlite", "sqlite://presence.sqlite");
+    }
+}

@@ -1,0 +1,55 @@
+//! The To-tag that `sl`, `tm` and modules share: one AVP, and a keyed tag that the same request gets again.
+//!
+//! RFC 3261 §8.2.7: a stateless server must give the same request the same tag, and §19.3 wants it unguessable: an HMAC
+//! over what makes the request itself, under a secret of this process.
+
+use hmac::{Hmac, KeyInit, Mac};
+use module_api::sip::header::HeaderId;
+use module_api::sip::message::Message;
+use module_api::sip::name_addr::NameAddr;
+use module_api::sip::via::Via;
+use sha2::Sha256;
+
+/// The integer AVP used when nobody says otherwise.
+pub(crate) const DEFAULT_AVP: i64 = 25;
+/// The parameter that names another one, of `sl` and of modules alike.
+pub(crate) const PARAMETER: &str = "totag_avpid";
+
+/// Mints To-tags for answers that create nothing.
+pub(crate) struct ToTags {
+    keyed: Hmac<Sha256>,
+}
+
+impl ToTags {
+    /// Mints under `secret`.
+    pub(crate) fn new(secret: &[u8; 32]) -> Self {
+        Self { keyed: Hmac::new_from_slice(secret).expect("HMAC takes a key of any length") }
+    }
+
+    /// Returns the tag of a request: 32 hexadecimal digits.
+    pub(crate) fn mint(&self, request: &Message<'_>) -> [u8; 32] {
+        let from = request.header(HeaderId::FROM).and_then(|value| NameAddr::parse(value).ok());
+        let via = request.header(HeaderId::VIA).and_then(|value| Via::parse_first(value).ok());
+        let parts = [
+            request.header(HeaderId::CALL_ID),
+            from.and_then(|from| from.tag()),
+            request.header(HeaderId::CSEQ),
+            via.and_then(|via| via.branch()),
+        ];
+        let mut mac = self.keyed.clone();
+        for part in parts.map(Option::unwrap_or_default) {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        let digest = mac.finalize().into_bytes();
+        let mut tag = [0; 32];
+        for (pair, byte) in tag.chunks_exact_mut(2).zip(digest) {
+            pair.copy_from_slice(&[hex(byte >> 4), hex(byte & 15)]);
+        }
+        tag
+    }
+}
+
+fn hex(digit: u8) -> u8 {
+    b"0123456789abcdef"[usize::from(digit)]
+}

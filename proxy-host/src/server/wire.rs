@@ -1,0 +1,93 @@
+//! Sockets and transactions together: what host services, workers and the clock stand on.
+
+use std::collections::hash_map::RandomState;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::{Duration, Instant, SystemTime};
+
+use module_api::abi::{Body, Clock};
+use parking_lot::Mutex;
+use rustc_hash::FxHashSet;
+
+use super::myself::Myself;
+use super::network::{Listener, Network};
+use super::outbox::Outbox;
+use crate::config::Alias;
+use crate::modules::metrics::Metrics;
+use crate::transaction::key::KeySecret;
+use crate::transaction::table::{Outcome, Table, TableLimits};
+use crate::transaction::timers::Moment;
+use crate::transport::udp::WhenFull;
+
+/// How long a module's thread waits for room in a socket, each time.
+pub(crate) const ROOM_WAIT: Duration = Duration::from_millis(20);
+
+/// What is shared by everything that sends.
+pub struct Wire {
+    /// Every transaction.
+    pub table: Table<Body>,
+    /// Every descriptor.
+    pub network: Arc<Network>,
+    /// The names of this server.
+    pub myself: Myself,
+    /// Every metric of every module.
+    pub metrics: Metrics,
+    /// Outcomes that nobody has been told yet; the clock delivers them.
+    pub(crate) outcomes: Mutex<Vec<Outcome>>,
+    /// Connections that have ended since the clock last looked.
+    pub(crate) closed_flows: Arc<Mutex<FxHashSet<u64>>>,
+    /// Nothing new is begun any more.
+    pub(crate) is_draining: AtomicBool,
+    pub(crate) branches: AtomicU64,
+    /// Keyed anew for each process, so that branches cannot be guessed.
+    pub(crate) branch_secret: RandomState,
+    started: Instant,
+}
+
+impl Wire {
+    /// Takes up bound listeners.
+    ///
+    /// # Errors
+    /// No thread, or no randomness.
+    pub fn new(listeners: Vec<Listener>, aliases: &[Alias]) -> io::Result<Arc<Self>> {
+        let closed_flows: Arc<Mutex<FxHashSet<u64>>> = Arc::default();
+        let noted = Arc::clone(&closed_flows);
+        let network = Network::new(listeners, move |peer| {
+            noted.lock().insert(peer.flow);
+        })?;
+        let addresses = network.listeners.iter().map(|listener| listener.address);
+        let myself = Myself::new(addresses, aliases);
+        let mut secrets = [0_u8; 16];
+        getrandom::fill(&mut secrets).map_err(io::Error::other)?;
+        let word = |at: usize| u64::from_ne_bytes(secrets[at * 8..][..8].try_into().expect("eight bytes"));
+        Ok(Arc::new(Self {
+            table: Table::new(TableLimits::default(), KeySecret([word(0), word(1)])),
+            network: Arc::new(network),
+            myself,
+            metrics: Metrics::default(),
+            outcomes: Mutex::default(),
+            closed_flows,
+            is_draining: AtomicBool::new(false),
+            branches: AtomicU64::new(1),
+            branch_secret: RandomState::new(),
+            started: Instant::now(),
+        }))
+    }
+
+    /// Returns an outbox for a thread that may wait a moment for room: a module's.
+    pub(crate) fn outbox(&self) -> Outbox {
+        Outbox::new(Arc::clone(&self.network), WhenFull::Wait(ROOM_WAIT))
+    }
+
+    /// Returns the moment on the transactions' clock.
+    pub fn now(&self) -> Moment {
+        Moment::from_nanos(self.started.elapsed().as_nanos() as u64)
+    }
+
+    /// Reads both clocks for a module.
+    pub fn clock(&self) -> Clock {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Clock { monotonic_ns: self.started.elapsed().as_nanos() as u64, wall_ms: wall.as_millis() as u64 }
+    }
+}
