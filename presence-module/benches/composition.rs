@@ -68,8 +68,8 @@ fn hostile_publication(number: usize) -> String {
 fn documents(criterion: &mut Criterion) {
     let (first, second) = (phone(1), phone(2));
     let sources = [
-        Source { body: first.as_bytes(), received_at_ms: 1_741_076_100_000, entity_tag: "a" },
-        Source { body: second.as_bytes(), received_at_ms: 1_741_076_200_000, entity_tag: "b" },
+        Source { body: first.as_bytes(), received_at_ms: 1_741_076_100_000, number: 1 },
+        Source { body: second.as_bytes(), received_at_ms: 1_741_076_200_000, number: 2 },
     ];
     println!("documents of {} bytes", first.len());
     let limits = Limits::default();
@@ -86,7 +86,7 @@ fn documents(criterion: &mut Criterion) {
         .iter()
         .map(|body| {
             assert!(Pidf::read(body.as_bytes(), &limits).is_ok());
-            Source { body: body.as_bytes(), received_at_ms: 0, entity_tag: "" }
+            Source { body: body.as_bytes(), received_at_ms: 0, number: 0 }
         })
         .collect();
     println!("hostile publications compose to {} bytes", compose("", &sources).len());

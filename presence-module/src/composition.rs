@@ -26,8 +26,8 @@ pub struct Source<'s> {
     pub body: &'s [u8],
     /// When this document came, in milliseconds since 1970; a refresh without a body does not change it.
     pub received_at_ms: u64,
-    /// The publication's entity-tag: tells apart what came in the same millisecond.
-    pub entity_tag: &'s str,
+    /// Which publication it is: one that began later has a higher number.
+    pub number: u64,
 }
 
 /// Returns the document of `entity`, composed of `sources`; without any, the closed one.
@@ -78,7 +78,7 @@ struct ServiceKey<'d> {
 
 fn read<'a>(sources: &[Source<'a>]) -> Vec<Published<'a>> {
     let mut sources: SmallVec<[Source<'a>; 4]> = sources.iter().copied().collect();
-    sources.sort_unstable_by_key(|source| (source.received_at_ms, source.entity_tag, source.body));
+    sources.sort_unstable_by_key(|source| (source.number, source.received_at_ms, source.body));
     let published = |source: Source<'a>| {
         let pidf = Pidf::read_accepted(source.body).ok()?;
         Some(Published { pidf, received_at_ms: source.received_at_ms })
@@ -143,7 +143,8 @@ impl<'d, 'a> Composite<'d, 'a> {
         out.extend_from_slice(b"</presence>\n");
     }
 
-    /// Makes ids unique over tuples, persons and devices (RFC 4479 §3.5); the latest publication keeps its own.
+    /// Makes ids unique over tuples, persons and devices (RFC 4479 §3.5); the publication that began last keeps its own, so
+    /// that an id stays with its device however often either is modified.
     fn make_ids_unique(&mut self) {
         let occurrences = self.tuples.iter_mut().chain(&mut self.persons).chain(&mut self.devices);
         let mut occurrences: Vec<_> = occurrences.collect();

@@ -421,7 +421,7 @@ impl Presentity {
             .map(|publication| Source {
                 body: publication.row.body.as_bytes(),
                 received_at_ms: publication.row.received_time * 1000,
-                entity_tag: &publication.row.entity_tag,
+                number: publication.row.id,
             })
             .collect();
         let body = Body::from(compose(&format!("sip:{}", self.uri), &sources));

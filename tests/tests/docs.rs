@@ -6,7 +6,8 @@ const MODULES: &str = "loadmodule \"sl.so\"\nloadmodule \"tm.so\"\nloadmodule \"
 
 /// Returns the fenced blocks that begin with `fence`.
 fn blocks<'a>(page: &'a str, fence: &str) -> Vec<&'a str> {
-    let parts = page.split(&format!("\n```{fence}\n")).skip(1);
+    let opening = format!("\n```{fence}\n");
+    let parts = page.split(&opening).skip(1);
     parts.map(|part| part.split("\n```").next().unwrap_or(part)).collect()
 }
 

@@ -18,6 +18,7 @@ use super::parameters::{self, DatabaseUrl};
 use super::writer;
 use crate::change::Change;
 use crate::package::Package;
+use crate::store::owner::Owner;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Opening, Scope, Store, StoreError, Stored, recovery};
 
@@ -66,7 +67,7 @@ impl Module for Presence {
                 return Err(format!("db_url: {scheme} is not served by this version; use sqlite://PATH"));
             }
         };
-        let owner = format!("pid {}", std::process::id());
+        let owner = Owner::this_process().to_string();
         let mut random = |out: &mut [u8]| host.random(out);
         let opened = SqliteStore::open(&path, &parameters::table_names(parameters), &owner, &mut random);
         let (store, opening) = opened.map_err(|error| format!("db_url sqlite://{path}: {error}"))?;

@@ -153,12 +153,29 @@ impl Core {
                 if refusal.code == 503 {
                     self.metrics.count(self.metrics.overload_rejections);
                 }
-                let to_tag = request.to_tag().and_then(|tag| std::str::from_utf8(tag).ok()).unwrap_or_default();
-                let reply = refusal.into_reply(request.transaction(), to_tag.into());
+                let reply = refusal.into_reply(request.transaction(), self.to_tag_of_refusal(request));
                 self.act(vec![Effect::Reply(reply)]);
                 CallResult::new(REFUSED)
             }
         }
+    }
+}
+
+impl Core {
+    /// Returns the To-tag of a refusal that no presentity has seen: any response but a 100 has one (RFC 3261 §8.2.6.2).
+    fn to_tag_of_refusal(&self, request: &Request<'_>) -> SmolStr {
+        if let Some(tag) = request.to_tag().and_then(|tag| std::str::from_utf8(tag).ok()) {
+            return tag.into();
+        }
+        let name_addr = |id| request.header(id).and_then(|value| NameAddr::parse(value).ok());
+        let via = request.header(HeaderId::VIA).and_then(|value| Via::parse_first(value).ok());
+        let identity = RequestIdentity {
+            call_id: request.header(HeaderId::CALL_ID).unwrap_or_default(),
+            from_tag: name_addr(HeaderId::FROM).and_then(|from| from.tag()).unwrap_or_default(),
+            cseq: request.message().cseq().map_or(0, |cseq| cseq.number),
+            branch: via.and_then(|via| via.branch()).unwrap_or_default(),
+        };
+        self.mint.mint(identity, &PresentityUri::new("", "")).to_tag
     }
 }
 

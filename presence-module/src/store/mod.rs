@@ -1,5 +1,6 @@
 //! Where state outlives the process. Read in this order:
 
+pub mod owner; // who owns a database
 pub mod schema; // tables, columns, keys and their migrations
 pub mod sqlite; // the embedded backend
 pub mod group_commit; // many decisions, one transaction
@@ -101,6 +102,9 @@ pub enum StoreError {
     /// The database failed.
     #[error("{0}")]
     Database(#[source] BoxedError),
+    /// Another server serves this database.
+    #[error("owned by {0}, which is running; one database has one server")]
+    Owned(owner::Owner),
     /// The schema is not one of ours: what was found and what was expected.
     #[error("schema: found {found}, expected {expected}")]
     Schema {

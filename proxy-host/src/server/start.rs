@@ -60,6 +60,7 @@ fn serve(plan: Plan, source: &Source) -> Result<Exit, (Exit, String)> {
         to_tags: ToTags::new(&secret),
         to_tag_avp: AvpName::Integer(plan.to_tag_avp),
     });
+    let listening = stop::listen().map_err(system)?;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers = plan.settings.children.map_or(processors, usize::from).max(1);
     let workers = worker::start(&proxy, workers).map_err(system)?;
@@ -68,7 +69,7 @@ fn serve(plan: Plan, source: &Source) -> Result<Exit, (Exit, String)> {
         tracing::info!("listening on {scheme}:{}", listener.address);
     }
     tracing::info!("ready");
-    stop::wait(&proxy, workers).map_err(system)?;
+    stop::wait(listening, &proxy, workers).map_err(system)?;
     Ok(Exit::Ok)
 }
 
@@ -84,7 +85,11 @@ fn bind_all(lines: &[Listen], source: &Source) -> Result<Vec<Listener>, String> 
             let (row, column) = source.location(span.start);
             format!("{}:{row}:{column}: ", source.name())
         });
-        let what = format!("{place}cannot listen on {:?} port {}", line.host, line.port);
+        let host = match &line.host {
+            Host::Address(address) => SocketAddr::new(*address, line.port).to_string(),
+            Host::Name(name) => format!("{name}:{}", line.port),
+        };
+        let what = format!("{place}cannot listen on {host}");
         listeners.push(bound.map_err(|error| format!("{what}: {error}"))?);
     }
     Ok(listeners)

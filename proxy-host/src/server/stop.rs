@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use module_api::abi::RunningModule;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -20,12 +20,25 @@ use super::worker::Workers;
 /// How long a stop may take.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
-/// Waits for a signal, and ends everything.
-pub(super) fn wait(proxy: &Arc<Proxy>, workers: Workers) -> io::Result<()> {
+/// Ears for signals: from here on none of them ends the process by itself.
+pub(super) struct Listening {
+    runtime: Runtime,
+    signals: Signals,
+}
+
+/// Begins to listen.
+pub(super) fn listen() -> io::Result<Listening> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
+    let guard = runtime.enter();
+    let signals = Signals { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+    drop(guard);
+    Ok(Listening { runtime, signals })
+}
+
+/// Waits for a signal, and ends everything.
+pub(super) fn wait(listening: Listening, proxy: &Arc<Proxy>, workers: Workers) -> io::Result<()> {
+    let Listening { runtime, mut signals } = listening;
     let is_drained = runtime.block_on(async {
-        let mut signals =
-            Signals { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
         signals.next().await;
         tracing::info!("stopping: finishing what was begun");
         proxy.wire.is_draining.store(true, Ordering::Relaxed);

@@ -6,6 +6,7 @@ use diesel::SqliteConnection;
 
 use super::link::{for_each_row, run};
 use super::statements::{Bind, Statement};
+use crate::store::owner::Owner;
 use crate::store::schema::{MIGRATIONS, TABLES, TableId, VERSION};
 use crate::store::{Opening, StoreError, TableNames};
 
@@ -41,6 +42,10 @@ pub(super) fn take_over(
     random: &mut dyn FnMut(&mut [u8]),
 ) -> Result<(i64, Opening), StoreError> {
     let table = names.of(TableId::Owner);
+    let holder = one_text(connection, &format!("SELECT owner FROM `{table}` WHERE id = 1"))?;
+    if let Some(holder) = holder.as_deref().and_then(Owner::from_column).filter(Owner::is_alive_here) {
+        return Err(StoreError::Owned(holder));
+    }
     let was_clean = number(connection, &format!("SELECT clean FROM `{table}` WHERE id = 1"))?;
     let taken = Statement::fixed(&format!(
         "UPDATE `{table}` SET owner = ?, epoch = epoch + 1, heartbeat = unixepoch(), clean = 0 WHERE id = 1"
@@ -132,6 +137,14 @@ fn next_publication_id(connection: &mut SqliteConnection, names: &TableNames) ->
 }
 
 /// Returns the number in the first row, if there is a row.
+fn one_text(connection: &mut SqliteConnection, query: &str) -> Result<Option<String>, StoreError> {
+    let mut found = None;
+    for_each_row(connection, Statement::fixed(query).with(&[]), &["text"], |mut columns| {
+        found = columns.text().ok().map(String::from);
+    })?;
+    Ok(found)
+}
+
 fn number(connection: &mut SqliteConnection, query: &str) -> Result<Option<i64>, StoreError> {
     let mut number = None;
     for_each_row(connection, Statement::fixed(query).with(&[]), &["number"], |mut columns| {
