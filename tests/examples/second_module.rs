@@ -11,6 +11,7 @@ use module_api::abi::{
     Argument, CallResult, Declaration, Function, Host, LogLevel, Module, Parameter, ParameterKind, Parameters, Reply,
     ReplyOutcome, Request, RouteKinds,
 };
+use module_api::sip::method::Method;
 
 struct Second {
     host: Host,
@@ -27,6 +28,7 @@ impl Module for Second {
             function("second_count", &[], false),
             function("second_panic", &[], true),
             function("second_reply", &[ParameterKind::INTEGER], true),
+            function("second_is_publish", &[], false),
         ],
         event_packages: &[],
         accepts: &[],
@@ -41,6 +43,7 @@ impl Module for Second {
         match Self::DECLARATION.functions[function].name {
             "second_count" => self.count(),
             "second_panic" => panic!("asked to by the script"),
+            "second_is_publish" => CallResult::new(if request.message().method() == Method::PUBLISH { 1 } else { -1 }),
             _ => self.reply(request, arguments[0].as_integer()),
         }
     }
