@@ -14,7 +14,7 @@ const PAGE: &str = include_str!("../../docs/presence.md");
 fn section<'a>(page: &'a str, heading: &str) -> &'a str {
     let start = page.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("docs/presence.md has no `{heading}`"));
     let text = &page[start + heading.len() + 2..];
-    let level = heading.split(' ').next().unwrap();
+    let level = heading.split(' ').next().expect("a heading begins with its level");
     text.find(&format!("\n{level} ")).map_or(text, |end| &text[..end])
 }
 
