@@ -1,5 +1,7 @@
 //! What the pages show, the server takes: every example of the README and of the module's page is checked by the binary.
 
+use std::path::Path;
+
 use tests::server::Server;
 
 const MODULES: &str = "loadmodule \"sl.so\"\nloadmodule \"tm.so\"\nloadmodule \"presence.so\"\n";
@@ -30,4 +32,18 @@ fn the_script_of_the_readme_is_accepted() {
     let examples = blocks(include_str!("../../README.md"), "");
     let script = examples.iter().find(|example| example.contains("loadmodule"));
     check(script.expect("the README shows a script"));
+}
+
+#[test]
+fn every_file_the_pages_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let bases = ["", "module-api/src", "presence-module/src", "proxy-host/src", "presence-module/src/document"];
+    for page in ["README.md", "docs/architecture.md", "docs/decisions.md", "docs/rfc-map.md", "docs/presence.md"] {
+        let text = std::fs::read_to_string(root.join(page)).expect(page);
+        let quoted = text.split('`').skip(1).step_by(2).filter(|word| word.ends_with(".rs") || word.ends_with(".md"));
+        for file in quoted {
+            let exists = bases.iter().any(|base| root.join(base).join(file).is_file());
+            assert!(exists || !file.contains('/'), "{page} names {file}");
+        }
+    }
 }
