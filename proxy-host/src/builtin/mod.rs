@@ -11,12 +11,10 @@ use crate::script::value::Argument;
 use crate::script::vocabulary::{
     FunctionSignature, ModuleParameter, ModuleParameterKind, ModuleVocabulary, ParameterKind, RouteKinds,
 };
-use crate::server::to_tag_default;
-
-pub(crate) use crate::server::RequestContext;
+use crate::user_agent::{Request, to_tag};
 
 /// What a function of a built-in module does.
-pub(crate) type Builtin = fn(&mut RequestContext<'_>, &[Argument<'_>]) -> i32;
+pub(crate) type Builtin = fn(&mut Request<'_>, &[Argument<'_>]) -> i32;
 
 /// The script goes on with "true".
 const TRUE: i32 = 1;
@@ -74,11 +72,11 @@ pub(crate) fn builtin(name: &str, loaded_at: Span) -> Option<(ModuleVocabulary, 
         routes,
     };
     let to_tag_avp = ModuleParameter {
-        name: "totag_avpid".into(),
+        name: to_tag::PARAMETER.into(),
         kind: ModuleParameterKind::Integer,
         minimum: Some(0),
         maximum: Some(u16::MAX.into()),
-        default: to_tag_default().to_string(),
+        default: to_tag::DEFAULT_AVP.to_string(),
     };
     let parameters = if name == "sl" { vec![to_tag_avp] } else { Vec::new() };
     let vocabulary = ModuleVocabulary {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use module_api::sip::writer::ResponseHead;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::outbox::Outbox;
 use super::proxy::Proxy;
 use crate::transaction::client_table::Retransmission;
 use crate::transaction::table::Action;
 use crate::transaction::timers::TICK;
 use crate::transport::udp::{Datagram, WhenFull};
+use crate::user_agent::outbox::Outbox;
 
 /// Ticks for as long as the server runs.
 pub(super) async fn run(proxy: Arc<Proxy>) {

@@ -23,14 +23,3 @@ pub fn begin(level: LogLevel) {
     // A second server in one process, as tests start them, keeps the first one's log.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
 }
-
-/// Writes a line on behalf of a module.
-pub fn of_module(module: &str, level: module_api::abi::LogLevel, message: &str) {
-    use module_api::abi::LogLevel;
-    match level {
-        LogLevel::ERROR => tracing::error!("{module}: {message}"),
-        LogLevel::WARNING => tracing::warn!("{module}: {message}"),
-        LogLevel::INFO => tracing::info!("{module}: {message}"),
-        _ => tracing::debug!("{module}: {message}"),
-    }
-}

@@ -10,12 +10,8 @@ use module_api::sip::method::Method;
 use module_api::sip::via::Via;
 use module_api::sip::writer::{ResponseHead, write_response};
 
-use super::outbox::Outbox;
+use super::call::RequestContext;
 use super::plan::Callable;
-use super::request::RequestContext;
-use super::to_tag::ToTags;
-use super::wire::Wire;
-use crate::script::value::AvpName;
 use crate::script::{MainRoute, Outcome as ScriptOutcome, Program};
 use crate::transaction::client_table::Answered;
 use crate::transaction::server_table::Matched;
@@ -25,6 +21,9 @@ use crate::transport::framing::Broken;
 use crate::transport::response_route::response_route;
 use crate::transport::tcp::StreamHandler;
 use crate::transport::udp::WhenFull;
+use crate::user_agent::Request;
+use crate::user_agent::outbox::Outbox;
+use crate::user_agent::wire::Wire;
 
 /// Everything a message meets.
 pub struct Proxy {
@@ -34,8 +33,6 @@ pub struct Proxy {
     /// What the program's function indices stand for.
     pub(crate) callables: Vec<Vec<Callable>>,
     pub(crate) modules: Vec<RunningModule>,
-    pub(crate) to_tags: ToTags,
-    pub(crate) to_tag_avp: AvpName,
     /// Allow, Accept, Supported and Allow-Events: complete lines.
     pub(crate) capabilities: Capabilities,
 }
@@ -145,9 +142,10 @@ impl Proxy {
 
     /// Runs the script, and answers what it leaves unanswered.
     fn run(&self, message: Message<'_>, via: Via<'_>, peer: Peer, outbox: &mut Outbox) {
-        let mut context = RequestContext::new(self, message, via, peer, outbox);
+        let request = Request::new(&self.wire, message, via, peer, outbox);
+        let mut context = RequestContext { proxy: self, request };
         if self.wire.is_draining.load(Ordering::Relaxed) {
-            context.reply(503, b"", b"Retry-After: 2\r\n");
+            context.request.reply(503, b"", b"Retry-After: 2\r\n");
             return;
         }
         match self.program.run(MainRoute::Request, &mut context) {
@@ -155,7 +153,7 @@ impl Proxy {
             ScriptOutcome::Dropped => {}
             ScriptOutcome::Failed(failure) => {
                 tracing::error!("{failure}; the request is answered 500");
-                context.reply(500, b"", b"");
+                context.request.reply(500, b"", b"");
             }
         }
     }
@@ -170,7 +168,7 @@ impl Proxy {
         outbox: &mut Outbox,
     ) {
         let route = response_route(Some(via), peer);
-        let tag = self.to_tags.mint(message);
+        let tag = self.wire.to_tags.mint(message);
         let start = outbox.bytes.len();
         let head = ResponseHead {
             code,
@@ -194,7 +192,7 @@ impl StreamHandler for Proxy {
     fn on_broken(&self, _peer: Peer, broken: Broken, head: &[u8]) -> Option<Vec<u8>> {
         let mut table = HeaderTable::new();
         let message = scan(head, &mut table).ok().filter(|message| message.is_request() && message.is_answerable())?;
-        let (tag, mut out) = (self.to_tags.mint(&message), Vec::new());
+        let (tag, mut out) = (self.wire.to_tags.mint(&message), Vec::new());
         let (code, reason) = (broken.code(), broken.reason().as_bytes());
         write_response(&mut out, &message, &ResponseHead { code, reason, to_tag: &tag, ..ResponseHead::default() });
         Some(out)

@@ -8,17 +8,15 @@ use std::sync::Arc;
 use module_api::abi::{ParameterSetting, RunningModule};
 
 use super::command_line::{CommandLine, Exit};
-use super::network::Listener;
 use super::plan::{Plan, PlannedModule, plan};
 use super::proxy::{Capabilities, Proxy};
-use super::to_tag::ToTags;
-use super::wire::Wire;
 use super::{log, stop, worker};
 use crate::config::{Host, Listen, Transport as ListenTransport};
 use crate::diagnostic::{Colour, Source};
 use crate::modules::host_services::Services;
-use crate::script::value::AvpName;
 use crate::transport::address::Transport;
+use crate::user_agent::network::Listener;
+use crate::user_agent::wire::Wire;
 
 /// Runs the server until it is told to stop.
 pub fn run(command: &CommandLine) -> Exit {
@@ -47,18 +45,14 @@ pub fn run(command: &CommandLine) -> Exit {
 fn serve(plan: Plan, source: &Source) -> Result<Exit, (Exit, String)> {
     let system = |error: io::Error| (Exit::System, error.to_string());
     let listeners = bind_all(&plan.settings.listen, source).map_err(|message| (Exit::System, message))?;
-    let wire = Wire::new(listeners, &plan.settings.aliases).map_err(system)?;
+    let wire = Wire::new(listeners, &plan.settings.aliases, plan.to_tag_avp).map_err(system)?;
     let modules = start_all(&wire, &plan.modules).map_err(|message| (Exit::Unavailable, message))?;
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|error| system(io::Error::other(error)))?;
     let proxy = Arc::new(Proxy {
         capabilities: capabilities(&plan.modules),
         wire,
         program: plan.program,
         callables: plan.callables,
         modules,
-        to_tags: ToTags::new(&secret),
-        to_tag_avp: AvpName::Integer(plan.to_tag_avp),
     });
     let listening = stop::listen().map_err(system)?;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

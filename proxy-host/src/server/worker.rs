@@ -12,11 +12,11 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use super::clock;
-use super::outbox::Outbox;
 use super::proxy::Proxy;
 use crate::transport::address::Peer;
 use crate::transport::tcp::{Tcp, TcpTimeouts};
 use crate::transport::udp::{AsyncUdp, BATCH_MAX, ReceiveBatch, WhenFull};
+use crate::user_agent::outbox::Outbox;
 
 /// The running threads.
 pub(crate) struct Workers {

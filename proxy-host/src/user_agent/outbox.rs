@@ -28,7 +28,7 @@ impl Outbox {
     pub(crate) fn post(&mut self, destination: Destination, start: usize, now: Moment) {
         let range = start..self.bytes.len();
         match destination {
-            Destination::Address(peer) => self.to_address(peer, range),
+            Destination::Address(peer) => self.post_to(peer, range),
             Destination::Flow { peer, or_else } => {
                 let message = &self.bytes[range.clone()];
                 if self.network.flows.send(peer.flow, &[message]).is_err() {
@@ -51,7 +51,7 @@ impl Outbox {
         }
     }
 
-    fn to_address(&mut self, peer: Peer, range: Range<usize>) {
+    fn post_to(&mut self, peer: Peer, range: Range<usize>) {
         match peer.transport {
             Transport::Udp => self.datagrams.push((peer.local_socket, peer.remote, range)),
             Transport::Tcp => {

@@ -1,10 +1,8 @@
-//! One request, from its arrival to its answer: what the script sees, and what its functions do.
+//! A request that came in, until it is answered: what the script sees of it, and what its functions do to it
+//! (RFC 3261 §8.2).
 
 use std::borrow::Cow;
 
-use module_api::abi::{
-    Argument as AbiArgument, Arrival, CallResult, RequestView, SocketAddress, Transport as AbiTransport,
-};
 use module_api::sip::header::HeaderId;
 use module_api::sip::list::List;
 use module_api::sip::message::Message;
@@ -16,26 +14,24 @@ use module_api::sip::writer::{ResponseHead, push_decimal, write_response};
 use smallvec::SmallVec;
 
 use super::outbox::Outbox;
-use super::plan::Callable;
-use super::proxy::Proxy;
-use crate::script::value::{Argument, AvpName, AvpValue, Variable};
-use crate::script::vocabulary::FunctionIndex;
-use crate::script::{Context, Refused};
+use super::wire::Wire;
+use crate::script::Refused;
+use crate::script::value::{AvpName, AvpValue, Variable};
 use crate::transaction::server_table::Matched;
 use crate::transaction::timers::Moment;
 use crate::transport::address::{Peer, Transport};
 use crate::transport::response_route::response_route;
 
 /// A request in the hands of the script.
-pub(crate) struct RequestContext<'r> {
-    pub(crate) proxy: &'r Proxy,
+pub(crate) struct Request<'r> {
+    pub(crate) wire: &'r Wire,
     pub(crate) message: Message<'r>,
     via: Via<'r>,
-    peer: Peer,
+    pub(crate) peer: Peer,
     pub(crate) now: Moment,
     pub(crate) request_uri: Cow<'r, [u8]>,
     avps: SmallVec<[(AvpName, Avp); 2]>,
-    transaction: Option<u64>,
+    pub(crate) transaction: Option<u64>,
     /// An answer is sent, or a module has taken it upon itself.
     pub(crate) is_answered: bool,
     /// Topmost Route values that name this server: the script does not see them (RFC 3261 §16.4).
@@ -49,22 +45,16 @@ enum Avp {
     Text(SmallVec<[u8; 40]>),
 }
 
-impl<'r> RequestContext<'r> {
-    pub(crate) fn new(
-        proxy: &'r Proxy,
-        message: Message<'r>,
-        via: Via<'r>,
-        peer: Peer,
-        outbox: &'r mut Outbox,
-    ) -> Self {
+impl<'r> Request<'r> {
+    pub(crate) fn new(wire: &'r Wire, message: Message<'r>, via: Via<'r>, peer: Peer, outbox: &'r mut Outbox) -> Self {
         let routes = message.list(HeaderId::ROUTE);
-        let is_own = |route: &&[u8]| NameAddr::parse(route).is_ok_and(|route| proxy.wire.myself.is_uri(route.uri));
+        let is_own = |route: &&[u8]| NameAddr::parse(route).is_ok_and(|route| wire.myself.is_uri(route.uri));
         Self {
-            proxy,
+            wire,
             message,
             via,
             peer,
-            now: proxy.wire.now(),
+            now: wire.now(),
             request_uri: Cow::Borrowed(message.request_uri()),
             avps: SmallVec::new(),
             transaction: None,
@@ -82,7 +72,7 @@ impl<'r> RequestContext<'r> {
         if self.message.method() == Method::INVITE {
             return false;
         }
-        if let Matched::New(handle) = self.proxy.wire.table.on_request(&self.message, &self.via, self.peer, self.now) {
+        if let Matched::New(handle) = self.wire.table.on_request(&self.message, &self.via, self.peer, self.now) {
             self.transaction = Some(handle);
         }
         self.transaction.is_some()
@@ -101,11 +91,11 @@ impl<'r> RequestContext<'r> {
             return false;
         }
         self.is_answered = code >= 200;
-        let tag = self.to_tag();
+        let tag = self.own_tag();
         let start = self.outbox.bytes.len();
         let mut head = ResponseHead { code, reason, to_tag: &tag, headers, ..ResponseHead::default() };
         let destination = match self.transaction {
-            Some(handle) => self.proxy.wire.table.reply(handle, &head, self.now, &mut self.outbox.bytes).ok(),
+            Some(handle) => self.wire.table.reply(handle, &head, self.now, &mut self.outbox.bytes).ok(),
             None => {
                 let route = response_route(Some(&self.via), self.peer);
                 (head.received, head.rport) = (route.stamp.received, route.stamp.rport);
@@ -119,79 +109,21 @@ impl<'r> RequestContext<'r> {
     }
 
     /// Returns the To-tag of answers to this request; minted at first use, then in the AVP.
-    fn to_tag(&mut self) -> SmallVec<[u8; 40]> {
-        if let Some(AvpValue::Text(tag)) = self.avp(self.proxy.to_tag_avp) {
+    fn own_tag(&mut self) -> SmallVec<[u8; 40]> {
+        if let Some(AvpValue::Text(tag)) = self.avp(self.wire.to_tags.avp) {
             return SmallVec::from_slice(tag);
         }
         if self.has_to_tag() {
             return SmallVec::new();
         }
-        let tag = self.proxy.to_tags.mint(&self.message);
-        self.set_avp(self.proxy.to_tag_avp, Some(AvpValue::Text(&tag)));
+        let tag = self.wire.to_tags.mint(&self.message);
+        self.set_avp(self.wire.to_tags.avp, Some(AvpValue::Text(&tag)));
         SmallVec::from_slice(&tag)
     }
 
     /// Returns whether the request is inside a dialog.
     pub(crate) fn has_to_tag(&self) -> bool {
         self.name_addr(HeaderId::TO).is_some_and(|to| to.tag().is_some())
-    }
-
-    fn call_module(
-        &mut self,
-        number: usize,
-        function: u32,
-        needs_transaction: bool,
-        arguments: &[Argument<'_>],
-    ) -> i32 {
-        if needs_transaction && !self.open_transaction() {
-            self.reply(503, b"", b"Retry-After: 2\r\n");
-            return 0;
-        }
-        let is_merged = |handle| self.proxy.wire.table.is_merged(handle, &self.message);
-        if needs_transaction && !self.has_to_tag() && self.transaction.is_some_and(is_merged) {
-            self.reply(482, b"Merged Request", b"");
-            return 0;
-        }
-        let result = self.enter(number, function, arguments);
-        if result.code == CallResult::PANICKED {
-            self.reply(500, b"", b"");
-            return 0;
-        }
-        if !result.to_tag().is_empty() {
-            self.set_avp(self.proxy.to_tag_avp, Some(AvpValue::Text(result.to_tag())));
-        }
-        self.is_answered |= needs_transaction && result.code >= 0;
-        result.code
-    }
-
-    fn enter(&self, number: usize, function: u32, arguments: &[Argument<'_>]) -> CallResult {
-        let to_tag = match self.avp(self.proxy.to_tag_avp) {
-            Some(AvpValue::Text(tag)) => tag,
-            _ => b"",
-        };
-        let listener = self.proxy.wire.network.listener(self.peer.local_socket);
-        let arrival = Arrival {
-            request_uri: &self.request_uri,
-            transaction: self.transaction.unwrap_or_default(),
-            flow: self.peer.flow,
-            transport: if self.peer.transport == Transport::Tcp { AbiTransport::TCP } else { AbiTransport::UDP },
-            source: self.peer.remote.into(),
-            local: listener.map_or(SocketAddress::NONE, |listener| listener.address.into()),
-            identity: b"",
-            to_tag,
-        };
-        let arguments: SmallVec<[AbiArgument<'_>; 4]> = arguments
-            .iter()
-            .map(|argument| match *argument {
-                Argument::Integer(number) => AbiArgument::integer(number),
-                Argument::Text(text) => AbiArgument::text(text),
-                Argument::Methods(_) => AbiArgument::text(b""),
-            })
-            .collect();
-        match RequestView::new(&self.message, &arrival) {
-            Some(view) => self.proxy.modules[number].call(function, &view, &arguments),
-            None => CallResult::new(-1),
-        }
     }
 
     fn name_addr(&self, id: HeaderId) -> Option<NameAddr<'r>> {
@@ -209,18 +141,13 @@ impl<'r> RequestContext<'r> {
         }
         List::of_all(self.message.headers(HeaderId::ROUTE)).nth(self.own_routes)
     }
-}
 
-impl Context for RequestContext<'_> {
-    fn method(&self) -> &[u8] {
-        self.message.method_name()
-    }
-
-    fn variable(&self, variable: &Variable, out: &mut Vec<u8>) -> bool {
+    /// Appends the value of a variable; returns false where it has none.
+    pub(crate) fn variable(&self, variable: &Variable, out: &mut Vec<u8>) -> bool {
         let own = |uri: &Cow<'_, [u8]>, part: fn(Uri<'_>) -> Option<&[u8]>| {
             Uri::parse(uri).ok().and_then(part).map(<[u8]>::to_vec)
         };
-        let local = || self.proxy.wire.network.listener(self.peer.local_socket).map(|listener| listener.address);
+        let local = || self.wire.network.listener(self.peer.local_socket).map(|listener| listener.address);
         let number = |number: u64, out: &mut Vec<u8>| {
             push_decimal(out, number);
             true
@@ -254,13 +181,15 @@ impl Context for RequestContext<'_> {
         value.inspect(|value| out.extend_from_slice(value)).is_some()
     }
 
-    fn set_request_uri(&mut self, uri: &[u8]) -> Result<(), Refused> {
+    /// Replaces the Request-URI; what cannot be one is refused.
+    pub(crate) fn set_request_uri(&mut self, uri: &[u8]) -> Result<(), Refused> {
         Uri::parse(uri).map_err(|_| Refused)?;
         self.request_uri = Cow::Owned(uri.to_vec());
         Ok(())
     }
 
-    fn avp(&self, name: AvpName) -> Option<AvpValue<'_>> {
+    /// Returns the value of an AVP.
+    pub(crate) fn avp(&self, name: AvpName) -> Option<AvpValue<'_>> {
         let (_, avp) = self.avps.iter().find(|(known, _)| *known == name)?;
         Some(match avp {
             Avp::Integer(number) => AvpValue::Integer(*number),
@@ -268,26 +197,13 @@ impl Context for RequestContext<'_> {
         })
     }
 
-    fn set_avp(&mut self, name: AvpName, value: Option<AvpValue<'_>>) {
+    /// Gives an AVP a value, or takes it away.
+    pub(crate) fn set_avp(&mut self, name: AvpName, value: Option<AvpValue<'_>>) {
         let value = value.map(|value| match value {
             AvpValue::Integer(number) => Avp::Integer(number),
             AvpValue::Text(text) => Avp::Text(SmallVec::from_slice(text)),
         });
         self.avps.retain(|(known, _)| *known != name);
         self.avps.extend(value.map(|value| (name, value)));
-    }
-
-    fn is_myself(&self, uri: &[u8]) -> bool {
-        self.proxy.wire.myself.is_uri(uri)
-    }
-
-    fn call(&mut self, function: FunctionIndex, arguments: &[Argument<'_>]) -> i32 {
-        let proxy = self.proxy;
-        match &proxy.callables[usize::from(function.module)][usize::from(function.function)] {
-            Callable::Builtin(run) => run(self, arguments),
-            Callable::Module { number, function, needs_transaction } => {
-                self.call_module(*number, *function, *needs_transaction, arguments)
-            }
-        }
     }
 }

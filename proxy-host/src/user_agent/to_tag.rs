@@ -10,6 +10,8 @@ use module_api::sip::name_addr::NameAddr;
 use module_api::sip::via::Via;
 use sha2::Sha256;
 
+use crate::script::value::AvpName;
+
 /// The integer AVP used when nobody says otherwise.
 pub(crate) const DEFAULT_AVP: i64 = 25;
 /// The parameter that names another one, of `sl` and of modules alike.
@@ -18,12 +20,15 @@ pub(crate) const PARAMETER: &str = "totag_avpid";
 /// Mints To-tags for answers that create nothing.
 pub(crate) struct ToTags {
     keyed: Hmac<Sha256>,
+    /// The AVP that holds them.
+    pub(crate) avp: AvpName,
 }
 
 impl ToTags {
-    /// Mints under `secret`.
-    pub(crate) fn new(secret: &[u8; 32]) -> Self {
-        Self { keyed: Hmac::new_from_slice(secret).expect("HMAC takes a key of any length") }
+    /// Mints under `secret`, for the integer AVP `avp`.
+    pub(crate) fn new(secret: &[u8], avp: i32) -> Self {
+        let keyed = Hmac::new_from_slice(secret).expect("HMAC takes a key of any length");
+        Self { keyed, avp: AvpName::Integer(avp) }
     }
 
     /// Returns the tag of a request: 32 hexadecimal digits.

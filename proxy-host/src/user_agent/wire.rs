@@ -13,8 +13,9 @@ use rustc_hash::FxHashSet;
 use super::myself::Myself;
 use super::network::{Listener, Network};
 use super::outbox::Outbox;
+use super::to_tag::ToTags;
 use crate::config::Alias;
-use crate::modules::metrics::Metrics;
+use crate::metrics::Metrics;
 use crate::transaction::key::KeySecret;
 use crate::transaction::table::{Outcome, Table, TableLimits};
 use crate::transaction::timers::Moment;
@@ -33,6 +34,8 @@ pub struct Wire {
     pub myself: Myself,
     /// Every metric of every module.
     pub metrics: Metrics,
+    /// The tags of answers that create nothing.
+    pub(crate) to_tags: ToTags,
     /// Outcomes that nobody has been told yet; the clock delivers them.
     pub(crate) outcomes: Mutex<Vec<Outcome>>,
     /// Connections that have ended since the clock last looked.
@@ -46,11 +49,11 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Takes up bound listeners.
+    /// Takes up bound listeners; To-tags are in the AVP `to_tag_avp`.
     ///
     /// # Errors
     /// No thread, or no randomness.
-    pub fn new(listeners: Vec<Listener>, aliases: &[Alias]) -> io::Result<Arc<Self>> {
+    pub fn new(listeners: Vec<Listener>, aliases: &[Alias], to_tag_avp: i32) -> io::Result<Arc<Self>> {
         let closed_flows: Arc<Mutex<FxHashSet<u64>>> = Arc::default();
         let noted = Arc::clone(&closed_flows);
         let network = Network::new(listeners, move |peer| {
@@ -58,7 +61,7 @@ impl Wire {
         })?;
         let addresses = network.listeners.iter().map(|listener| listener.address);
         let myself = Myself::new(addresses, aliases);
-        let mut secrets = [0_u8; 16];
+        let mut secrets = [0_u8; 48];
         getrandom::fill(&mut secrets).map_err(io::Error::other)?;
         let word = |at: usize| u64::from_ne_bytes(secrets[at * 8..][..8].try_into().expect("eight bytes"));
         Ok(Arc::new(Self {
@@ -66,6 +69,7 @@ impl Wire {
             network: Arc::new(network),
             myself,
             metrics: Metrics::default(),
+            to_tags: ToTags::new(&secrets[16..], to_tag_avp),
             outcomes: Mutex::default(),
             closed_flows,
             is_draining: AtomicBool::new(false),
