@@ -18,6 +18,8 @@ pub(crate) type Builtin = fn(&mut Request<'_>, &[Argument<'_>]) -> i32;
 
 /// The script goes on with "true".
 const TRUE: i32 = 1;
+/// The script ends.
+const END: i32 = 0;
 /// The script goes on with "false".
 const FALSE: i32 = -1;
 

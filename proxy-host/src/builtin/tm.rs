@@ -1,8 +1,9 @@
 //! `tm`: the script's hold on server transactions (RFC 3261 §17.2).
 
-use super::{BuiltinFunction, FALSE, Request, TRUE, sl, status_code};
+use super::{BuiltinFunction, END, FALSE, Request, TRUE, sl, status_code};
 use crate::script::value::Argument;
 use crate::script::vocabulary::ParameterKind;
+use crate::user_agent::Opened;
 
 pub(super) fn functions() -> Vec<BuiltinFunction> {
     vec![
@@ -12,9 +13,14 @@ pub(super) fn functions() -> Vec<BuiltinFunction> {
     ]
 }
 
-/// `t_newtran()`: opens a transaction; copies of the request no longer reach the script.
+/// `t_newtran()`: opens a transaction; copies of the request no longer reach the script. For a copy that came at the
+/// same time the script ends.
 fn newtran(request: &mut Request<'_>, _: &[Argument<'_>]) -> i32 {
-    if request.open_transaction() { TRUE } else { FALSE }
+    match request.open_transaction() {
+        Opened::Copy => END,
+        Opened::Never | Opened::Refused => FALSE,
+        Opened::Yes => TRUE,
+    }
 }
 
 /// `t_reply(code, reason)`: answers through the transaction that `t_newtran()` opened.

@@ -11,7 +11,7 @@ use crate::script::value::{Argument, AvpName, AvpValue, Variable};
 use crate::script::vocabulary::FunctionIndex;
 use crate::script::{Context, Refused};
 use crate::transport::address::Transport;
-use crate::user_agent::Request;
+use crate::user_agent::{Opened, Request};
 
 /// A request in the hands of the script, and what the script may call.
 pub(super) struct RequestContext<'r> {
@@ -63,14 +63,8 @@ impl RequestContext<'_> {
         needs_transaction: bool,
         arguments: &[Argument<'_>],
     ) -> i32 {
-        if needs_transaction && !self.request.open_transaction() {
-            self.request.reply(503, b"", b"Retry-After: 2\r\n");
-            return 0;
-        }
-        let is_merged = |handle| self.request.wire.table.is_merged(handle, &self.request.message);
-        if needs_transaction && !self.request.has_to_tag() && self.request.transaction.is_some_and(is_merged) {
-            self.request.reply(482, b"Merged Request", b"");
-            return 0;
+        if needs_transaction && let Some(code) = self.refuse() {
+            return code;
         }
         let result = self.enter(number, function, arguments);
         if result.code == CallResult::PANICKED {
@@ -84,25 +78,42 @@ impl RequestContext<'_> {
         result.code
     }
 
+    /// Returns what a function that answers comes to where it is not called: the request has its answer already, or
+    /// gets it here.
+    fn refuse(&mut self) -> Option<i32> {
+        let request = &mut self.request;
+        if request.is_answered {
+            return Some(-1);
+        }
+        match request.open_transaction() {
+            Opened::Copy => return Some(0),
+            Opened::Never => return Some(-1),
+            Opened::Refused => {
+                request.reply(503, b"", b"Retry-After: 2\r\n");
+                return Some(0);
+            }
+            Opened::Yes => {}
+        }
+        let is_merged = |handle| request.wire.table.is_merged(handle, &request.message);
+        if !request.has_to_tag() && request.transaction.is_some_and(is_merged) {
+            request.reply(482, b"Merged Request", b"");
+            return Some(0);
+        }
+        None
+    }
+
     fn enter(&self, number: usize, function: u32, arguments: &[Argument<'_>]) -> CallResult {
-        let to_tag = match self.request.avp(self.request.wire.to_tags.avp) {
-            Some(AvpValue::Text(tag)) => tag,
-            _ => b"",
-        };
-        let listener = self.request.wire.network.listener(self.request.peer.local_socket);
+        let (request, peer) = (&self.request, self.request.peer);
+        let listener = request.wire.network.listener(peer.local_socket);
         let arrival = Arrival {
-            request_uri: &self.request.request_uri,
-            transaction: self.request.transaction.unwrap_or_default(),
-            flow: self.request.peer.flow,
-            transport: if self.request.peer.transport == Transport::Tcp {
-                AbiTransport::TCP
-            } else {
-                AbiTransport::UDP
-            },
-            source: self.request.peer.remote.into(),
+            request_uri: &request.request_uri,
+            transaction: request.transaction.unwrap_or_default(),
+            flow: peer.flow,
+            transport: if peer.transport == Transport::Tcp { AbiTransport::TCP } else { AbiTransport::UDP },
+            source: peer.remote.into(),
             local: listener.map_or(SocketAddress::NONE, |listener| listener.address.into()),
             identity: b"",
-            to_tag,
+            to_tag: request.shared_tag().unwrap_or_default(),
         };
         let arguments: SmallVec<[AbiArgument<'_>; 4]> = arguments
             .iter()
@@ -112,7 +123,7 @@ impl RequestContext<'_> {
                 Argument::Methods(_) => AbiArgument::text(b""),
             })
             .collect();
-        match RequestView::new(&self.request.message, &arrival) {
+        match RequestView::new(&request.message, &arrival) {
             Some(view) => self.proxy.modules[number].call(function, &view, &arguments),
             None => CallResult::new(-1),
         }

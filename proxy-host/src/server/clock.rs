@@ -41,7 +41,8 @@ impl Proxy {
                 Action::Retransmit(retransmission) => self.repeat(&retransmission),
                 Action::Remind(handle) => {
                     tracing::warn!("a module has not answered in time: the request is answered 500");
-                    let head = ResponseHead { code: 500, ..ResponseHead::default() };
+                    let tag = wire.to_tags.mint_for(handle);
+                    let head = ResponseHead { code: 500, to_tag: &tag, ..ResponseHead::default() };
                     let start = outbox.bytes.len();
                     if let Ok(destination) = wire.table.reply(handle, &head, now, &mut outbox.bytes) {
                         outbox.post(destination, start, now);

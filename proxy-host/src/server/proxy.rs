@@ -8,7 +8,7 @@ use module_api::sip::header::HeaderId;
 use module_api::sip::message::{HeaderTable, Message, ScanError, scan};
 use module_api::sip::method::Method;
 use module_api::sip::via::Via;
-use module_api::sip::writer::{ResponseHead, write_response};
+use module_api::sip::writer::ResponseHead;
 
 use super::call::RequestContext;
 use super::plan::Callable;
@@ -18,11 +18,11 @@ use crate::transaction::server_table::Matched;
 use crate::transaction::table::Outcome;
 use crate::transport::address::Peer;
 use crate::transport::framing::Broken;
-use crate::transport::response_route::response_route;
 use crate::transport::tcp::StreamHandler;
 use crate::transport::udp::WhenFull;
 use crate::user_agent::Request;
 use crate::user_agent::outbox::Outbox;
+use crate::user_agent::stateless::write_answer;
 use crate::user_agent::wire::Wire;
 
 /// Everything a message meets.
@@ -119,15 +119,12 @@ impl Proxy {
         let via = message.header(HeaderId::VIA).and_then(|value| Via::parse_first(value).ok());
         let Some(via) = via.filter(|_| message.is_answerable()) else { return };
         if let Some(defect) = message.defect() {
-            return self.answer_statelessly(&message, &via, peer, (defect.code(), defect.reason()), outbox);
+            return self.wire.answer(&message, &via, peer, (defect.code(), defect.reason()), outbox);
         }
         let is_invite = message.method() == Method::INVITE;
         match self.wire.table.on_copy(&message, &via).filter(|_| !is_invite) {
             Some(Matched::Repeat(answer)) => {
-                let route = response_route(Some(&via), peer);
-                let start = outbox.bytes.len();
-                answer.render(&mut outbox.bytes, &message, route.stamp);
-                return outbox.post(route.destination, start, self.wire.now());
+                return self.wire.answer_again(&message, &via, peer, &answer, outbox);
             }
             Some(_) => return,
             None => {}
@@ -135,7 +132,7 @@ impl Proxy {
         if message.method() == Method::CANCEL {
             let matches = self.wire.table.matches_cancel(&message, &via).is_some();
             let answer = if matches { (200, "") } else { (481, "") };
-            return self.answer_statelessly(&message, &via, peer, answer, outbox);
+            return self.wire.answer(&message, &via, peer, answer, outbox);
         }
         self.run(message, via, peer, outbox);
     }
@@ -157,30 +154,6 @@ impl Proxy {
             }
         }
     }
-
-    /// Answers a request that never gets to the script.
-    fn answer_statelessly(
-        &self,
-        message: &Message<'_>,
-        via: &Via<'_>,
-        peer: Peer,
-        (code, reason): (u16, &str),
-        outbox: &mut Outbox,
-    ) {
-        let route = response_route(Some(via), peer);
-        let tag = self.wire.to_tags.mint(message);
-        let start = outbox.bytes.len();
-        let head = ResponseHead {
-            code,
-            reason: reason.as_bytes(),
-            to_tag: &tag,
-            received: route.stamp.received,
-            rport: route.stamp.rport,
-            ..ResponseHead::default()
-        };
-        write_response(&mut outbox.bytes, message, &head);
-        outbox.post(route.destination, start, self.wire.now());
-    }
 }
 
 impl StreamHandler for Proxy {
@@ -189,12 +162,18 @@ impl StreamHandler for Proxy {
         self.on_batch([(peer, message)].into_iter(), &mut [HeaderTable::new()], &mut outbox);
     }
 
-    fn on_broken(&self, _peer: Peer, broken: Broken, head: &[u8]) -> Option<Vec<u8>> {
+    fn on_broken(&self, peer: Peer, broken: Broken, head: &[u8]) -> Option<Vec<u8>> {
         let mut table = HeaderTable::new();
         let message = scan(head, &mut table).ok().filter(|message| message.is_request() && message.is_answerable())?;
+        if message.method() == Method::ACK {
+            return None;
+        }
+        let via = message.header(HeaderId::VIA).and_then(|value| Via::parse_first(value).ok());
         let (tag, mut out) = (self.wire.to_tags.mint(&message), Vec::new());
         let (code, reason) = (broken.code(), broken.reason().as_bytes());
-        write_response(&mut out, &message, &ResponseHead { code, reason, to_tag: &tag, ..ResponseHead::default() });
+        let head = ResponseHead { code, reason, to_tag: &tag, ..ResponseHead::default() };
+        // It goes on the connection that broke, while that is there.
+        write_answer(&mut out, &message, via.as_ref(), peer, &head);
         Some(out)
     }
 }

@@ -8,19 +8,20 @@ use module_api::sip::list::List;
 use module_api::sip::message::Message;
 use module_api::sip::method::Method;
 use module_api::sip::name_addr::NameAddr;
+use module_api::sip::token::is_token;
 use module_api::sip::uri::Uri;
 use module_api::sip::via::Via;
-use module_api::sip::writer::{ResponseHead, push_decimal, write_response};
+use module_api::sip::writer::{ResponseHead, push_decimal};
 use smallvec::SmallVec;
 
 use super::outbox::Outbox;
+use super::stateless::write_answer;
 use super::wire::Wire;
 use crate::script::Refused;
 use crate::script::value::{AvpName, AvpValue, Variable};
 use crate::transaction::server_table::Matched;
 use crate::transaction::timers::Moment;
 use crate::transport::address::{Peer, Transport};
-use crate::transport::response_route::response_route;
 
 /// A request in the hands of the script.
 pub(crate) struct Request<'r> {
@@ -37,6 +38,19 @@ pub(crate) struct Request<'r> {
     /// Topmost Route values that name this server: the script does not see them (RFC 3261 §16.4).
     own_routes: usize,
     outbox: &'r mut Outbox,
+}
+
+/// Whether a request has a server transaction.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Opened {
+    /// None: another worker looks after another copy of it, or has answered it. Nothing is left to do.
+    Copy,
+    /// None, and none is to be had: an INVITE, whose transactions are of another kind (RFC 3261 §17.2.1).
+    Never,
+    /// None: there is no room.
+    Refused,
+    /// It has.
+    Yes,
 }
 
 /// What an AVP holds.
@@ -64,18 +78,27 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Opens a server transaction, unless there is one. Returns false where that cannot be.
-    pub(crate) fn open_transaction(&mut self) -> bool {
+    /// Opens a server transaction, unless there is one.
+    pub(crate) fn open_transaction(&mut self) -> Opened {
         if self.transaction.is_some() {
-            return true;
+            return Opened::Yes;
         }
         if self.message.method() == Method::INVITE {
-            return false;
+            return Opened::Never;
         }
-        if let Matched::New(handle) = self.wire.table.on_request(&self.message, &self.via, self.peer, self.now) {
-            self.transaction = Some(handle);
+        match self.wire.table.on_request(&self.message, &self.via, self.peer, self.now) {
+            Matched::New(handle) => {
+                self.transaction = Some(handle);
+                return Opened::Yes;
+            }
+            Matched::Refused => return Opened::Refused,
+            Matched::Repeat(answer) => {
+                self.wire.answer_again(&self.message, &self.via, self.peer, &answer, self.outbox);
+            }
+            Matched::Absorbed => {}
         }
-        self.transaction.is_some()
+        self.is_answered = true;
+        Opened::Copy
     }
 
     /// Returns whether `t_newtran()` or a module has opened a transaction.
@@ -83,24 +106,22 @@ impl<'r> Request<'r> {
         self.transaction.is_some()
     }
 
-    /// Answers: through the transaction if there is one, else statelessly. `headers` are complete lines.
+    /// Gives the final answer: through the transaction if there is one, else statelessly. `headers` are complete lines.
     ///
     /// Returns false if the request was answered before.
     pub(crate) fn reply(&mut self, code: u16, reason: &[u8], headers: &[u8]) -> bool {
         if self.is_answered {
             return false;
         }
-        self.is_answered = code >= 200;
+        self.is_answered = true;
         let tag = self.own_tag();
         let start = self.outbox.bytes.len();
-        let mut head = ResponseHead { code, reason, to_tag: &tag, headers, ..ResponseHead::default() };
+        let head = ResponseHead { code, reason, to_tag: &tag, headers, ..ResponseHead::default() };
         let destination = match self.transaction {
             Some(handle) => self.wire.table.reply(handle, &head, self.now, &mut self.outbox.bytes).ok(),
             None => {
-                let route = response_route(Some(&self.via), self.peer);
-                (head.received, head.rport) = (route.stamp.received, route.stamp.rport);
-                write_response(&mut self.outbox.bytes, &self.message, &head);
-                Some(route.destination)
+                let out = &mut self.outbox.bytes;
+                Some(write_answer(out, &self.message, Some(&self.via), self.peer, &head))
             }
         };
         let Some(destination) = destination else { return false };
@@ -108,9 +129,17 @@ impl<'r> Request<'r> {
         true
     }
 
+    /// Returns the To-tag in the AVP; a script may have put there what can be none.
+    pub(crate) fn shared_tag(&self) -> Option<&[u8]> {
+        match self.avp(self.wire.to_tags.avp) {
+            Some(AvpValue::Text(tag)) if is_token(tag) => Some(tag),
+            _ => None,
+        }
+    }
+
     /// Returns the To-tag of answers to this request; minted at first use, then in the AVP.
     fn own_tag(&mut self) -> SmallVec<[u8; 40]> {
-        if let Some(AvpValue::Text(tag)) = self.avp(self.wire.to_tags.avp) {
+        if let Some(tag) = self.shared_tag() {
             return SmallVec::from_slice(tag);
         }
         if self.has_to_tag() {

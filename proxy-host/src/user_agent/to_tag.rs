@@ -41,8 +41,18 @@ impl ToTags {
             request.header(HeaderId::CSEQ),
             via.and_then(|via| via.branch()),
         ];
+        self.digest(&parts.map(Option::unwrap_or_default))
+    }
+
+    /// Returns a tag for the answer to the request of a server transaction, where the request is not at hand. Copies
+    /// get it from the transaction.
+    pub(crate) fn mint_for(&self, transaction: u64) -> [u8; 32] {
+        self.digest(&[&transaction.to_be_bytes()])
+    }
+
+    fn digest(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = self.keyed.clone();
-        for part in parts.map(Option::unwrap_or_default) {
+        for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
         }
@@ -57,4 +67,35 @@ impl ToTags {
 
 fn hex(digit: u8) -> u8 {
     b"0123456789abcdef"[usize::from(digit)]
+}
+
+#[cfg(test)]
+mod tests {
+    use module_api::sip::message::{HeaderTable, scan};
+
+    use super::*;
+
+    /// The tag of a request with this branch and From-tag, whatever else is in it.
+    fn mint(tags: &ToTags, branch: &str, from_tag: &str, other: &str) -> [u8; 32] {
+        let text = format!(
+            "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch={branch}\r\nFrom: <sip:a@b>;tag={from_tag}\r\n\
+             To: <sip:a@b>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n{other}\r\n"
+        );
+        let mut table = HeaderTable::new();
+        tags.mint(&scan(text.as_bytes(), &mut table).unwrap())
+    }
+
+    #[test]
+    fn a_copy_gets_the_same_tag_and_nothing_else_does() {
+        let (tags, others) = (ToTags::new(b"secret", 25), ToTags::new(b"another", 25));
+        let tag = mint(&tags, "z9hG4bKa", "f", "");
+        assert_eq!(mint(&tags, "z9hG4bKa", "f", "X: copy\r\n"), tag);
+        for other in
+            [mint(&tags, "z9hG4bKb", "f", ""), mint(&tags, "z9hG4bKa", "g", ""), mint(&others, "z9hG4bKa", "f", "")]
+        {
+            assert_ne!(other, tag);
+        }
+        assert_ne!(tags.mint_for(1), tags.mint_for(2));
+        assert!(tag.iter().all(u8::is_ascii_hexdigit));
+    }
 }
