@@ -123,9 +123,9 @@ impl Flows {
         self.state.lock().by_remote.get(&(transport, remote, local_socket)).copied()
     }
 
-    /// Returns whether a connection is open.
-    pub fn is_open(&self, flow: u64) -> bool {
-        self.state.lock().by_flow.contains_key(&flow)
+    /// Returns who is at the far end of a connection, if it is open.
+    pub fn peer(&self, flow: u64) -> Option<Peer> {
+        self.state.lock().by_flow.get(&flow).map(|entry| entry.peer)
     }
 
     /// Queues a message, given in parts, on a connection. Never waits.
@@ -300,12 +300,14 @@ mod tests {
         let (flows, closed) = flows(FlowLimits { queue_messages_max: 1, ..FlowLimits::default() });
         let mut open = flows.register(Transport::Tcp, remote("192.0.2.1:1"), 0).unwrap();
         let flow = open.peer().flow;
+        assert_eq!(flows.peer(flow), Some(open.peer()));
         assert_eq!(flows.send(flow, &[b"head", b"body"]), Ok(()));
         assert_eq!(flows.send(flow, &[b"more"]), Err(Undelivered::QueueFull));
         assert_eq!(open.take_outgoing().unwrap().try_recv().unwrap(), b"headbody");
         assert_eq!(flows.send(flow, &[b"more"]), Err(Undelivered::Closed), "nobody reads the queue");
         drop(open);
         assert_eq!(*closed.lock(), [flow]);
+        assert_eq!(flows.peer(flow), None);
         assert_eq!(flows.send(flow, &[b"more"]), Err(Undelivered::Closed));
         assert_eq!(flows.counters.messages_without_flow.load(Ordering::Relaxed), 2);
     }

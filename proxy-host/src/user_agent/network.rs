@@ -6,6 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
+use nix::ifaddrs::getifaddrs;
+use socket2::{Domain, Protocol, Socket, Type};
+
 use crate::transport::address::{Peer, Transport};
 use crate::transport::flows::{FlowLimits, Flows};
 use crate::transport::resolver::{Resolver, ResolverLimits};
@@ -18,6 +21,8 @@ pub struct Listener {
     pub transport: Transport,
     /// The address that others reach it at: the bound one, or, where that is every address, the machine's own.
     pub address: SocketAddr,
+    /// Every address it is bound to: more than one where it is bound to all there are.
+    pub names: Vec<IpAddr>,
     /// The socket of a UDP listener.
     pub udp: Option<Arc<UdpSocket>>,
     /// The socket of a TCP listener, until somebody accepts on it.
@@ -49,14 +54,44 @@ impl Listener {
                 udp.insert(Arc::new(socket)).local_address()
             }
             Transport::Tcp => {
-                let socket = TcpListener::bind(address)?;
-                socket.set_nonblocking(true)?;
+                let socket = bind_tcp(address)?;
                 accepting.insert(socket).local_addr()?
             }
         };
-        let address = SocketAddr::new(reachable(bound.ip()), bound.port());
-        Ok(Self { transport, address, udp, accepting: Mutex::new(accepting), tcp: OnceLock::new() })
+        let (address, names) = (SocketAddr::new(reachable(bound.ip()), bound.port()), names(bound.ip()));
+        Ok(Self { transport, address, names, udp, accepting: Mutex::new(accepting), tcp: OnceLock::new() })
     }
+}
+
+/// As with UDP, an IPv6 socket carries IPv6 alone. The port of a server that has just ended is free at once.
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Connections that wait to be accepted: those of all clients after a restart.
+const BACKLOG: i32 = 1024;
+
+/// Returns the addresses that a socket bound to `address` is reached at.
+fn names(address: IpAddr) -> Vec<IpAddr> {
+    if !address.is_unspecified() {
+        return vec![address];
+    }
+    let of_interface = |interface: nix::ifaddrs::InterfaceAddress| -> Option<IpAddr> {
+        let storage = interface.address?;
+        let four = storage.as_sockaddr_in().map(|four| four.ip().into());
+        four.or_else(|| storage.as_sockaddr_in6().map(|six| six.ip().into()))
+    };
+    // A system that does not tell its addresses leaves the one that is told to others.
+    let interfaces = getifaddrs().into_iter().flatten();
+    let same_family = interfaces.filter_map(of_interface).filter(|found| found.is_ipv4() == address.is_ipv4());
+    same_family.chain([reachable(address)]).collect()
 }
 
 /// Returns the address to tell others instead of "every address": the one that packets to elsewhere would leave from.
@@ -92,6 +127,19 @@ impl Network {
         let first = fitting.clone().next();
         let same = fitting.find(|(_, listener)| Some(listener.address) == local);
         same.or(first).map(|(at, _)| at as u32)
+    }
+
+    /// Returns the first of `addresses` that there is a listener to send from.
+    pub fn reachable_of(&self, transport: Transport, addresses: &[SocketAddr]) -> Option<SocketAddr> {
+        addresses.iter().copied().find(|remote| self.listener_for(transport, None, *remote).is_some())
+    }
+
+    /// Returns every address that this server is reached at.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        let of_one = |listener: &'_ Listener| -> Vec<_> {
+            listener.names.iter().map(|name| SocketAddr::new(*name, listener.address.port())).collect()
+        };
+        self.listeners.iter().flat_map(of_one)
     }
 
     /// Returns listener number `at`.

@@ -59,8 +59,7 @@ impl Wire {
         let network = Network::new(listeners, move |peer| {
             noted.lock().insert(peer.flow);
         })?;
-        let addresses = network.listeners.iter().map(|listener| listener.address);
-        let myself = Myself::new(addresses, aliases);
+        let myself = Myself::new(network.addresses(), aliases);
         let mut secrets = [0_u8; 48];
         getrandom::fill(&mut secrets).map_err(io::Error::other)?;
         let word = |at: usize| u64::from_ne_bytes(secrets[at * 8..][..8].try_into().expect("eight bytes"));
