@@ -124,7 +124,7 @@ impl RequestContext<'_> {
             })
             .collect();
         match RequestView::new(&request.message, &arrival) {
-            Some(view) => self.proxy.modules[number].call(function, &view, &arguments),
+            Some(view) => self.proxy.modules()[number].call(function, &view, &arguments),
             None => CallResult::new(-1),
         }
     }

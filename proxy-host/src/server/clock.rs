@@ -1,5 +1,6 @@
 //! What time brings: retransmissions, answers that are overdue, outcomes nobody has been told, connections that ended.
 
+use std::io;
 use std::sync::Arc;
 
 use module_api::sip::writer::ResponseHead;
@@ -12,7 +13,7 @@ use crate::transport::udp::WhenFull;
 use crate::user_agent::outbox::Outbox;
 
 /// Ticks for as long as the server runs.
-pub(super) async fn run(proxy: Arc<Proxy>) {
+pub(super) async fn run(proxy: Arc<Proxy>) -> io::Error {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut outbox = Outbox::new(Arc::clone(&proxy.wire.network), WhenFull::Drop);
@@ -58,7 +59,7 @@ impl Proxy {
         outcomes.append(&mut wire.outcomes.lock());
         self.tell_local(&outcomes);
         for flow in closed {
-            self.modules.iter().for_each(|module| module.on_flow_closed(flow));
+            self.modules().iter().for_each(|module| module.on_flow_closed(flow));
         }
     }
 }

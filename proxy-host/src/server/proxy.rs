@@ -1,7 +1,7 @@
 //! A server that is up: messages in, answers out.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use module_api::abi::{OutcomeView, RunningModule};
 use module_api::sip::header::HeaderId;
@@ -32,7 +32,8 @@ pub struct Proxy {
     pub(crate) program: Program,
     /// What the program's function indices stand for.
     pub(crate) callables: Vec<Vec<Callable>>,
-    pub(crate) modules: Vec<RunningModule>,
+    /// Empty until all of them have started.
+    pub(crate) modules: OnceLock<Vec<RunningModule>>,
     /// Allow, Accept, Supported and Allow-Events: complete lines.
     pub(crate) capabilities: Capabilities,
 }
@@ -55,6 +56,17 @@ pub(crate) struct Arrived<'m> {
 }
 
 impl Proxy {
+    /// Returns the modules in the order of their lines.
+    pub(super) fn modules(&self) -> &[RunningModule] {
+        self.modules.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Lets the modules finish what they began, and ends them.
+    pub(super) fn stop_modules(&self) {
+        self.modules().iter().for_each(RunningModule::drain);
+        self.modules().iter().rev().for_each(RunningModule::stop);
+    }
+
     /// Takes in one batch of messages: requests are answered through `outbox`, outcomes go to the modules in one call each.
     pub(crate) fn on_batch<'m>(
         &self,
@@ -103,7 +115,7 @@ impl Proxy {
         if views.is_empty() {
             return;
         }
-        for (number, module) in self.modules.iter().enumerate() {
+        for (number, module) in self.modules().iter().enumerate() {
             let own: Vec<_> = views.iter().filter(|(of, _)| *of == number as u64).map(|(_, view)| *view).collect();
             if !own.is_empty() {
                 module.on_outcomes(&own);

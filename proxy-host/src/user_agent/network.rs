@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket as StdUdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -13,7 +14,7 @@ use crate::transport::address::{Peer, Transport};
 use crate::transport::flows::{FlowLimits, Flows};
 use crate::transport::resolver::{Resolver, ResolverLimits};
 use crate::transport::tcp::Tcp;
-use crate::transport::udp::{UdpOptions, UdpSocket};
+use crate::transport::udp::{UdpCounters, UdpOptions, UdpSocket};
 
 /// One `listen` line, bound.
 pub struct Listener {
@@ -127,6 +128,26 @@ impl Network {
         let first = fitting.clone().next();
         let same = fitting.find(|(_, listener)| Some(listener.address) == local);
         same.or(first).map(|(at, _)| at as u32)
+    }
+
+    /// Returns what passed through all sockets so far.
+    pub(crate) fn counters(&self) -> [(&'static str, u64); 8] {
+        let udp = |counter: fn(&UdpCounters) -> &AtomicU64| -> u64 {
+            let sockets = self.listeners.iter().filter_map(|listener| listener.udp.as_ref());
+            sockets.map(|socket| counter(&socket.counters).load(Ordering::Relaxed)).sum()
+        };
+        let tcp = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let flows = &self.flows.counters;
+        [
+            ("udp_received_total", udp(|counters| &counters.received)),
+            ("udp_truncated_total", udp(|counters| &counters.truncated)),
+            ("udp_sent_total", udp(|counters| &counters.sent)),
+            ("udp_dropped_total", udp(|counters| &counters.dropped)),
+            ("udp_failed_total", udp(|counters| &counters.failed)),
+            ("tcp_opened_total", tcp(&flows.opened)),
+            ("tcp_refused_total", tcp(&flows.refused)),
+            ("tcp_undelivered_total", tcp(&flows.messages_without_flow) + tcp(&flows.messages_without_room)),
+        ]
     }
 
     /// Returns the first of `addresses` that there is a listener to send from.

@@ -3,7 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use module_api::abi::{Body, Clock};
@@ -81,6 +81,27 @@ impl Wire {
     /// Returns an outbox for a thread that may wait a moment for room: a module's.
     pub(crate) fn outbox(&self) -> Outbox {
         Outbox::new(Arc::clone(&self.network), WhenFull::Wait(ROOM_WAIT))
+    }
+
+    /// Returns all counters, the host's own and the modules', that are not zero, on one line.
+    pub(crate) fn summary(&self) -> String {
+        let own = self.network.counters().into_iter().chain(self.transaction_counters());
+        let own = own.filter(|(_, value)| *value != 0).map(|(name, value)| format!("{name}={value} "));
+        own.collect::<String>() + &self.metrics.summary()
+    }
+
+    fn transaction_counters(&self) -> [(&'static str, u64); 7] {
+        let counters = &self.table.counters;
+        [
+            ("requests_total", &counters.requests),
+            ("requests_refused_total", &counters.refused),
+            ("requests_unanswered_total", &counters.unanswered),
+            ("requests_sent_total", &counters.requests_sent),
+            ("retransmissions_total", &counters.retransmissions),
+            ("responses_stray_total", &counters.responses_stray),
+            ("timeouts_total", &counters.timeouts),
+        ]
+        .map(|(name, counter)| (name, counter.load(Ordering::Relaxed)))
     }
 
     /// Returns the moment on the transactions' clock.
