@@ -96,3 +96,24 @@ pub(crate) fn builtin(name: &str, loaded_at: Span) -> Option<(ModuleVocabulary, 
 fn status_code() -> ParameterKind {
     ParameterKind::Integer { minimum: 200, maximum: 699 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANUAL: &str = include_str!("../../../docs/script.md");
+
+    #[test]
+    fn every_function_and_every_module_without_effect_is_in_the_manual() {
+        for module in ["maxfwd", "sl", "textops", "tm", "xlog"] {
+            let (vocabulary, run) = builtin(module, Span::default()).unwrap();
+            assert_eq!(vocabulary.functions.len(), run.len());
+            for function in vocabulary.functions {
+                assert!(MANUAL.contains(&format!("| `{}(", function.name)), "{}", function.name);
+            }
+        }
+        for module in WITHOUT_EFFECT {
+            assert!(MANUAL.contains(&format!("`{module}.so`")), "{module}");
+        }
+    }
+}

@@ -175,3 +175,42 @@ impl Network {
         listener?.tcp.get()?.send(remote, parts).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bind(transport: Transport, address: &str) -> Listener {
+        Listener::bind(transport, address.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn both_families_share_a_port_and_each_has_its_own_names() {
+        for transport in [Transport::Tcp, Transport::Udp] {
+            let four = bind(transport, "0.0.0.0:0");
+            let six = bind(transport, &format!("[::]:{}", four.address.port()));
+            assert!(four.names.contains(&[127, 0, 0, 1].into()) && four.names.iter().all(IpAddr::is_ipv4));
+            assert!(six.names.iter().all(IpAddr::is_ipv6));
+            assert!([&four, &six].iter().all(|listener| listener.names.contains(&listener.address.ip())));
+        }
+    }
+
+    #[test]
+    fn a_message_leaves_from_the_listener_asked_for_if_it_can_reach_the_far_end() {
+        let listeners = ["127.0.0.1:0", "127.0.0.2:0", "[::1]:0"].map(|address| bind(Transport::Udp, address));
+        let local = listeners[1].address;
+        let network = Network::new(listeners.into(), |_| ()).unwrap();
+        let (four, six): (SocketAddr, SocketAddr) =
+            ("192.0.2.1:5060".parse().unwrap(), "[2001:db8::1]:5060".parse().unwrap());
+        for (transport, local, remote, expected) in [
+            (Transport::Udp, None, four, Some(0)),
+            (Transport::Udp, Some(local), four, Some(1)),
+            (Transport::Udp, Some(local), six, Some(2)),
+            (Transport::Tcp, Some(local), four, None),
+        ] {
+            assert_eq!(network.listener_for(transport, local, remote), expected, "{transport:?} {remote}");
+        }
+        assert_eq!(network.reachable_of(Transport::Udp, &[six, four]), Some(six));
+        assert_eq!(network.reachable_of(Transport::Tcp, &[six, four]), None);
+    }
+}

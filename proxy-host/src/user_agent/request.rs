@@ -236,3 +236,45 @@ impl<'r> Request<'r> {
         self.avps.extend(value.map(|value| (name, value)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use module_api::sip::message::{HeaderTable, scan};
+
+    use super::super::network::Listener;
+    use super::*;
+
+    fn wire() -> Arc<Wire> {
+        let listener = Listener::bind(Transport::Udp, "127.0.0.1:0".parse().unwrap()).unwrap();
+        Wire::new(vec![listener], &[], 25).unwrap()
+    }
+
+    /// What comes of opening transactions for a request and its copies, which all got past the look for copies: each
+    /// worker had one.
+    fn check(method: &str, expected: &[Opened]) {
+        let wire = wire();
+        let text = format!(
+            "{method} sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=f\r\n\
+             To: <sip:a@b>\r\nCall-ID: c\r\nCSeq: 1 {method}\r\n\r\n"
+        );
+        for (at, expected) in expected.iter().enumerate() {
+            let (mut table, mut outbox) = (HeaderTable::new(), wire.outbox());
+            let message = scan(text.as_bytes(), &mut table).unwrap();
+            let via = Via::parse_first(message.header(HeaderId::VIA).unwrap()).unwrap();
+            let peer = Peer::udp("127.0.0.1:9".parse().unwrap(), 0);
+            let mut request = Request::new(&wire, message, via, peer, &mut outbox);
+            assert_eq!(request.open_transaction(), *expected, "{method} {at}");
+            assert_eq!(request.open_transaction(), *expected, "{method} {at}, asked again");
+            let is_left_to_others = *expected == Opened::Copy;
+            assert_eq!(request.reply(200, b"", b""), !is_left_to_others, "{method} {at}");
+        }
+    }
+
+    #[test]
+    fn a_copy_that_came_at_the_same_time_is_left_to_whoever_has_the_first() {
+        check("PUBLISH", &[Opened::Yes, Opened::Copy, Opened::Copy]);
+        check("INVITE", &[Opened::Never, Opened::Never]);
+    }
+}
