@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use tests::message::Message;
 use tests::pidf;
@@ -151,6 +152,21 @@ fn a_watcher_on_tcp_is_told_again_after_a_crash() {
     let length = connection.read(&mut message).expect("a NOTIFY");
     let message = String::from_utf8_lossy(&message[..length]);
     assert!(message.starts_with("NOTIFY sip:ann@") && message.contains("active"), "{message}");
+}
+
+/// RFC 3261 §8.1.3.1: a connection that cannot be opened is an outcome at once, not after timer F (RFC 6665 §4.2.2).
+#[test]
+fn a_watcher_whose_port_is_closed_loses_its_subscription_at_once() {
+    let closed = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a port");
+    let server = start(&with_setting(NAT_OFF));
+    let mut watcher = Watcher::udp(server.udp_address(), DANA, ANN);
+    watcher.move_to(&format!("<sip:ann@{closed};transport=tcp>"));
+    assert_eq!(watcher.subscribe(600).code(), Some(200));
+    let began = Instant::now();
+    while watcher.subscribe(600).code() != Some(481) {
+        assert!(began.elapsed() < Duration::from_secs(10), "the subscription lives on");
+    }
+    watcher.finish();
 }
 
 /// RFC 3261 §21.5.7 and §21.4: what is longer than the host takes is refused, and the socket serves on.

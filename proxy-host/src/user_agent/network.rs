@@ -170,9 +170,12 @@ impl Network {
 
     /// Sends a message to `remote` on a TCP connection of listener `local_socket`, a new one if need be.
     pub fn send_tcp(&self, local_socket: u32, remote: SocketAddr, parts: &[&[u8]]) -> Option<Peer> {
-        let listener = self.listener(local_socket).filter(|listener| listener.transport == Transport::Tcp);
-        let listener = listener.or_else(|| self.listeners.iter().find(|listener| listener.transport == Transport::Tcp));
-        listener?.tcp.get()?.send(remote, parts).ok()
+        self.listener(local_socket)?.tcp.get()?.send(remote, parts).ok()
+    }
+
+    /// Returns the connection of listener `local_socket` to `remote`, a new one if need be.
+    pub(crate) fn connection_to(&self, local_socket: u32, remote: SocketAddr) -> Option<Peer> {
+        self.listener(local_socket)?.tcp.get()?.connection_to(remote).ok()
     }
 }
 

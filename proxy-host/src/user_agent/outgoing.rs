@@ -94,17 +94,13 @@ impl Wire {
         ready: &mut Vec<Retransmission<Body>>,
     ) {
         let Some(number) = self.network.listener_for(transport, local, remote) else { return self.fail(draft.token) };
-        let peer = Peer { transport, remote, local_socket: number, flow: 0 };
         match transport {
-            Transport::Udp => ready.extend(self.begin(draft, peer)),
-            Transport::Tcp => {
-                let flow = self.network.flows.find(transport, remote, number).unwrap_or_default();
-                let Some(begun) = self.begin(draft, Peer { flow, ..peer }) else { return };
-                let parts: [&[u8]; 2] = [&begun.sent.head, &begun.sent.body];
-                if self.network.send_tcp(number, remote, &parts).is_none() {
-                    self.lose(begun.handle);
-                }
-            }
+            Transport::Udp => ready.extend(self.begin(draft, Peer::udp(remote, number))),
+            // The transaction knows its connection, so that one that cannot be opened ends it at once.
+            Transport::Tcp => match self.network.connection_to(number, remote) {
+                Some(peer) => self.on_flow(draft, peer),
+                None => self.fail(draft.token),
+            },
         }
     }
 
