@@ -13,11 +13,17 @@ pub mod transaction;
 /// Sockets, connections, framing, and where a response goes.
 pub mod transport;
 
+/// Counters and gauges of all modules, by name.
+pub mod metrics;
+
 /// The configuration language: read, checked, run.
 pub mod script;
 
 /// The settings a configuration file makes, typed.
 pub mod config;
+
+/// The user agent core: requests that came in, requests that go out, and what both stand on.
+pub mod user_agent;
 
 /// Modules as dynamic libraries.
 pub mod modules;

@@ -2,7 +2,7 @@
 
 use module_api::sip::header::HeaderId;
 
-use super::{BuiltinFunction, FALSE, RequestContext, TRUE};
+use super::{BuiltinFunction, FALSE, Request, TRUE};
 use crate::script::value::Argument;
 use crate::script::vocabulary::ParameterKind;
 
@@ -12,8 +12,8 @@ pub(super) fn functions() -> Vec<BuiltinFunction> {
 }
 
 /// `mf_process_maxfwd_header(n)`: false where the request may go no further. Without the header it has just begun.
-fn process(context: &mut RequestContext<'_>, _: &[Argument<'_>]) -> i32 {
-    let Some(value) = context.message.header(HeaderId::MAX_FORWARDS) else { return TRUE };
+fn process(request: &mut Request<'_>, _: &[Argument<'_>]) -> i32 {
+    let Some(value) = request.message.header(HeaderId::MAX_FORWARDS) else { return TRUE };
     let left = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<u32>().ok());
     if left.is_some_and(|left| left > 0) { TRUE } else { FALSE }
 }

@@ -11,15 +11,15 @@ use crate::script::value::Argument;
 use crate::script::vocabulary::{
     FunctionSignature, ModuleParameter, ModuleParameterKind, ModuleVocabulary, ParameterKind, RouteKinds,
 };
-use crate::server::to_tag_default;
-
-pub(crate) use crate::server::RequestContext;
+use crate::user_agent::{Request, to_tag};
 
 /// What a function of a built-in module does.
-pub(crate) type Builtin = fn(&mut RequestContext<'_>, &[Argument<'_>]) -> i32;
+pub(crate) type Builtin = fn(&mut Request<'_>, &[Argument<'_>]) -> i32;
 
 /// The script goes on with "true".
 const TRUE: i32 = 1;
+/// The script ends.
+const END: i32 = 0;
 /// The script goes on with "false".
 const FALSE: i32 = -1;
 
@@ -74,11 +74,11 @@ pub(crate) fn builtin(name: &str, loaded_at: Span) -> Option<(ModuleVocabulary, 
         routes,
     };
     let to_tag_avp = ModuleParameter {
-        name: "totag_avpid".into(),
+        name: to_tag::PARAMETER.into(),
         kind: ModuleParameterKind::Integer,
         minimum: Some(0),
         maximum: Some(u16::MAX.into()),
-        default: to_tag_default().to_string(),
+        default: to_tag::DEFAULT_AVP.to_string(),
     };
     let parameters = if name == "sl" { vec![to_tag_avp] } else { Vec::new() };
     let vocabulary = ModuleVocabulary {
@@ -95,4 +95,25 @@ pub(crate) fn builtin(name: &str, loaded_at: Span) -> Option<(ModuleVocabulary, 
 /// The status codes a script may answer with.
 fn status_code() -> ParameterKind {
     ParameterKind::Integer { minimum: 200, maximum: 699 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANUAL: &str = include_str!("../../../docs/script.md");
+
+    #[test]
+    fn every_function_and_every_module_without_effect_is_in_the_manual() {
+        for module in ["maxfwd", "sl", "textops", "tm", "xlog"] {
+            let (vocabulary, run) = builtin(module, Span::default()).unwrap();
+            assert_eq!(vocabulary.functions.len(), run.len());
+            for function in vocabulary.functions {
+                assert!(MANUAL.contains(&format!("| `{}(", function.name)), "{}", function.name);
+            }
+        }
+        for module in WITHOUT_EFFECT {
+            assert!(MANUAL.contains(&format!("`{module}.so`")), "{module}");
+        }
+    }
 }

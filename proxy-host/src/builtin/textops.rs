@@ -1,7 +1,6 @@
 //! `textops`: questions about the message.
 
-use super::{BuiltinFunction, FALSE, RequestContext, TRUE};
-use crate::script::Context;
+use super::{BuiltinFunction, FALSE, Request, TRUE};
 use crate::script::value::Argument;
 use crate::script::vocabulary::ParameterKind;
 
@@ -13,12 +12,12 @@ pub(super) fn functions() -> Vec<BuiltinFunction> {
 }
 
 /// `is_method("A|B")`.
-fn is_method(context: &mut RequestContext<'_>, arguments: &[Argument<'_>]) -> i32 {
+fn is_method(request: &mut Request<'_>, arguments: &[Argument<'_>]) -> i32 {
     let [Argument::Methods(methods)] = arguments else { return FALSE };
-    if methods.contains(context.method()) { TRUE } else { FALSE }
+    if methods.contains(request.message.method_name()) { TRUE } else { FALSE }
 }
 
 /// `has_totag()`: whether the request is inside a dialog.
-fn has_totag(context: &mut RequestContext<'_>, _: &[Argument<'_>]) -> i32 {
-    if context.has_to_tag() { TRUE } else { FALSE }
+fn has_totag(request: &mut Request<'_>, _: &[Argument<'_>]) -> i32 {
+    if request.has_to_tag() { TRUE } else { FALSE }
 }

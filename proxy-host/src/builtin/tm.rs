@@ -1,8 +1,9 @@
 //! `tm`: the script's hold on server transactions (RFC 3261 §17.2).
 
-use super::{BuiltinFunction, FALSE, RequestContext, TRUE, sl, status_code};
+use super::{BuiltinFunction, END, FALSE, Request, TRUE, sl, status_code};
 use crate::script::value::Argument;
 use crate::script::vocabulary::ParameterKind;
+use crate::user_agent::Opened;
 
 pub(super) fn functions() -> Vec<BuiltinFunction> {
     vec![
@@ -12,17 +13,22 @@ pub(super) fn functions() -> Vec<BuiltinFunction> {
     ]
 }
 
-/// `t_newtran()`: opens a transaction; copies of the request no longer reach the script.
-fn newtran(context: &mut RequestContext<'_>, _: &[Argument<'_>]) -> i32 {
-    if context.open_transaction() { TRUE } else { FALSE }
+/// `t_newtran()`: opens a transaction; copies of the request no longer reach the script. For a copy that came at the
+/// same time the script ends.
+fn newtran(request: &mut Request<'_>, _: &[Argument<'_>]) -> i32 {
+    match request.open_transaction() {
+        Opened::Copy => END,
+        Opened::Never | Opened::Refused => FALSE,
+        Opened::Yes => TRUE,
+    }
 }
 
 /// `t_reply(code, reason)`: answers through the transaction that `t_newtran()` opened.
-fn reply(context: &mut RequestContext<'_>, arguments: &[Argument<'_>]) -> i32 {
-    if context.has_transaction() { sl::send_reply(context, arguments) } else { FALSE }
+fn reply(request: &mut Request<'_>, arguments: &[Argument<'_>]) -> i32 {
+    if request.has_transaction() { sl::send_reply(request, arguments) } else { FALSE }
 }
 
 /// `t_release()`: accepted. A transaction goes when its timers say so, and never while an answer is pending.
-fn release(_: &mut RequestContext<'_>, _: &[Argument<'_>]) -> i32 {
+fn release(_: &mut Request<'_>, _: &[Argument<'_>]) -> i32 {
     TRUE
 }

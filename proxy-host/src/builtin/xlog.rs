@@ -1,6 +1,6 @@
 //! `xlog`: lines in the log, composed by the script. What is in them is the operator's decision.
 
-use super::{BuiltinFunction, FALSE, RequestContext, TRUE};
+use super::{BuiltinFunction, FALSE, Request, TRUE};
 use crate::script::value::Argument;
 use crate::script::vocabulary::ParameterKind;
 
@@ -14,7 +14,7 @@ pub(super) fn functions() -> Vec<BuiltinFunction> {
 }
 
 /// `xlog([level,] format)`.
-fn line(_: &mut RequestContext<'_>, arguments: &[Argument<'_>]) -> i32 {
+fn line(_: &mut Request<'_>, arguments: &[Argument<'_>]) -> i32 {
     let (level, text) = match arguments {
         [Argument::Text(text)] => (&b"L_INFO"[..], *text),
         [Argument::Text(level), Argument::Text(text)] => (*level, *text),

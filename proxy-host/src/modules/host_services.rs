@@ -7,8 +7,7 @@ use module_api::abi::{
 };
 use module_api::sip::writer::ResponseHead;
 
-use crate::server::log;
-use crate::server::wire::Wire;
+use crate::user_agent::wire::Wire;
 
 /// The services of one module.
 pub struct Services {
@@ -27,7 +26,13 @@ impl Services {
 
 impl HostServices for Services {
     fn log(&self, level: LogLevel, _module: RStr<'_>, message: RStr<'_>) {
-        log::of_module(&self.name, level, message.as_str());
+        let (module, message) = (&self.name, message.as_str());
+        match level {
+            LogLevel::ERROR => tracing::error!("{module}: {message}"),
+            LogLevel::WARNING => tracing::warn!("{module}: {message}"),
+            LogLevel::INFO => tracing::info!("{module}: {message}"),
+            _ => tracing::debug!("{module}: {message}"),
+        }
     }
 
     fn clock(&self) -> Clock {

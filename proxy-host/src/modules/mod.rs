@@ -2,5 +2,4 @@
 
 pub mod library; // finding a library, refusing what does not fit, loading it for good
 pub mod vocabulary; // what a module declares, in the script's terms and back
-pub mod metrics; // counters and gauges, all modules' in one place
 pub mod host_services; // what the host does for its modules

@@ -1,19 +1,19 @@
 //! What time brings: retransmissions, answers that are overdue, outcomes nobody has been told, connections that ended.
 
+use std::io;
 use std::sync::Arc;
 
 use module_api::sip::writer::ResponseHead;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::outbox::Outbox;
 use super::proxy::Proxy;
-use crate::transaction::client_table::Retransmission;
 use crate::transaction::table::Action;
 use crate::transaction::timers::TICK;
-use crate::transport::udp::{Datagram, WhenFull};
+use crate::transport::udp::WhenFull;
+use crate::user_agent::outbox::Outbox;
 
 /// Ticks for as long as the server runs.
-pub(super) async fn run(proxy: Arc<Proxy>) {
+pub(super) async fn run(proxy: Arc<Proxy>) -> io::Error {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut outbox = Outbox::new(Arc::clone(&proxy.wire.network), WhenFull::Drop);
@@ -29,7 +29,7 @@ impl Proxy {
         let wire = &self.wire;
         let now = wire.now();
         wire.table.tick(now, actions);
-        let mut outcomes = Vec::new();
+        let (mut outcomes, mut repeated) = (Vec::new(), Vec::new());
         for action in actions.drain(..) {
             match action {
                 Action::Outcome(outcome) => outcomes.push(outcome),
@@ -38,10 +38,11 @@ impl Proxy {
                     outbox.bytes.extend_from_slice(&bytes);
                     outbox.post(destination, start, now);
                 }
-                Action::Retransmit(retransmission) => self.repeat(&retransmission),
+                Action::Retransmit(retransmission) => repeated.push(retransmission),
                 Action::Remind(handle) => {
-                    tracing::warn!("a module has not answered in time: the request is answered 500");
-                    let head = ResponseHead { code: 500, ..ResponseHead::default() };
+                    tracing::warn!("a request has not been answered in time: it gets 500");
+                    let tag = wire.to_tags.mint_for(handle);
+                    let head = ResponseHead { code: 500, to_tag: &tag, ..ResponseHead::default() };
                     let start = outbox.bytes.len();
                     if let Ok(destination) = wire.table.reply(handle, &head, now, &mut outbox.bytes) {
                         outbox.post(destination, start, now);
@@ -50,6 +51,7 @@ impl Proxy {
             }
         }
         outbox.flush();
+        wire.send_ready(&repeated, WhenFull::Drop);
         let closed = std::mem::take(&mut *wire.closed_flows.lock());
         if !closed.is_empty() {
             wire.table.on_flows_closed(&closed, &mut outcomes);
@@ -57,17 +59,7 @@ impl Proxy {
         outcomes.append(&mut wire.outcomes.lock());
         self.tell_local(&outcomes);
         for flow in closed {
-            self.modules.iter().for_each(|module| module.on_flow_closed(flow));
+            self.modules().iter().for_each(|module| module.on_flow_closed(flow));
         }
-    }
-
-    fn repeat(&self, retransmission: &Retransmission<module_api::abi::Body>) {
-        let sent = &retransmission.sent;
-        let listener = self.wire.network.listener(sent.peer.local_socket);
-        let Some(socket) = listener.and_then(|listener| listener.udp.as_ref()) else { return };
-        let datagram = Datagram { remote: sent.peer.remote, head: &sent.head, body: &sent.body };
-        socket.send_batch(&[datagram], WhenFull::Drop, |_, _| {
-            self.wire.outcomes.lock().extend(self.wire.table.on_client_transport_error(retransmission.handle));
-        });
     }
 }

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use module_api::abi::{LoadedModule, ParameterProblem, ParameterSetting, WireDeclaration};
 
-use super::to_tag;
 use crate::builtin::{self, Builtin};
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span};
@@ -15,6 +14,7 @@ use crate::script::ast::LoadModule;
 use crate::script::value::Value;
 use crate::script::vocabulary::ModuleVocabulary;
 use crate::script::{self, Program};
+use crate::user_agent::to_tag;
 
 /// Where a function index of the program leads.
 pub(crate) enum Callable {

@@ -1,30 +1,29 @@
 //! A server that is up: messages in, answers out.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use module_api::abi::{OutcomeView, RunningModule};
 use module_api::sip::header::HeaderId;
 use module_api::sip::message::{HeaderTable, Message, ScanError, scan};
 use module_api::sip::method::Method;
 use module_api::sip::via::Via;
-use module_api::sip::writer::{ResponseHead, write_response};
+use module_api::sip::writer::ResponseHead;
 
-use super::outbox::Outbox;
+use super::call::RequestContext;
 use super::plan::Callable;
-use super::request::RequestContext;
-use super::to_tag::ToTags;
-use super::wire::Wire;
-use crate::script::value::AvpName;
 use crate::script::{MainRoute, Outcome as ScriptOutcome, Program};
 use crate::transaction::client_table::Answered;
 use crate::transaction::server_table::Matched;
 use crate::transaction::table::Outcome;
 use crate::transport::address::Peer;
 use crate::transport::framing::Broken;
-use crate::transport::response_route::response_route;
 use crate::transport::tcp::StreamHandler;
 use crate::transport::udp::WhenFull;
+use crate::user_agent::Request;
+use crate::user_agent::outbox::Outbox;
+use crate::user_agent::stateless::write_answer;
+use crate::user_agent::wire::Wire;
 
 /// Everything a message meets.
 pub struct Proxy {
@@ -33,9 +32,8 @@ pub struct Proxy {
     pub(crate) program: Program,
     /// What the program's function indices stand for.
     pub(crate) callables: Vec<Vec<Callable>>,
-    pub(crate) modules: Vec<RunningModule>,
-    pub(crate) to_tags: ToTags,
-    pub(crate) to_tag_avp: AvpName,
+    /// Empty until all of them have started.
+    pub(crate) modules: OnceLock<Vec<RunningModule>>,
     /// Allow, Accept, Supported and Allow-Events: complete lines.
     pub(crate) capabilities: Capabilities,
 }
@@ -58,6 +56,17 @@ pub(crate) struct Arrived<'m> {
 }
 
 impl Proxy {
+    /// Returns the modules in the order of their lines.
+    pub(super) fn modules(&self) -> &[RunningModule] {
+        self.modules.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Lets the modules finish what they began, and ends them.
+    pub(super) fn stop_modules(&self) {
+        self.modules().iter().for_each(RunningModule::drain);
+        self.modules().iter().rev().for_each(RunningModule::stop);
+    }
+
     /// Takes in one batch of messages: requests are answered through `outbox`, outcomes go to the modules in one call each.
     pub(crate) fn on_batch<'m>(
         &self,
@@ -106,7 +115,7 @@ impl Proxy {
         if views.is_empty() {
             return;
         }
-        for (number, module) in self.modules.iter().enumerate() {
+        for (number, module) in self.modules().iter().enumerate() {
             let own: Vec<_> = views.iter().filter(|(of, _)| *of == number as u64).map(|(_, view)| *view).collect();
             if !own.is_empty() {
                 module.on_outcomes(&own);
@@ -122,15 +131,12 @@ impl Proxy {
         let via = message.header(HeaderId::VIA).and_then(|value| Via::parse_first(value).ok());
         let Some(via) = via.filter(|_| message.is_answerable()) else { return };
         if let Some(defect) = message.defect() {
-            return self.answer_statelessly(&message, &via, peer, (defect.code(), defect.reason()), outbox);
+            return self.wire.answer(&message, &via, peer, (defect.code(), defect.reason()), outbox);
         }
         let is_invite = message.method() == Method::INVITE;
         match self.wire.table.on_copy(&message, &via).filter(|_| !is_invite) {
             Some(Matched::Repeat(answer)) => {
-                let route = response_route(Some(&via), peer);
-                let start = outbox.bytes.len();
-                answer.render(&mut outbox.bytes, &message, route.stamp);
-                return outbox.post(route.destination, start, self.wire.now());
+                return self.wire.answer_again(&message, &via, peer, &answer, outbox);
             }
             Some(_) => return,
             None => {}
@@ -138,16 +144,17 @@ impl Proxy {
         if message.method() == Method::CANCEL {
             let matches = self.wire.table.matches_cancel(&message, &via).is_some();
             let answer = if matches { (200, "") } else { (481, "") };
-            return self.answer_statelessly(&message, &via, peer, answer, outbox);
+            return self.wire.answer(&message, &via, peer, answer, outbox);
         }
         self.run(message, via, peer, outbox);
     }
 
     /// Runs the script, and answers what it leaves unanswered.
     fn run(&self, message: Message<'_>, via: Via<'_>, peer: Peer, outbox: &mut Outbox) {
-        let mut context = RequestContext::new(self, message, via, peer, outbox);
+        let request = Request::new(&self.wire, message, via, peer, outbox);
+        let mut context = RequestContext { proxy: self, request };
         if self.wire.is_draining.load(Ordering::Relaxed) {
-            context.reply(503, b"", b"Retry-After: 2\r\n");
+            context.request.reply(503, b"", b"Retry-After: 2\r\n");
             return;
         }
         match self.program.run(MainRoute::Request, &mut context) {
@@ -155,33 +162,9 @@ impl Proxy {
             ScriptOutcome::Dropped => {}
             ScriptOutcome::Failed(failure) => {
                 tracing::error!("{failure}; the request is answered 500");
-                context.reply(500, b"", b"");
+                context.request.reply(500, b"", b"");
             }
         }
-    }
-
-    /// Answers a request that never gets to the script.
-    fn answer_statelessly(
-        &self,
-        message: &Message<'_>,
-        via: &Via<'_>,
-        peer: Peer,
-        (code, reason): (u16, &str),
-        outbox: &mut Outbox,
-    ) {
-        let route = response_route(Some(via), peer);
-        let tag = self.to_tags.mint(message);
-        let start = outbox.bytes.len();
-        let head = ResponseHead {
-            code,
-            reason: reason.as_bytes(),
-            to_tag: &tag,
-            received: route.stamp.received,
-            rport: route.stamp.rport,
-            ..ResponseHead::default()
-        };
-        write_response(&mut outbox.bytes, message, &head);
-        outbox.post(route.destination, start, self.wire.now());
     }
 }
 
@@ -191,12 +174,18 @@ impl StreamHandler for Proxy {
         self.on_batch([(peer, message)].into_iter(), &mut [HeaderTable::new()], &mut outbox);
     }
 
-    fn on_broken(&self, _peer: Peer, broken: Broken, head: &[u8]) -> Option<Vec<u8>> {
+    fn on_broken(&self, peer: Peer, broken: Broken, head: &[u8]) -> Option<Vec<u8>> {
         let mut table = HeaderTable::new();
         let message = scan(head, &mut table).ok().filter(|message| message.is_request() && message.is_answerable())?;
-        let (tag, mut out) = (self.to_tags.mint(&message), Vec::new());
+        if message.method() == Method::ACK {
+            return None;
+        }
+        let via = message.header(HeaderId::VIA).and_then(|value| Via::parse_first(value).ok());
+        let (tag, mut out) = (self.wire.to_tags.mint(&message), Vec::new());
         let (code, reason) = (broken.code(), broken.reason().as_bytes());
-        write_response(&mut out, &message, &ResponseHead { code, reason, to_tag: &tag, ..ResponseHead::default() });
+        let head = ResponseHead { code, reason, to_tag: &tag, ..ResponseHead::default() };
+        // It goes on the connection that broke, while that is there.
+        write_answer(&mut out, &message, via.as_ref(), peer, &head);
         Some(out)
     }
 }

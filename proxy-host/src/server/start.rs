@@ -3,22 +3,20 @@
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use module_api::abi::{ParameterSetting, RunningModule};
 
 use super::command_line::{CommandLine, Exit};
-use super::network::Listener;
 use super::plan::{Plan, PlannedModule, plan};
 use super::proxy::{Capabilities, Proxy};
-use super::to_tag::ToTags;
-use super::wire::Wire;
 use super::{log, stop, worker};
 use crate::config::{Host, Listen, Transport as ListenTransport};
 use crate::diagnostic::{Colour, Source};
 use crate::modules::host_services::Services;
-use crate::script::value::AvpName;
 use crate::transport::address::Transport;
+use crate::user_agent::network::Listener;
+use crate::user_agent::wire::Wire;
 
 /// Runs the server until it is told to stop.
 pub fn run(command: &CommandLine) -> Exit {
@@ -47,23 +45,27 @@ pub fn run(command: &CommandLine) -> Exit {
 fn serve(plan: Plan, source: &Source) -> Result<Exit, (Exit, String)> {
     let system = |error: io::Error| (Exit::System, error.to_string());
     let listeners = bind_all(&plan.settings.listen, source).map_err(|message| (Exit::System, message))?;
-    let wire = Wire::new(listeners, &plan.settings.aliases).map_err(system)?;
-    let modules = start_all(&wire, &plan.modules).map_err(|message| (Exit::Unavailable, message))?;
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|error| system(io::Error::other(error)))?;
+    let wire = Wire::new(listeners, &plan.settings.aliases, plan.to_tag_avp).map_err(system)?;
+    let listening = stop::listen().map_err(system)?;
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let runtimes = worker::runtimes(plan.settings.children.map_or(processors, usize::from)).map_err(system)?;
     let proxy = Arc::new(Proxy {
         capabilities: capabilities(&plan.modules),
         wire,
         program: plan.program,
         callables: plan.callables,
-        modules,
-        to_tags: ToTags::new(&secret),
-        to_tag_avp: AvpName::Integer(plan.to_tag_avp),
+        modules: OnceLock::new(),
     });
-    let listening = stop::listen().map_err(system)?;
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let workers = plan.settings.children.map_or(processors, usize::from).max(1);
-    let workers = worker::start(&proxy, workers).map_err(system)?;
+    if let Some(first) = runtimes.first() {
+        // What modules send while they start goes out as soon as the workers run.
+        worker::open_streams(&proxy, first.handle());
+    }
+    let modules = start_all(&proxy.wire, &plan.modules).map_err(|message| (Exit::Unavailable, message))?;
+    proxy.modules.get_or_init(|| modules);
+    let workers = worker::start(&proxy, runtimes).map_err(|error| {
+        proxy.stop_modules();
+        system(error)
+    })?;
     for listener in &proxy.wire.network.listeners {
         let scheme = if listener.transport == Transport::Tcp { "tcp" } else { "udp" };
         tracing::info!("listening on {scheme}:{}", listener.address);
@@ -116,7 +118,7 @@ fn start_all(wire: &Arc<Wire>, planned: &[PlannedModule]) -> Result<Vec<RunningM
         match module.module.start(services, &module.settings) {
             Ok(module) => running.push(module),
             Err(message) => {
-                running.iter().for_each(RunningModule::stop);
+                running.iter().rev().for_each(RunningModule::stop);
                 return Err(format!("module {name} cannot start: {message}"));
             }
         }
@@ -126,13 +128,25 @@ fn start_all(wire: &Arc<Wire>, planned: &[PlannedModule]) -> Result<Vec<RunningM
 
 /// Shows a parameter without the password a URL may hold.
 fn shown(setting: &ParameterSetting) -> String {
-    let text = setting.text.as_str();
-    let masked = text.split_once("://").and_then(|(scheme, rest)| {
-        let (credentials, host) = rest.rsplit_once('@')?;
-        let (user, _) = credentials.split_once(':')?;
-        Some(format!("{scheme}://{user}:***@{host}"))
-    });
-    format!("{}={}", setting.name, masked.unwrap_or_else(|| text.into()))
+    format!("{}={}", setting.name, masked(setting.text.as_str()))
+}
+
+fn masked(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.into() };
+    let (address, options) = rest.split_once('?').filter(|(_, options)| !options.contains('@')).unwrap_or((rest, ""));
+    let mut out = format!("{scheme}://");
+    match address.rsplit_once('@').and_then(|(credentials, host)| Some((credentials.split_once(':')?.0, host))) {
+        Some((user, host)) => out.extend([user, ":***@", host]),
+        None => out.push_str(address),
+    }
+    for (at, option) in options.split('&').filter(|option| !option.is_empty()).enumerate() {
+        out.push(if at == 0 { '?' } else { '&' });
+        match option.split_once('=') {
+            Some((name, _)) if name.to_ascii_lowercase().contains("pass") => out.extend([name, "=***"]),
+            _ => out.push_str(option),
+        }
+    }
+    out
 }
 
 /// Collects what the host and its modules can do (RFC 3261 §11.2, RFC 6665 §4.4.4).
@@ -168,6 +182,9 @@ mod tests {
         };
         check("mysql://openser:openserrw@192.168.2.132/openser", "mysql://openser:***@192.168.2.132/openser");
         check("mysql://u:p@ss@h/d", "mysql://u:***@h/d");
+        check("mysql://u:p?x@h/d", "mysql://u:***@h/d");
+        check("postgres://h/d?user=u&password=p&sslmode=on", "postgres://h/d?user=u&password=***&sslmode=on");
+        check("mysql://u@h/d", "mysql://u@h/d");
         check("sqlite://presence.sqlite", "sqlite://presence.sqlite");
     }
 }

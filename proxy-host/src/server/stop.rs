@@ -1,14 +1,13 @@
 //! Signals, draining, the end.
 //!
 //! At the first SIGTERM or SIGINT new requests are answered 503 and the modules finish what they began, for at most
-//! five seconds; a second signal ends the process at once.
+//! five seconds; a second signal ends the process at once. A worker that fails ends it in the same way.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use module_api::abi::RunningModule;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -35,27 +34,31 @@ pub(super) fn listen() -> io::Result<Listening> {
     Ok(Listening { runtime, signals })
 }
 
-/// Waits for a signal, and ends everything.
-pub(super) fn wait(listening: Listening, proxy: &Arc<Proxy>, workers: Workers) -> io::Result<()> {
+/// Waits for a signal, or for a worker that fails, and ends everything.
+pub(super) fn wait(listening: Listening, proxy: &Arc<Proxy>, mut workers: Workers) -> io::Result<()> {
     let Listening { runtime, mut signals } = listening;
-    let is_drained = runtime.block_on(async {
-        signals.next().await;
+    let (ended, is_drained) = runtime.block_on(async {
+        let ended = tokio::select! {
+            () = signals.next() => Ok(()),
+            error = workers.failure() => Err(error),
+        };
         tracing::info!("stopping: finishing what was begun");
         proxy.wire.is_draining.store(true, Ordering::Relaxed);
         let done = stop_modules(proxy)?;
-        io::Result::Ok(tokio::select! {
+        let is_drained = tokio::select! {
             _ = done => true,
             () = signals.next() => false,
             () = sleep(DRAIN_MAX) => false,
-        })
+        };
+        io::Result::Ok((ended, is_drained))
     })?;
-    if !is_drained {
+    if is_drained {
+        workers.stop();
+        tracing::info!("stopped; {}", proxy.wire.summary());
+    } else {
         tracing::warn!("stopped before the modules had finished");
-        return Ok(());
     }
-    workers.stop();
-    tracing::info!("stopped; {}", proxy.wire.metrics.summary());
-    Ok(())
+    ended
 }
 
 struct Signals {
@@ -77,8 +80,7 @@ fn stop_modules(proxy: &Arc<Proxy>) -> io::Result<oneshot::Receiver<()>> {
     let (tell, done) = oneshot::channel();
     let proxy = Arc::clone(proxy);
     std::thread::Builder::new().name("drain".into()).spawn(move || {
-        proxy.modules.iter().for_each(RunningModule::drain);
-        proxy.modules.iter().rev().for_each(RunningModule::stop);
+        proxy.stop_modules();
         // Nobody waits any more after the time limit.
         let _ = tell.send(());
     })?;

@@ -7,84 +7,120 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use module_api::sip::message::HeaderTable;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 
 use super::clock;
-use super::outbox::Outbox;
 use super::proxy::Proxy;
-use crate::transport::address::Peer;
+use crate::transport::address::{Peer, Transport};
 use crate::transport::tcp::{Tcp, TcpTimeouts};
 use crate::transport::udp::{AsyncUdp, BATCH_MAX, ReceiveBatch, WhenFull};
+use crate::user_agent::outbox::Outbox;
 
 /// The running threads.
-pub(crate) struct Workers {
-    threads: Vec<JoinHandle<io::Result<()>>>,
+pub(super) struct Workers {
+    threads: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
+    /// Each says once that it receives, and why it has ended if nobody told it to.
+    news: UnboundedReceiver<io::Result<()>>,
 }
 
 impl Workers {
+    /// Waits for a worker that ends although nobody told it to.
+    pub(super) async fn failure(&mut self) -> io::Error {
+        match self.news.recv().await {
+            Some(Err(error)) => error,
+            Some(Ok(())) | None => io::Error::other("a worker ended"),
+        }
+    }
+
     /// Ends the threads.
-    pub(crate) fn stop(self) {
+    pub(super) fn stop(self) {
         // A worker that has ended already no longer listens.
         let _ = self.stop.send(true);
         for thread in self.threads {
-            match thread.join() {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!("a worker ended: {error}"),
-                Err(_) => tracing::error!("a worker ended in a panic"),
+            if thread.join().is_err() {
+                tracing::error!("a worker ended in a panic");
             }
         }
     }
 }
 
-/// Starts `count` workers, and returns when all of them receive.
-pub(crate) fn start(proxy: &Arc<Proxy>, count: usize) -> io::Result<Workers> {
-    let (stop, stopping) = watch::channel(false);
-    let (ready, started) = crossbeam_channel::bounded(count);
-    let spawn = |number: usize| {
-        let (proxy, stopping, ready) = (Arc::clone(proxy), stopping.clone(), ready.clone());
-        let thread = std::thread::Builder::new().name(format!("worker-{number}"));
-        thread.spawn(move || run(&proxy, number, stopping, &ready))
-    };
-    let threads = (0..count).map(spawn).collect::<io::Result<Vec<_>>>()?;
-    drop(ready);
-    for _ in 0..count {
-        started.recv().map_err(|_| io::Error::other("a worker could not start"))?;
+/// Makes the runtimes of `count` workers. What is to be sent before they run waits in them.
+pub(super) fn runtimes(count: usize) -> io::Result<Vec<Runtime>> {
+    (0..count).map(|_| Builder::new_current_thread().enable_all().build()).collect()
+}
+
+/// Makes it possible to send over TCP: connections run on `runtime`, the first worker's.
+pub(super) fn open_streams(proxy: &Arc<Proxy>, runtime: &Handle) {
+    for (at, listener) in proxy.wire.network.listeners.iter().enumerate() {
+        if listener.transport == Transport::Tcp {
+            listener.tcp.get_or_init(|| Tcp {
+                flows: Arc::clone(&proxy.wire.network.flows),
+                handler: Arc::clone(proxy) as _,
+                local_socket: at as u32,
+                runtime: runtime.clone(),
+                timeouts: TcpTimeouts::default(),
+            });
+        }
     }
-    Ok(Workers { threads, stop })
+}
+
+/// Starts a worker on each of `runtimes`, and returns when all of them receive.
+pub(super) fn start(proxy: &Arc<Proxy>, runtimes: Vec<Runtime>) -> io::Result<Workers> {
+    let (stop, stopping) = watch::channel(false);
+    let (tell, mut news) = unbounded_channel();
+    let count = runtimes.len();
+    let spawn = |(number, runtime): (usize, Runtime)| {
+        let (proxy, stopping, tell) = (Arc::clone(proxy), stopping.clone(), tell.clone());
+        let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+        thread.spawn(move || {
+            if let Err(error) = run(&proxy, number, &runtime, stopping, &tell) {
+                // Nobody listens any more once the server stops.
+                let _ = tell.send(Err(error));
+            }
+        })
+    };
+    let threads = runtimes.into_iter().enumerate().map(spawn).collect::<io::Result<Vec<_>>>()?;
+    for _ in 0..count {
+        news.blocking_recv().unwrap_or_else(|| Err(io::Error::other("a worker could not start")))?;
+    }
+    Ok(Workers { threads, stop, news })
 }
 
 fn run(
     proxy: &Arc<Proxy>,
     number: usize,
+    runtime: &Runtime,
     mut stopping: watch::Receiver<bool>,
-    ready: &crossbeam_channel::Sender<()>,
+    tell: &UnboundedSender<io::Result<()>>,
 ) -> io::Result<()> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let local = LocalSet::new();
-    let handle = runtime.handle().clone();
-    local.block_on(&runtime, async {
+    LocalSet::new().block_on(runtime, async {
+        let mut tasks = JoinSet::new();
         for (at, listener) in proxy.wire.network.listeners.iter().enumerate() {
             if let Some(socket) = &listener.udp {
                 let socket = AsyncUdp::new(Arc::clone(socket))?;
-                tokio::task::spawn_local(receive(Arc::clone(proxy), at as u32, socket));
+                tasks.spawn_local(receive(Arc::clone(proxy), at as u32, socket));
             }
         }
         if number == 0 {
-            accept_all(proxy, &handle)?;
-            tokio::task::spawn_local(clock::run(Arc::clone(proxy)));
+            accept_all(proxy, &mut tasks)?;
+            tasks.spawn_local(clock::run(Arc::clone(proxy)));
         }
         // Whoever started us waits for this; it is gone only if the start has failed elsewhere.
-        let _ = ready.send(());
-        // An error means that the sender is gone: the same as being told.
-        let _ = stopping.wait_for(|stop| *stop).await;
-        Ok(())
+        let _ = tell.send(Ok(()));
+        tokio::select! {
+            // An error means that the sender is gone: the same as being told.
+            _ = stopping.wait_for(|stop| *stop) => Ok(()),
+            // A task that panicked is deaf for good: better no server than one that does not hear.
+            Some(ended) = tasks.join_next() => Err(ended.unwrap_or_else(io::Error::other)),
+        }
     })
 }
 
-async fn receive(proxy: Arc<Proxy>, number: u32, socket: AsyncUdp) {
+async fn receive(proxy: Arc<Proxy>, number: u32, socket: AsyncUdp) -> io::Error {
     let mut batch = ReceiveBatch::new();
     let mut tables: Vec<_> = (0..BATCH_MAX).map(|_| HeaderTable::new()).collect();
     let mut outbox = Outbox::new(Arc::clone(&proxy.wire.network), WhenFull::Drop);
@@ -103,22 +139,13 @@ async fn receive(proxy: Arc<Proxy>, number: u32, socket: AsyncUdp) {
     }
 }
 
-fn accept_all(proxy: &Arc<Proxy>, runtime: &Handle) -> io::Result<()> {
-    for (at, listener) in proxy.wire.network.listeners.iter().enumerate() {
-        let Some(socket) = listener.accepting.lock().take() else { continue };
-        let socket = tokio::net::TcpListener::from_std(socket)?;
-        let tcp = Tcp {
-            flows: Arc::clone(&proxy.wire.network.flows),
-            handler: Arc::clone(proxy) as _,
-            local_socket: at as u32,
-            runtime: runtime.clone(),
-            timeouts: TcpTimeouts::default(),
-        };
-        let tcp = listener.tcp.get_or_init(|| tcp).clone();
-        tokio::task::spawn_local(async move {
-            if let Err(error) = tcp.serve(socket).await {
-                tracing::error!("no more connections are accepted: {error}");
-            }
+fn accept_all(proxy: &Arc<Proxy>, tasks: &mut JoinSet<io::Error>) -> io::Result<()> {
+    for listener in &proxy.wire.network.listeners {
+        let (Some(socket), Some(tcp)) = (listener.accepting.lock().take(), listener.tcp.get()) else { continue };
+        let (socket, tcp) = (tokio::net::TcpListener::from_std(socket)?, tcp.clone());
+        tasks.spawn_local(async move {
+            let ended = tcp.serve(socket).await;
+            ended.err().unwrap_or_else(|| io::Error::other("no more connections are accepted"))
         });
     }
     Ok(())

@@ -118,14 +118,9 @@ impl Flows {
         }
     }
 
-    /// Returns the newest connection to `remote`, whoever opened it.
-    pub fn find(&self, transport: Transport, remote: SocketAddr, local_socket: u32) -> Option<u64> {
-        self.state.lock().by_remote.get(&(transport, remote, local_socket)).copied()
-    }
-
-    /// Returns whether a connection is open.
-    pub fn is_open(&self, flow: u64) -> bool {
-        self.state.lock().by_flow.contains_key(&flow)
+    /// Returns who is at the far end of a connection, if it is open.
+    pub fn peer(&self, flow: u64) -> Option<Peer> {
+        self.state.lock().by_flow.get(&flow).map(|entry| entry.peer)
     }
 
     /// Queues a message, given in parts, on a connection. Never waits.
@@ -274,6 +269,11 @@ mod tests {
         (Flows::new(limits, move |peer| seen.lock().push(peer.flow)), closed)
     }
 
+    /// Returns the newest connection to `remote`, whoever opened it.
+    fn newest(flows: &Flows, remote: SocketAddr, local_socket: u32) -> Option<u64> {
+        flows.state.lock().by_remote.get(&(Transport::Tcp, remote, local_socket)).copied()
+    }
+
     /// Opens connections to all of `open`; the last ends as `expected`, all others are open.
     fn check(limits: FlowLimits, open: &[&str], expected: Option<Refused>) {
         let (flows, _) = flows(limits);
@@ -300,12 +300,14 @@ mod tests {
         let (flows, closed) = flows(FlowLimits { queue_messages_max: 1, ..FlowLimits::default() });
         let mut open = flows.register(Transport::Tcp, remote("192.0.2.1:1"), 0).unwrap();
         let flow = open.peer().flow;
+        assert_eq!(flows.peer(flow), Some(open.peer()));
         assert_eq!(flows.send(flow, &[b"head", b"body"]), Ok(()));
         assert_eq!(flows.send(flow, &[b"more"]), Err(Undelivered::QueueFull));
         assert_eq!(open.take_outgoing().unwrap().try_recv().unwrap(), b"headbody");
         assert_eq!(flows.send(flow, &[b"more"]), Err(Undelivered::Closed), "nobody reads the queue");
         drop(open);
         assert_eq!(*closed.lock(), [flow]);
+        assert_eq!(flows.peer(flow), None);
         assert_eq!(flows.send(flow, &[b"more"]), Err(Undelivered::Closed));
         assert_eq!(flows.counters.messages_without_flow.load(Ordering::Relaxed), 2);
     }
@@ -331,13 +333,13 @@ mod tests {
         let Ok(Found::Open(found)) = flows.find_or_register(Transport::Tcp, to, 0) else { panic!("there is one") };
         assert_eq!(found, old.peer());
         let new = flows.register(Transport::Tcp, to, 0).unwrap();
-        assert_eq!(flows.find(Transport::Tcp, to, 0), Some(new.peer().flow));
+        assert_eq!(newest(&flows, to, 0), Some(new.peer().flow));
         let old_flow = old.peer().flow;
         drop(old);
-        assert_eq!(flows.find(Transport::Tcp, to, 0), Some(new.peer().flow));
-        assert_eq!(flows.find(Transport::Tcp, to, 1), None, "another of our sockets");
+        assert_eq!(newest(&flows, to, 0), Some(new.peer().flow));
+        assert_eq!(newest(&flows, to, 1), None, "another of our sockets");
         drop(new);
-        assert_eq!(flows.find(Transport::Tcp, to, 0), None);
+        assert_eq!(newest(&flows, to, 0), None);
         let next = flows.register(Transport::Tcp, to, 0).unwrap();
         assert!(next.peer().flow > old_flow + 1);
     }

@@ -83,13 +83,18 @@ impl Tcp {
     ///
     /// Never waits. Where the connection cannot be opened, the registry tells that the flow has closed.
     pub fn send(&self, remote: SocketAddr, parts: &[&[u8]]) -> Result<Peer, SendRefused> {
-        let found = self.flows.find_or_register(Transport::Tcp, remote, self.local_socket);
-        let peer = match found.map_err(SendRefused::Refused)? {
-            Found::Open(peer) => peer,
-            Found::New(registration) => self.open(registration),
-        };
+        let peer = self.connection_to(remote).map_err(SendRefused::Refused)?;
         self.flows.send(peer.flow, parts).map_err(SendRefused::Undelivered)?;
         Ok(peer)
+    }
+
+    /// Returns the newest connection to `remote`, or begins to open one. Never waits, as [`Tcp::send`].
+    pub fn connection_to(&self, remote: SocketAddr) -> Result<Peer, Refused> {
+        let found = self.flows.find_or_register(Transport::Tcp, remote, self.local_socket)?;
+        Ok(match found {
+            Found::Open(peer) => peer,
+            Found::New(registration) => self.open(registration),
+        })
     }
 
     fn accepted(&self, stream: TcpStream, remote: SocketAddr) {

@@ -3,7 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use module_api::abi::{Body, Clock};
@@ -13,8 +13,9 @@ use rustc_hash::FxHashSet;
 use super::myself::Myself;
 use super::network::{Listener, Network};
 use super::outbox::Outbox;
+use super::to_tag::ToTags;
 use crate::config::Alias;
-use crate::modules::metrics::Metrics;
+use crate::metrics::Metrics;
 use crate::transaction::key::KeySecret;
 use crate::transaction::table::{Outcome, Table, TableLimits};
 use crate::transaction::timers::Moment;
@@ -33,6 +34,8 @@ pub struct Wire {
     pub myself: Myself,
     /// Every metric of every module.
     pub metrics: Metrics,
+    /// The tags of answers that create nothing.
+    pub(crate) to_tags: ToTags,
     /// Outcomes that nobody has been told yet; the clock delivers them.
     pub(crate) outcomes: Mutex<Vec<Outcome>>,
     /// Connections that have ended since the clock last looked.
@@ -46,19 +49,18 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Takes up bound listeners.
+    /// Takes up bound listeners; To-tags are in the AVP `to_tag_avp`.
     ///
     /// # Errors
     /// No thread, or no randomness.
-    pub fn new(listeners: Vec<Listener>, aliases: &[Alias]) -> io::Result<Arc<Self>> {
+    pub fn new(listeners: Vec<Listener>, aliases: &[Alias], to_tag_avp: i32) -> io::Result<Arc<Self>> {
         let closed_flows: Arc<Mutex<FxHashSet<u64>>> = Arc::default();
         let noted = Arc::clone(&closed_flows);
         let network = Network::new(listeners, move |peer| {
             noted.lock().insert(peer.flow);
         })?;
-        let addresses = network.listeners.iter().map(|listener| listener.address);
-        let myself = Myself::new(addresses, aliases);
-        let mut secrets = [0_u8; 16];
+        let myself = Myself::new(network.addresses(), aliases);
+        let mut secrets = [0_u8; 48];
         getrandom::fill(&mut secrets).map_err(io::Error::other)?;
         let word = |at: usize| u64::from_ne_bytes(secrets[at * 8..][..8].try_into().expect("eight bytes"));
         Ok(Arc::new(Self {
@@ -66,6 +68,7 @@ impl Wire {
             network: Arc::new(network),
             myself,
             metrics: Metrics::default(),
+            to_tags: ToTags::new(&secrets[16..], to_tag_avp),
             outcomes: Mutex::default(),
             closed_flows,
             is_draining: AtomicBool::new(false),
@@ -78,6 +81,27 @@ impl Wire {
     /// Returns an outbox for a thread that may wait a moment for room: a module's.
     pub(crate) fn outbox(&self) -> Outbox {
         Outbox::new(Arc::clone(&self.network), WhenFull::Wait(ROOM_WAIT))
+    }
+
+    /// Returns all counters, the host's own and the modules', that are not zero, on one line.
+    pub(crate) fn summary(&self) -> String {
+        let own = self.network.counters().into_iter().chain(self.transaction_counters());
+        let own = own.filter(|(_, value)| *value != 0).map(|(name, value)| format!("{name}={value} "));
+        own.collect::<String>() + &self.metrics.summary()
+    }
+
+    fn transaction_counters(&self) -> [(&'static str, u64); 7] {
+        let counters = &self.table.counters;
+        [
+            ("requests_total", &counters.requests),
+            ("requests_refused_total", &counters.refused),
+            ("requests_unanswered_total", &counters.unanswered),
+            ("requests_sent_total", &counters.requests_sent),
+            ("retransmissions_total", &counters.retransmissions),
+            ("responses_stray_total", &counters.responses_stray),
+            ("timeouts_total", &counters.timeouts),
+        ]
+        .map(|(name, counter)| (name, counter.load(Ordering::Relaxed)))
     }
 
     /// Returns the moment on the transactions' clock.

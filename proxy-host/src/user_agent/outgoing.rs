@@ -13,7 +13,7 @@ use module_api::sip::writer::via_line;
 
 use super::wire::{ROOM_WAIT, Wire};
 use crate::transaction::client_non_invite::{Sent, Token};
-use crate::transaction::client_table::Outgoing;
+use crate::transaction::client_table::{Outgoing, Retransmission};
 use crate::transaction::table::Outcome;
 use crate::transport::address::{Peer, Transport};
 use crate::transport::resolver::written_address;
@@ -27,12 +27,6 @@ struct Draft {
     body: Body,
 }
 
-/// A datagram that has its transaction.
-struct Ready {
-    handle: u64,
-    sent: Sent<Body>,
-}
-
 impl Wire {
     /// Sends the requests of module number `module`, each in a transaction of its own.
     pub(crate) fn send_requests(self: &Arc<Self>, module: u32, requests: &[OutgoingRequest<'_>]) {
@@ -43,15 +37,20 @@ impl Wire {
         self.send_ready(&ready, WhenFull::Wait(ROOM_WAIT));
     }
 
-    fn send_request(self: &Arc<Self>, module: u32, request: &OutgoingRequest<'_>, ready: &mut Vec<Ready>) {
+    fn send_request(
+        self: &Arc<Self>,
+        module: u32,
+        request: &OutgoingRequest<'_>,
+        ready: &mut Vec<Retransmission<Body>>,
+    ) {
         let destination = &request.destination;
         let [a, b, c] = request.token;
         let (line, headers) = request.head();
         let body = request.body().clone();
         let draft = Draft { token: [module.into(), a, b, c], line: line.into(), headers: headers.into(), body };
         let local = destination.local.get();
-        if destination.flow != 0 && self.network.flows.is_open(destination.flow) {
-            return self.on_flow(&draft, destination.flow, local);
+        if let Some(peer) = self.network.flows.peer(destination.flow) {
+            return self.on_flow(&draft, peer);
         }
         if let Some(remote) = destination.address.get() {
             let transport = if destination.transport == AbiTransport::TCP { Transport::Tcp } else { Transport::Udp };
@@ -60,15 +59,21 @@ impl Wire {
         self.to_uri(draft, destination.next_hop(), local, ready);
     }
 
-    fn to_uri(self: &Arc<Self>, draft: Draft, next_hop: &[u8], local: Option<SocketAddr>, ready: &mut Vec<Ready>) {
+    fn to_uri(
+        self: &Arc<Self>,
+        draft: Draft,
+        next_hop: &[u8],
+        local: Option<SocketAddr>,
+        ready: &mut Vec<Retransmission<Body>>,
+    ) {
         let Some((transport, host, port)) = target(next_hop) else { return self.fail(draft.token) };
         if let Some(address) = written_address(&host) {
             let remote = SocketAddr::new(address, port.unwrap_or(transport.default_port()));
             return self.to_address(&draft, transport, remote, local, ready);
         }
         let (wire, token) = (Arc::clone(self), draft.token);
-        let answer = move |addresses: &[SocketAddr]| match addresses.first() {
-            Some(&remote) => {
+        let answer = move |addresses: &[SocketAddr]| match wire.network.reachable_of(transport, addresses) {
+            Some(remote) => {
                 let mut ready = Vec::new();
                 wire.to_address(&draft, transport, remote, local, &mut ready);
                 wire.send_ready(&ready, WhenFull::Drop);
@@ -86,34 +91,28 @@ impl Wire {
         transport: Transport,
         remote: SocketAddr,
         local: Option<SocketAddr>,
-        ready: &mut Vec<Ready>,
+        ready: &mut Vec<Retransmission<Body>>,
     ) {
         let Some(number) = self.network.listener_for(transport, local, remote) else { return self.fail(draft.token) };
-        let peer = Peer { transport, remote, local_socket: number, flow: 0 };
         match transport {
-            Transport::Udp => ready.extend(self.begin(draft, peer)),
-            Transport::Tcp => {
-                let flow = self.network.flows.find(transport, remote, number).unwrap_or_default();
-                let Some(begun) = self.begin(draft, Peer { flow, ..peer }) else { return };
-                let parts: [&[u8]; 2] = [&begun.sent.head, &begun.sent.body];
-                if self.network.send_tcp(number, remote, &parts).is_none() {
-                    self.lose(begun.handle);
-                }
-            }
+            Transport::Udp => ready.extend(self.begin(draft, Peer::udp(remote, number))),
+            // The transaction knows its connection, so that one that cannot be opened ends it at once.
+            Transport::Tcp => match self.network.connection_to(number, remote) {
+                Some(peer) => self.on_flow(draft, peer),
+                None => self.fail(draft.token),
+            },
         }
     }
 
-    fn on_flow(&self, draft: &Draft, flow: u64, local: Option<SocketAddr>) {
-        let remote = local.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
-        let number = self.network.listener_for(Transport::Tcp, local, remote).unwrap_or_default();
-        let Some(begun) = self.begin(draft, Peer::tcp(remote, number, flow)) else { return };
-        if self.network.flows.send(flow, &[&begun.sent.head, &begun.sent.body]).is_err() {
+    fn on_flow(&self, draft: &Draft, peer: Peer) {
+        let Some(begun) = self.begin(draft, peer) else { return };
+        if self.network.flows.send(peer.flow, &[&begun.sent.head, &begun.sent.body]).is_err() {
             self.lose(begun.handle);
         }
     }
 
     /// Gives a request its Via and its transaction.
-    fn begin(&self, draft: &Draft, peer: Peer) -> Option<Ready> {
+    fn begin(&self, draft: &Draft, peer: Peer) -> Option<Retransmission<Body>> {
         let listener = self.network.listener(peer.local_socket)?;
         let branch = self.branch();
         let transport = if peer.transport == Transport::Tcp { b"TCP" } else { b"UDP" };
@@ -125,7 +124,7 @@ impl Wire {
         let method = draft.line.split(|byte| *byte == b' ').next().unwrap_or_default();
         let outgoing = Outgoing { branch: &branch, method, sent: sent.clone(), token: draft.token };
         match self.table.on_send(outgoing, self.now()) {
-            Ok(handle) => Some(Ready { handle, sent }),
+            Ok(handle) => Some(Retransmission { handle, sent }),
             Err(_) => {
                 self.fail(draft.token);
                 None
@@ -133,8 +132,8 @@ impl Wire {
         }
     }
 
-    /// Sends datagrams, one system call a socket.
-    fn send_ready(&self, ready: &[Ready], when_full: WhenFull) {
+    /// Sends datagrams that have their transactions, for the first time or again: one system call a socket.
+    pub(crate) fn send_ready(&self, ready: &[Retransmission<Body>], when_full: WhenFull) {
         for (number, listener) in self.network.listeners.iter().enumerate() {
             let Some(socket) = &listener.udp else { continue };
             let own: Vec<_> = ready.iter().filter(|one| one.sent.peer.local_socket as usize == number).collect();

@@ -28,7 +28,7 @@ impl Outbox {
     pub(crate) fn post(&mut self, destination: Destination, start: usize, now: Moment) {
         let range = start..self.bytes.len();
         match destination {
-            Destination::Address(peer) => self.to_address(peer, range),
+            Destination::Address(peer) => self.post_to(peer, range),
             Destination::Flow { peer, or_else } => {
                 let message = &self.bytes[range.clone()];
                 if self.network.flows.send(peer.flow, &[message]).is_err() {
@@ -40,18 +40,14 @@ impl Outbox {
             Destination::Name { host, port, local_socket } => {
                 let message = self.bytes.split_off(range.start);
                 let network = Arc::clone(&self.network);
-                let answer = move |addresses: &[SocketAddr]| {
-                    if let Some(&remote) = addresses.first() {
-                        network.send_udp(local_socket, remote, &message);
-                    }
-                };
+                let answer = move |addresses: &[SocketAddr]| network.send_udp(local_socket, addresses, &message);
                 // A resolver that is too busy is a lost datagram: the request comes again.
                 let _ = self.network.resolver.resolve(&host, Some(port), Transport::Udp, now, Box::new(answer));
             }
         }
     }
 
-    fn to_address(&mut self, peer: Peer, range: Range<usize>) {
+    fn post_to(&mut self, peer: Peer, range: Range<usize>) {
         match peer.transport {
             Transport::Udp => self.datagrams.push((peer.local_socket, peer.remote, range)),
             Transport::Tcp => {
@@ -80,12 +76,13 @@ impl Outbox {
 }
 
 impl Network {
-    /// Sends one datagram from listener `local_socket`.
-    pub(crate) fn send_udp(&self, local_socket: u32, remote: SocketAddr, message: &[u8]) {
-        if let Some(socket) = self.listener(local_socket).and_then(|listener| listener.udp.as_ref()) {
-            let datagram = Datagram { remote, head: message, body: &[] };
+    /// Sends one datagram from listener `local_socket` to the first of `addresses` that it can reach.
+    fn send_udp(&self, local_socket: u32, addresses: &[SocketAddr], message: &[u8]) {
+        let Some(listener) = self.listener(local_socket) else { return };
+        let remote = addresses.iter().find(|remote| listener.address.is_ipv4() == remote.is_ipv4());
+        if let (Some(socket), Some(&remote)) = (&listener.udp, remote) {
             // Lost like any other if the system refuses it.
-            socket.send_batch(&[datagram], WhenFull::Drop, |_, _| {});
+            socket.send_batch(&[Datagram { remote, head: message, body: &[] }], WhenFull::Drop, |_, _| {});
         }
     }
 }

@@ -1,46 +1,56 @@
-//! One request, from its arrival to its answer: what the script sees, and what its functions do.
+//! A request that came in, until it is answered: what the script sees of it, and what its functions do to it
+//! (RFC 3261 §8.2).
 
 use std::borrow::Cow;
 
-use module_api::abi::{
-    Argument as AbiArgument, Arrival, CallResult, RequestView, SocketAddress, Transport as AbiTransport,
-};
 use module_api::sip::header::HeaderId;
 use module_api::sip::list::List;
 use module_api::sip::message::Message;
 use module_api::sip::method::Method;
 use module_api::sip::name_addr::NameAddr;
+use module_api::sip::token::is_token;
 use module_api::sip::uri::Uri;
 use module_api::sip::via::Via;
-use module_api::sip::writer::{ResponseHead, push_decimal, write_response};
+use module_api::sip::writer::{ResponseHead, push_decimal};
 use smallvec::SmallVec;
 
 use super::outbox::Outbox;
-use super::plan::Callable;
-use super::proxy::Proxy;
-use crate::script::value::{Argument, AvpName, AvpValue, Variable};
-use crate::script::vocabulary::FunctionIndex;
-use crate::script::{Context, Refused};
+use super::stateless::write_answer;
+use super::wire::Wire;
+use crate::script::Refused;
+use crate::script::value::{AvpName, AvpValue, Variable};
 use crate::transaction::server_table::Matched;
 use crate::transaction::timers::Moment;
 use crate::transport::address::{Peer, Transport};
-use crate::transport::response_route::response_route;
 
 /// A request in the hands of the script.
-pub(crate) struct RequestContext<'r> {
-    pub(crate) proxy: &'r Proxy,
+pub(crate) struct Request<'r> {
+    pub(crate) wire: &'r Wire,
     pub(crate) message: Message<'r>,
     via: Via<'r>,
-    peer: Peer,
+    pub(crate) peer: Peer,
     pub(crate) now: Moment,
     pub(crate) request_uri: Cow<'r, [u8]>,
     avps: SmallVec<[(AvpName, Avp); 2]>,
-    transaction: Option<u64>,
+    pub(crate) transaction: Option<u64>,
     /// An answer is sent, or a module has taken it upon itself.
     pub(crate) is_answered: bool,
     /// Topmost Route values that name this server: the script does not see them (RFC 3261 §16.4).
     own_routes: usize,
     outbox: &'r mut Outbox,
+}
+
+/// Whether a request has a server transaction.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Opened {
+    /// None: another worker looks after another copy of it, or has answered it. Nothing is left to do.
+    Copy,
+    /// None, and none is to be had: an INVITE, whose transactions are of another kind (RFC 3261 §17.2.1).
+    Never,
+    /// None: there is no room.
+    Refused,
+    /// It has.
+    Yes,
 }
 
 /// What an AVP holds.
@@ -49,22 +59,16 @@ enum Avp {
     Text(SmallVec<[u8; 40]>),
 }
 
-impl<'r> RequestContext<'r> {
-    pub(crate) fn new(
-        proxy: &'r Proxy,
-        message: Message<'r>,
-        via: Via<'r>,
-        peer: Peer,
-        outbox: &'r mut Outbox,
-    ) -> Self {
+impl<'r> Request<'r> {
+    pub(crate) fn new(wire: &'r Wire, message: Message<'r>, via: Via<'r>, peer: Peer, outbox: &'r mut Outbox) -> Self {
         let routes = message.list(HeaderId::ROUTE);
-        let is_own = |route: &&[u8]| NameAddr::parse(route).is_ok_and(|route| proxy.wire.myself.is_uri(route.uri));
+        let is_own = |route: &&[u8]| NameAddr::parse(route).is_ok_and(|route| wire.myself.is_uri(route.uri));
         Self {
-            proxy,
+            wire,
             message,
             via,
             peer,
-            now: proxy.wire.now(),
+            now: wire.now(),
             request_uri: Cow::Borrowed(message.request_uri()),
             avps: SmallVec::new(),
             transaction: None,
@@ -74,18 +78,27 @@ impl<'r> RequestContext<'r> {
         }
     }
 
-    /// Opens a server transaction, unless there is one. Returns false where that cannot be.
-    pub(crate) fn open_transaction(&mut self) -> bool {
+    /// Opens a server transaction, unless there is one.
+    pub(crate) fn open_transaction(&mut self) -> Opened {
         if self.transaction.is_some() {
-            return true;
+            return Opened::Yes;
         }
         if self.message.method() == Method::INVITE {
-            return false;
+            return Opened::Never;
         }
-        if let Matched::New(handle) = self.proxy.wire.table.on_request(&self.message, &self.via, self.peer, self.now) {
-            self.transaction = Some(handle);
+        match self.wire.table.on_request(&self.message, &self.via, self.peer, self.now) {
+            Matched::New(handle) => {
+                self.transaction = Some(handle);
+                return Opened::Yes;
+            }
+            Matched::Refused => return Opened::Refused,
+            Matched::Repeat(answer) => {
+                self.wire.answer_again(&self.message, &self.via, self.peer, &answer, self.outbox);
+            }
+            Matched::Absorbed => {}
         }
-        self.transaction.is_some()
+        self.is_answered = true;
+        Opened::Copy
     }
 
     /// Returns whether `t_newtran()` or a module has opened a transaction.
@@ -93,24 +106,22 @@ impl<'r> RequestContext<'r> {
         self.transaction.is_some()
     }
 
-    /// Answers: through the transaction if there is one, else statelessly. `headers` are complete lines.
+    /// Gives the final answer: through the transaction if there is one, else statelessly. `headers` are complete lines.
     ///
     /// Returns false if the request was answered before.
     pub(crate) fn reply(&mut self, code: u16, reason: &[u8], headers: &[u8]) -> bool {
         if self.is_answered {
             return false;
         }
-        self.is_answered = code >= 200;
-        let tag = self.to_tag();
+        self.is_answered = true;
+        let tag = self.own_tag();
         let start = self.outbox.bytes.len();
-        let mut head = ResponseHead { code, reason, to_tag: &tag, headers, ..ResponseHead::default() };
+        let head = ResponseHead { code, reason, to_tag: &tag, headers, ..ResponseHead::default() };
         let destination = match self.transaction {
-            Some(handle) => self.proxy.wire.table.reply(handle, &head, self.now, &mut self.outbox.bytes).ok(),
+            Some(handle) => self.wire.table.reply(handle, &head, self.now, &mut self.outbox.bytes).ok(),
             None => {
-                let route = response_route(Some(&self.via), self.peer);
-                (head.received, head.rport) = (route.stamp.received, route.stamp.rport);
-                write_response(&mut self.outbox.bytes, &self.message, &head);
-                Some(route.destination)
+                let out = &mut self.outbox.bytes;
+                Some(write_answer(out, &self.message, Some(&self.via), self.peer, &head))
             }
         };
         let Some(destination) = destination else { return false };
@@ -118,80 +129,30 @@ impl<'r> RequestContext<'r> {
         true
     }
 
+    /// Returns the To-tag in the AVP; a script may have put there what can be none.
+    pub(crate) fn shared_tag(&self) -> Option<&[u8]> {
+        match self.avp(self.wire.to_tags.avp) {
+            Some(AvpValue::Text(tag)) if is_token(tag) => Some(tag),
+            _ => None,
+        }
+    }
+
     /// Returns the To-tag of answers to this request; minted at first use, then in the AVP.
-    fn to_tag(&mut self) -> SmallVec<[u8; 40]> {
-        if let Some(AvpValue::Text(tag)) = self.avp(self.proxy.to_tag_avp) {
+    fn own_tag(&mut self) -> SmallVec<[u8; 40]> {
+        if let Some(tag) = self.shared_tag() {
             return SmallVec::from_slice(tag);
         }
         if self.has_to_tag() {
             return SmallVec::new();
         }
-        let tag = self.proxy.to_tags.mint(&self.message);
-        self.set_avp(self.proxy.to_tag_avp, Some(AvpValue::Text(&tag)));
+        let tag = self.wire.to_tags.mint(&self.message);
+        self.set_avp(self.wire.to_tags.avp, Some(AvpValue::Text(&tag)));
         SmallVec::from_slice(&tag)
     }
 
     /// Returns whether the request is inside a dialog.
     pub(crate) fn has_to_tag(&self) -> bool {
         self.name_addr(HeaderId::TO).is_some_and(|to| to.tag().is_some())
-    }
-
-    fn call_module(
-        &mut self,
-        number: usize,
-        function: u32,
-        needs_transaction: bool,
-        arguments: &[Argument<'_>],
-    ) -> i32 {
-        if needs_transaction && !self.open_transaction() {
-            self.reply(503, b"", b"Retry-After: 2\r\n");
-            return 0;
-        }
-        let is_merged = |handle| self.proxy.wire.table.is_merged(handle, &self.message);
-        if needs_transaction && !self.has_to_tag() && self.transaction.is_some_and(is_merged) {
-            self.reply(482, b"Merged Request", b"");
-            return 0;
-        }
-        let result = self.enter(number, function, arguments);
-        if result.code == CallResult::PANICKED {
-            self.reply(500, b"", b"");
-            return 0;
-        }
-        if !result.to_tag().is_empty() {
-            self.set_avp(self.proxy.to_tag_avp, Some(AvpValue::Text(result.to_tag())));
-        }
-        self.is_answered |= needs_transaction && result.code >= 0;
-        result.code
-    }
-
-    fn enter(&self, number: usize, function: u32, arguments: &[Argument<'_>]) -> CallResult {
-        let to_tag = match self.avp(self.proxy.to_tag_avp) {
-            Some(AvpValue::Text(tag)) => tag,
-            _ => b"",
-        };
-        let listener = self.proxy.wire.network.listener(self.peer.local_socket);
-        let arrival = Arrival {
-            request_uri: &self.request_uri,
-            transaction: self.transaction.unwrap_or_default(),
-            flow: self.peer.flow,
-            transport: if self.peer.transport == Transport::Tcp { AbiTransport::TCP } else { AbiTransport::UDP },
-            source: self.peer.remote.into(),
-            local: listener.map_or(SocketAddress::NONE, |listener| listener.address.into()),
-            identity: b"",
-            to_tag,
-        };
-        let arguments: SmallVec<[AbiArgument<'_>; 4]> = arguments
-            .iter()
-            .map(|argument| match *argument {
-                Argument::Integer(number) => AbiArgument::integer(number),
-                Argument::Text(text) => AbiArgument::text(text),
-                Argument::Methods(_) => AbiArgument::text(b""),
-            })
-            .collect();
-        match RequestView::new(&self.message, &arrival) {
-            Some(view) => self.proxy.modules[number].call(function, &view, &arguments),
-            None => CallResult::new(-1),
-        }
     }
 
     fn name_addr(&self, id: HeaderId) -> Option<NameAddr<'r>> {
@@ -209,18 +170,13 @@ impl<'r> RequestContext<'r> {
         }
         List::of_all(self.message.headers(HeaderId::ROUTE)).nth(self.own_routes)
     }
-}
 
-impl Context for RequestContext<'_> {
-    fn method(&self) -> &[u8] {
-        self.message.method_name()
-    }
-
-    fn variable(&self, variable: &Variable, out: &mut Vec<u8>) -> bool {
+    /// Appends the value of a variable; returns false where it has none.
+    pub(crate) fn variable(&self, variable: &Variable, out: &mut Vec<u8>) -> bool {
         let own = |uri: &Cow<'_, [u8]>, part: fn(Uri<'_>) -> Option<&[u8]>| {
             Uri::parse(uri).ok().and_then(part).map(<[u8]>::to_vec)
         };
-        let local = || self.proxy.wire.network.listener(self.peer.local_socket).map(|listener| listener.address);
+        let local = || self.wire.network.listener(self.peer.local_socket).map(|listener| listener.address);
         let number = |number: u64, out: &mut Vec<u8>| {
             push_decimal(out, number);
             true
@@ -254,13 +210,15 @@ impl Context for RequestContext<'_> {
         value.inspect(|value| out.extend_from_slice(value)).is_some()
     }
 
-    fn set_request_uri(&mut self, uri: &[u8]) -> Result<(), Refused> {
+    /// Replaces the Request-URI; what cannot be one is refused.
+    pub(crate) fn set_request_uri(&mut self, uri: &[u8]) -> Result<(), Refused> {
         Uri::parse(uri).map_err(|_| Refused)?;
         self.request_uri = Cow::Owned(uri.to_vec());
         Ok(())
     }
 
-    fn avp(&self, name: AvpName) -> Option<AvpValue<'_>> {
+    /// Returns the value of an AVP.
+    pub(crate) fn avp(&self, name: AvpName) -> Option<AvpValue<'_>> {
         let (_, avp) = self.avps.iter().find(|(known, _)| *known == name)?;
         Some(match avp {
             Avp::Integer(number) => AvpValue::Integer(*number),
@@ -268,7 +226,8 @@ impl Context for RequestContext<'_> {
         })
     }
 
-    fn set_avp(&mut self, name: AvpName, value: Option<AvpValue<'_>>) {
+    /// Gives an AVP a value, or takes it away.
+    pub(crate) fn set_avp(&mut self, name: AvpName, value: Option<AvpValue<'_>>) {
         let value = value.map(|value| match value {
             AvpValue::Integer(number) => Avp::Integer(number),
             AvpValue::Text(text) => Avp::Text(SmallVec::from_slice(text)),
@@ -276,18 +235,46 @@ impl Context for RequestContext<'_> {
         self.avps.retain(|(known, _)| *known != name);
         self.avps.extend(value.map(|value| (name, value)));
     }
+}
 
-    fn is_myself(&self, uri: &[u8]) -> bool {
-        self.proxy.wire.myself.is_uri(uri)
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use module_api::sip::message::{HeaderTable, scan};
+
+    use super::super::network::Listener;
+    use super::*;
+
+    fn wire() -> Arc<Wire> {
+        let listener = Listener::bind(Transport::Udp, "127.0.0.1:0".parse().unwrap()).unwrap();
+        Wire::new(vec![listener], &[], 25).unwrap()
     }
 
-    fn call(&mut self, function: FunctionIndex, arguments: &[Argument<'_>]) -> i32 {
-        let proxy = self.proxy;
-        match &proxy.callables[usize::from(function.module)][usize::from(function.function)] {
-            Callable::Builtin(run) => run(self, arguments),
-            Callable::Module { number, function, needs_transaction } => {
-                self.call_module(*number, *function, *needs_transaction, arguments)
-            }
+    /// What comes of opening transactions for a request and its copies, which all got past the look for copies: each
+    /// worker had one.
+    fn check(method: &str, expected: &[Opened]) {
+        let wire = wire();
+        let text = format!(
+            "{method} sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=f\r\n\
+             To: <sip:a@b>\r\nCall-ID: c\r\nCSeq: 1 {method}\r\n\r\n"
+        );
+        for (at, expected) in expected.iter().enumerate() {
+            let (mut table, mut outbox) = (HeaderTable::new(), wire.outbox());
+            let message = scan(text.as_bytes(), &mut table).unwrap();
+            let via = Via::parse_first(message.header(HeaderId::VIA).unwrap()).unwrap();
+            let peer = Peer::udp("127.0.0.1:9".parse().unwrap(), 0);
+            let mut request = Request::new(&wire, message, via, peer, &mut outbox);
+            assert_eq!(request.open_transaction(), *expected, "{method} {at}");
+            assert_eq!(request.open_transaction(), *expected, "{method} {at}, asked again");
+            let is_left_to_others = *expected == Opened::Copy;
+            assert_eq!(request.reply(200, b"", b""), !is_left_to_others, "{method} {at}");
         }
+    }
+
+    #[test]
+    fn a_copy_that_came_at_the_same_time_is_left_to_whoever_has_the_first() {
+        check("PUBLISH", &[Opened::Yes, Opened::Copy, Opened::Copy]);
+        check("INVITE", &[Opened::Never, Opened::Never]);
     }
 }
