@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 
 use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionKey, SubscriptionRow, WatcherRow};
 use crate::composition::{Source, compose};
-use crate::dialog::{Dialog, DialogKey};
+use crate::dialog::{Dialog, DialogKey, Settled};
 use crate::effect::{Creation, Decision, Effect, Notification};
 use crate::headers::subscription_state::{Reason, SubscriptionState};
 use crate::notify_outcome::{NotifyOutcome, Verdict};
@@ -121,24 +121,26 @@ impl Presentity {
     /// Decides on what became of NOTIFY `cseq` in dialog `key`; the dialog is free for the next at once.
     pub fn on_notify_outcome(&mut self, key: DialogKey, cseq: u32, outcome: &NotifyOutcome) -> Decision {
         let Some(&slot) = self.by_key.get(&key) else { return Decision::default() };
-        let dialog = &mut self.dialogs[slot];
-        if !dialog.settle(cseq) {
-            return Decision::default();
+        let settled = self.dialogs[slot].settle(cseq);
+        let is_failure = outcome.verdict() == Verdict::EndSubscription;
+        let is_ending = self.dialogs[slot].is_ending();
+        match settled {
+            Settled::Unexpected => return Decision::default(),
+            // A watcher that does not take this NOTIFY would not take the last one.
+            Settled::Free if !(is_ending && is_failure) => self.touched.push(slot),
+            Settled::Free | Settled::Over => {
+                self.drop_dialog(slot);
+                return Decision::default();
+            }
         }
-        if dialog.is_ending() {
-            self.drop_dialog(slot);
-            return Decision::default();
-        }
-        self.touched.push(slot);
         let row = &self.dialogs[slot].row;
-        let change = match outcome.verdict() {
-            Verdict::EndSubscription => Change::SubscriptionRemoved { key: row.key, ending: Ending::Silent },
-            Verdict::Keep => match &outcome.remote_target {
-                Some(target) if *target != row.remote_target => {
-                    Change::RemoteTargetChanged { key: row.key, remote_target: target.clone() }
-                }
-                _ => return Decision::default(),
-            },
+        let change = match &outcome.remote_target {
+            _ if is_failure => Change::SubscriptionRemoved { key: row.key, ending: Ending::Silent },
+            // Of a subscription that is over no row is left to change.
+            Some(target) if *target != row.remote_target && !is_ending => {
+                Change::RemoteTargetChanged { key: row.key, remote_target: target.clone() }
+            }
+            _ => return Decision::default(),
         };
         Decision { changes: vec![change], effects: Vec::new() }
     }
@@ -242,14 +244,15 @@ impl Presentity {
             if !self.dialogs.get(slot).is_some_and(Dialog::is_due) {
                 continue;
             }
-            let bound = self.dialogs[slot].bind();
+            let dialog = &mut self.dialogs[slot];
+            let (ending, bound) = (dialog.ending(), dialog.bind());
             if let Some(local_cseq) = bound.reserve {
                 let change = Change::CseqReserved { key: self.dialogs[slot].row.key, local_cseq };
                 self.apply_one(&change);
                 decision.changes.push(change);
             }
             let row = self.dialogs[slot].row.clone();
-            let (state, shows_document) = self.state_of(slot, bound.ending, now);
+            let (state, shows_document) = self.state_of(slot, ending, now);
             let body = if shows_document { self.document(&row) } else { Body::empty() };
             let (dialog, flow) = (self.dialogs[slot].key, self.dialogs[slot].flow);
             decision.effects.push(Effect::Notify(Notification { dialog, row, cseq: bound.cseq, state, body, flow }));
@@ -259,8 +262,11 @@ impl Presentity {
 
     /// Takes back NOTIFY `cseq`, which never left because what it rests on was refused.
     pub fn unbind(&mut self, key: DialogKey, cseq: u32) {
-        if let Some(&slot) = self.by_key.get(&key) {
-            self.dialogs[slot].unbind(cseq);
+        let Some(&slot) = self.by_key.get(&key) else { return };
+        self.dialogs[slot].unbind(cseq);
+        if self.dialogs[slot].is_over() {
+            self.drop_dialog(slot);
+        } else {
             self.touched.push(slot);
         }
     }
@@ -298,9 +304,13 @@ impl Presentity {
         let gone: Vec<_> =
             self.dialogs.iter().filter(|(_, dialog)| !rows.contains_key(&dialog.key)).map(|(slot, _)| slot).collect();
         for slot in gone {
-            if self.dialogs[slot].is_busy() {
-                self.dialogs[slot].end(Ending::Silent);
-            } else {
+            let dialog = &mut self.dialogs[slot];
+            // The end of a subscription that is in the database is still to be told.
+            if dialog.is_ending() && dialog.has_spoken() {
+                continue;
+            }
+            dialog.end(Ending::Silent);
+            if dialog.is_over() {
                 self.drop_dialog(slot);
             }
         }
@@ -308,9 +318,14 @@ impl Presentity {
             let key = dialog_key(&row);
             match self.by_key.get(&key) {
                 Some(&slot) => self.dialogs[slot].restore(row, deadline),
-                None => self.insert(Dialog::resume(key, row, deadline)),
+                None => {
+                    let mut dialog = Dialog::resume(key, row, deadline);
+                    dialog.owe();
+                    self.insert(dialog);
+                }
             }
         }
+        self.touched = self.dialogs.iter().map(|(slot, _)| slot).collect();
         let deadlines = self.publications.iter().map(|publication| publication.deadline);
         self.earliest = deadlines.chain(self.dialogs.iter().map(|(_, dialog)| dialog.deadline)).min();
     }
@@ -344,7 +359,9 @@ impl Presentity {
         let slot = match self.by_key.get(&key) {
             // A dialog whose subscription is over and which begins again under the same id, as after a lost answer.
             Some(&slot) => {
-                self.dialogs[slot] = dialog;
+                let former = std::mem::replace(&mut self.dialogs[slot], dialog);
+                self.dialogs[slot].follow(&former);
+                self.by_subscription.remove(&former.row.key);
                 slot
             }
             None => self.dialogs.insert(dialog),
@@ -359,12 +376,11 @@ impl Presentity {
 
     fn end(&mut self, key: SubscriptionKey, ending: Ending) {
         let Some(&slot) = self.by_subscription.get(&key) else { return };
-        match (ending, self.dialogs[slot].is_busy()) {
-            (Ending::Silent, false) => self.drop_dialog(slot),
-            _ => {
-                self.dialogs[slot].end(ending);
-                self.touched.push(slot);
-            }
+        self.dialogs[slot].end(ending);
+        if self.dialogs[slot].is_over() {
+            self.drop_dialog(slot);
+        } else {
+            self.touched.push(slot);
         }
     }
 
