@@ -238,26 +238,22 @@ impl Presentity {
     }
 
     /// Binds a NOTIFY to every dialog that is free and owed one: CSeq, state and document of this moment.
-    pub fn bind_notifications(&mut self, now: Now) -> Decision {
-        let mut decision = Decision::default();
+    pub fn bind_notifications(&mut self, now: Now, decision: &mut Decision) {
         for slot in std::mem::take(&mut self.touched) {
             if !self.dialogs.get(slot).is_some_and(Dialog::is_due) {
                 continue;
             }
+            let (state, shows_document) = state_of(&self.dialogs[slot], now);
+            let body = if shows_document { self.document(slot) } else { Body::empty() };
             let dialog = &mut self.dialogs[slot];
-            let (ending, bound) = (dialog.ending(), dialog.bind());
+            let bound = dialog.bind();
             if let Some(local_cseq) = bound.reserve {
-                let change = Change::CseqReserved { key: self.dialogs[slot].row.key, local_cseq };
-                self.apply_one(&change);
-                decision.changes.push(change);
+                Arc::make_mut(&mut dialog.row).local_cseq = local_cseq;
+                decision.changes.push(Change::CseqReserved { key: dialog.row.key, local_cseq });
             }
-            let row = self.dialogs[slot].row.clone();
-            let (state, shows_document) = self.state_of(slot, ending, now);
-            let body = if shows_document { self.document(&row) } else { Body::empty() };
-            let (dialog, flow) = (self.dialogs[slot].key, self.dialogs[slot].flow);
-            decision.effects.push(Effect::Notify(Notification { dialog, row, cseq: bound.cseq, state, body, flow }));
+            let (row, cseq, flow) = (dialog.row.clone(), bound.cseq, dialog.flow);
+            decision.effects.push(Effect::Notify(Notification { dialog: dialog.key, row, cseq, state, body, flow }));
         }
-        decision
     }
 
     /// Takes back NOTIFY `cseq`, which never left because what it rests on was refused.
@@ -326,8 +322,7 @@ impl Presentity {
             }
         }
         self.touched = self.dialogs.iter().map(|(slot, _)| slot).collect();
-        let deadlines = self.publications.iter().map(|publication| publication.deadline);
-        self.earliest = deadlines.chain(self.dialogs.iter().map(|(_, dialog)| dialog.deadline)).min();
+        self.earliest = self.deadlines().min();
     }
 
     /// Takes up a subscription from its row at start; nothing is owed yet.
@@ -339,9 +334,12 @@ impl Presentity {
 
     /// Finds the earliest deadline after `now` anew; those before it are being decided on.
     pub fn expect_next_timeout(&mut self, now: Now) {
-        let publications = self.publications.iter().map(|publication| publication.deadline);
+        self.earliest = self.deadlines().filter(|deadline| *deadline > now.mono).min();
+    }
+
+    fn deadlines(&self) -> impl Iterator<Item = Moment> {
         let dialogs = self.dialogs.iter().filter(|(_, dialog)| !dialog.is_ending()).map(|(_, dialog)| dialog.deadline);
-        self.earliest = publications.chain(dialogs).filter(|deadline| *deadline > now.mono).min();
+        self.publications.iter().map(|publication| publication.deadline).chain(dialogs)
     }
 
     /// Returns the dialog `key`.
@@ -411,23 +409,8 @@ impl Presentity {
         }
     }
 
-    /// Returns what the watcher is told of its subscription, and whether with the document.
-    fn state_of(&self, slot: usize, ending: Option<Ending>, now: Now) -> (SubscriptionState, bool) {
-        let dialog = &self.dialogs[slot];
-        let is_active = dialog.row.status == Status::Active;
-        let expires_s = dialog.deadline.seconds_from(now.mono) as u32;
-        match ending {
-            None if is_active => (SubscriptionState::Active { expires_s }, true),
-            None => (SubscriptionState::Pending { expires_s }, false),
-            Some(ending) => {
-                let state = SubscriptionState::Terminated { reason: Reason::Timeout, retry_after_s: None };
-                (state, is_active && ending == Ending::Unsubscribed)
-            }
-        }
-    }
-
-    fn document(&mut self, row: &SubscriptionRow) -> Body {
-        let Some(Package::Presence) = Package::of(&row.event) else { return Body::empty() };
+    fn document(&mut self, slot: usize) -> Body {
+        let Some(Package::Presence) = Package::of(&self.dialogs[slot].row.event) else { return Body::empty() };
         if let Some(composed) = &self.composed {
             return composed.clone();
         }
@@ -440,6 +423,8 @@ impl Presentity {
                 number: publication.row.id,
             })
             .collect();
+        #[cfg(test)]
+        assert!(!sources.iter().any(|source| source.body.ends_with(tests::PANICS)), "as a test has it");
         let body = Body::from(compose(&format!("sip:{}", self.uri), &sources));
         self.composed = Some(body.clone());
         body
@@ -472,4 +457,24 @@ impl Presentity {
 
 fn dialog_key(row: &SubscriptionRow) -> DialogKey {
     DialogKey::of(row.call_id.as_bytes(), row.local_tag.as_bytes(), row.remote_tag.as_bytes())
+}
+
+/// Returns what the watcher is told of its subscription, and whether with the document.
+fn state_of(dialog: &Dialog, now: Now) -> (SubscriptionState, bool) {
+    let is_active = dialog.row.status == Status::Active;
+    let expires_s = dialog.deadline.seconds_from(now.mono) as u32;
+    match dialog.ending() {
+        None if is_active => (SubscriptionState::Active { expires_s }, true),
+        None => (SubscriptionState::Pending { expires_s }, false),
+        Some(ending) => {
+            let state = SubscriptionState::Terminated { reason: Reason::Timeout, retry_after_s: None };
+            (state, is_active && ending == Ending::Unsubscribed)
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    /// What a document ends with whose composition panics.
+    pub(crate) const PANICS: &[u8] = b"<!--panics-->";
 }

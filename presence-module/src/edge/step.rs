@@ -12,7 +12,7 @@ use module_api::abi::LogLevel;
 use super::commit_queue::Entry;
 use super::core::Core;
 use super::shards::Slot;
-use crate::change::{Change, Now};
+use crate::change::{Change, Moment, Now};
 use crate::dialog::DialogKey;
 use crate::effect::{Decision, Effect};
 use crate::notify_outcome::NotifyOutcome;
@@ -53,7 +53,8 @@ impl Core {
             slot.staged = self.queue.push_order(Entry::ReadBack(uri.clone()));
             drop(shard);
             self.metrics.count(self.metrics.decision_panics);
-            self.host.log(LogLevel::ERROR, "panic while deciding, contained: the presentity is read back");
+            self.host
+                .log(LogLevel::ERROR, "panic while deciding, contained: the presentity is read back from the database");
             return Err(NotNow::Panicked);
         };
         let settled = self.queue.settled();
@@ -65,6 +66,10 @@ impl Core {
             self.act(decision.effects);
         } else {
             slot.staged = self.queue.push(place, Entry::Decision(uri.clone(), decision));
+            if slot.presentity.is_idle() {
+                // Once this is committed nobody would miss it: the timers come by and it is forgotten.
+                self.look_at(slot, now.mono);
+            }
         }
         Ok(())
     }
@@ -74,40 +79,47 @@ impl Core {
         let decide = |presentity: &mut Presentity, _| presentity.on_notify_outcome(dialog, cseq, &outcome);
         if self.step(uri, decide).is_err() {
             let now = self.now();
-            self.shards.lock(uri).slot(uri).deferred.push((dialog, cseq, outcome));
+            let mut shard = self.shards.lock(uri);
+            let slot = shard.slot(uri);
+            slot.deferred.push((dialog, cseq, outcome));
             // Read back or not, the timers come by and settle what was left.
-            self.timers.set(uri.clone(), now.mono);
+            self.look_at(slot, now.mono);
         }
     }
 
     /// Decides and applies, then binds what the watchers are owed. Returns `None` after a panic.
+    ///
+    /// What is over is over before anything else is decided: no request meets state whose deadline has passed.
     fn stage(
         &self,
         slot: &mut Slot,
         now: Now,
         decide: impl FnOnce(&mut Presentity, Now) -> Decision,
     ) -> Option<Decision> {
-        let presentity = &mut slot.presentity;
-        let deferred = std::mem::take(&mut slot.deferred);
+        let mut decision = Decision::default();
         let run = || {
-            let mut decision = decide(presentity, now);
-            presentity.apply(&decision.changes);
-            for (dialog, cseq, outcome) in deferred {
-                let settled = presentity.on_notify_outcome(dialog, cseq, &outcome);
-                presentity.apply(&settled.changes);
-                decision.changes.extend(settled.changes);
+            let presentity = &mut slot.presentity;
+            if presentity.next_timeout().is_some_and(|at| at <= now.mono) {
+                let over = presentity.on_timeout(now);
+                apply(presentity, over, &mut decision);
+                presentity.expect_next_timeout(now);
             }
-            let bound = presentity.bind_notifications(now);
-            decision.changes.extend(bound.changes);
-            decision.effects.extend(bound.effects);
-            decision
+            let decided = decide(presentity, now);
+            apply(presentity, decided, &mut decision);
+            for (dialog, cseq, outcome) in &slot.deferred {
+                let settled = presentity.on_notify_outcome(*dialog, *cseq, outcome);
+                apply(presentity, settled, &mut decision);
+            }
+            presentity.bind_notifications(now, &mut decision);
         };
-        let Ok(decision) = catch_unwind(AssertUnwindSafe(run)) else {
-            self.metrics.count(self.metrics.decision_panics);
-            self.host
-                .log(LogLevel::ERROR, "panic while deciding, contained: the presentity is read back from the database");
+        if catch_unwind(AssertUnwindSafe(run)).is_err() {
+            // What was bound before the panic never leaves. Outcomes stay: one that was met is not expected again.
+            take_back(&mut slot.presentity, &decision.effects);
+            slot.back_off(now.mono);
             return None;
-        };
+        }
+        slot.deferred.clear();
+        slot.panics = 0;
         self.index(slot, &decision);
         self.wake(slot);
         Some(decision)
@@ -129,7 +141,14 @@ impl Core {
 
     /// Sees to it that the timers look at a presentity no later than its next deadline.
     pub(super) fn wake(&self, slot: &mut Slot) {
-        let Some(at) = slot.presentity.next_timeout() else { return };
+        if let Some(at) = slot.presentity.next_timeout() {
+            self.look_at(slot, at);
+        }
+    }
+
+    /// Sees to it that the timers look at a presentity at `at`, or when it may be looked at again after a panic.
+    pub(super) fn look_at(&self, slot: &mut Slot, at: Moment) {
+        let at = at.max(slot.not_before);
         if slot.wakes_at.is_none_or(|wakes_at| at < wakes_at) {
             slot.wakes_at = Some(at);
             self.timers.set(slot.presentity.uri().clone(), at);
@@ -140,14 +159,25 @@ impl Core {
     pub(super) fn refuse(&self, uri: &Arc<PresentityUri>, effects: &[Effect]) {
         let mut shard = self.shards.lock(uri);
         let slot = shard.slot(uri);
-        for effect in effects {
-            if let Effect::Notify(notification) = effect {
-                slot.presentity.unbind(notification.dialog, notification.cseq);
-            }
-        }
+        take_back(&mut slot.presentity, effects);
         if !slot.is_stale {
             slot.is_stale = true;
             slot.staged = self.queue.push_order(Entry::ReadBack(uri.clone()));
+        }
+    }
+}
+
+/// Applies what was decided and notes it as part of the whole.
+fn apply(presentity: &mut Presentity, decided: Decision, whole: &mut Decision) {
+    presentity.apply(&decided.changes);
+    whole.changes.extend(decided.changes);
+    whole.effects.extend(decided.effects);
+}
+
+fn take_back(presentity: &mut Presentity, effects: &[Effect]) {
+    for effect in effects {
+        if let Effect::Notify(notification) = effect {
+            presentity.unbind(notification.dialog, notification.cseq);
         }
     }
 }

@@ -14,7 +14,7 @@ use super::commit_queue::Entry;
 use super::core::Core;
 use super::delivery::Outgoing;
 use super::request::RETRY_AFTER;
-use crate::change::{Change, Moment, SubscriptionRow};
+use crate::change::{Moment, Now, SubscriptionRow};
 use crate::effect::{Decision, Effect};
 use crate::presentity_uri::PresentityUri;
 use crate::publication::Publication;
@@ -100,14 +100,10 @@ impl Writer<'_> {
         let count = run.len() + refused_early;
         let mut committed = 0;
         let mut outgoing = Outgoing::default();
-        let mut ended = Vec::new();
         for ((uri, decision), verdict) in run.into_iter().zip(outcome.verdicts) {
             match verdict {
                 Verdict::Committed => {
                     committed += 1;
-                    if decision.changes.iter().any(ends_something) {
-                        ended.push(uri.clone());
-                    }
                     outgoing.add(decision.effects);
                 }
                 Verdict::Guilty => self.refuse(&uri, decision, 500),
@@ -117,9 +113,6 @@ impl Writer<'_> {
         metrics.add(metrics.committed_decisions, committed);
         self.core.queue.settle(count);
         self.core.send(outgoing);
-        for uri in ended {
-            self.core.shards.lock(&uri).forget_if_idle(&uri, self.core.queue.settled());
-        }
     }
 
     /// Takes back what was staged, and answers whoever waits. Nothing that rests on it leaves.
@@ -149,9 +142,7 @@ impl Writer<'_> {
         let now = self.core.now();
         for uri in &stale {
             self.refused.remove(uri);
-            self.restore(uri, rows.remove(&**uri).unwrap_or_default());
-            // Whatever is owed since the refused decision is bound and told as by any other event.
-            self.core.timers.set(uri.clone(), now.mono);
+            self.restore(uri, rows.remove(&**uri).unwrap_or_default(), now);
         }
         self.core.queue.settle(stale.len());
         if was_away {
@@ -194,7 +185,7 @@ impl Writer<'_> {
         }
     }
 
-    fn restore(&self, uri: &Arc<PresentityUri>, rows: Rows) {
+    fn restore(&self, uri: &Arc<PresentityUri>, rows: Rows, now: Now) {
         let mut shard = self.core.shards.lock(uri);
         let slot = shard.slot(uri);
         slot.presentity.restore(rows.publications, rows.subscriptions);
@@ -205,7 +196,8 @@ impl Writer<'_> {
         for dialog in slot.presentity.dialogs() {
             self.core.dialogs.insert(dialog.key, uri.clone());
         }
-        self.core.wake(slot);
+        // Whatever is owed since the refused decision is bound and told as by any other event.
+        self.core.look_at(slot, now.mono);
     }
 }
 
@@ -214,9 +206,4 @@ impl Writer<'_> {
 struct Rows {
     publications: Vec<Publication>,
     subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>,
-}
-
-/// Returns whether the presentity may have become one that nobody would miss.
-fn ends_something(change: &Change) -> bool {
-    matches!(change, Change::PublicationRemoved { .. } | Change::SubscriptionRemoved { .. })
 }

@@ -18,6 +18,10 @@ pub(super) struct Disk {
     is_held: bool,
     /// How many commits are waiting.
     waiting: usize,
+    /// Reading back waits while this is set.
+    holds_loads: bool,
+    /// How often presentities were read back.
+    loads: usize,
     /// So many commits fail as a database that is away does.
     fails: usize,
     /// Whoever publishes this text is guilty.
@@ -49,6 +53,21 @@ impl MemoryStore {
     pub(super) fn release(&self) {
         self.with(|disk| disk.is_held = false);
         self.0.1.notify_all();
+    }
+
+    /// Lets no reading back end until [`release_loads`](Self::release_loads).
+    pub(super) fn hold_loads(&self) {
+        self.with(|disk| disk.holds_loads = true);
+    }
+
+    pub(super) fn release_loads(&self) {
+        self.with(|disk| disk.holds_loads = false);
+        self.0.1.notify_all();
+    }
+
+    /// Returns how often presentities were read back.
+    pub(super) fn loads(&self) -> usize {
+        self.with(|disk| disk.loads)
     }
 
     pub(super) fn fail_next(&self) {
@@ -124,7 +143,11 @@ impl Store for MemoryStore {
     }
 
     fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError> {
-        let disk = self.0.0.lock();
+        let mut disk = self.0.0.lock();
+        disk.loads += usize::from(matches!(scope, Scope::Presentities(_)));
+        while disk.holds_loads {
+            self.0.1.wait(&mut disk);
+        }
         let is_wanted = |presentity| match scope {
             Scope::All => true,
             Scope::Presentities(wanted) => wanted.contains(presentity),
