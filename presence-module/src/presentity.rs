@@ -293,8 +293,13 @@ impl Presentity {
     /// Takes the place of what memory held by what the database holds, after a commit was refused.
     ///
     /// What is on the wire stays: a dialog whose NOTIFY is unanswered lives until it is.
-    pub fn restore(&mut self, publications: Vec<Publication>, subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>) {
-        self.publications = publications;
+    pub fn restore(
+        &mut self,
+        publications: Vec<Publication>,
+        subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>,
+        watchers: Vec<WatcherRow>,
+    ) {
+        (self.publications, self.watchers) = (publications, watchers);
         self.composed = None;
         let rows: FxHashMap<_, _> = subscriptions.iter().map(|(row, _)| (dialog_key(row), row.key)).collect();
         let gone: Vec<_> =
@@ -322,6 +327,17 @@ impl Presentity {
             }
         }
         self.touched = self.dialogs.iter().map(|(slot, _)| slot).collect();
+        self.earliest = self.deadlines().min();
+    }
+
+    /// Lets what ended before `now` and is not decided on live `by_ms` longer.
+    pub fn prolong(&mut self, now: Now, by_ms: u64) {
+        let publications = self.publications.iter_mut().map(|publication| &mut publication.deadline);
+        let dialogs = self.dialogs.iter_mut().filter(|(_, dialog)| !dialog.is_ending());
+        let deadlines = publications.chain(dialogs.map(|(_, dialog)| &mut dialog.deadline));
+        for deadline in deadlines.filter(|deadline| **deadline <= now.mono) {
+            deadline.0 += by_ms;
+        }
         self.earliest = self.deadlines().min();
     }
 

@@ -5,7 +5,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use module_api::abi::LogLevel;
 
@@ -37,7 +36,7 @@ impl Core {
         uri: &Arc<PresentityUri>,
         decide: impl FnOnce(&mut Presentity, Now) -> Decision,
     ) -> Result<(), NotNow> {
-        if self.is_away.load(Ordering::Relaxed) {
+        if self.is_away() {
             return Err(NotNow::Unsettled);
         }
         let place = self.queue.reserve().ok_or(NotNow::Full)?;
