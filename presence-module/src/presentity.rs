@@ -146,7 +146,7 @@ impl Presentity {
     }
 
     /// Decides on everything whose deadline has passed, in one go: two devices that expire together are one change.
-    pub fn on_timeout(&self, now: Now) -> Decision {
+    fn on_timeout(&self, now: Now) -> Decision {
         let expired = self.publications.iter().filter(|publication| publication.deadline <= now.mono);
         let mut changes: Vec<_> =
             expired.map(|publication| Change::PublicationRemoved { id: publication.row.id }).collect();
@@ -174,6 +174,46 @@ impl Presentity {
             }
         };
         Decision { changes: change.into_iter().collect(), effects: Vec::new() }
+    }
+
+    /// Decides on what is over, then as `decide` does, then on the `outcomes` that waited; stages all of it, and binds what
+    /// the watchers are owed by then. What it comes to is added to `whole` as it goes, so that a panic shows how far it came.
+    ///
+    /// No request meets state whose deadline has passed.
+    pub fn step(
+        &mut self,
+        now: Now,
+        decide: impl FnOnce(&mut Self, Now) -> Decision,
+        outcomes: &[(DialogKey, u32, NotifyOutcome)],
+        whole: &mut Decision,
+    ) {
+        if self.earliest.is_some_and(|at| at <= now.mono) {
+            let over = self.on_timeout(now);
+            self.stage(over, whole);
+            self.expect_next_timeout(now);
+        }
+        let decided = decide(self, now);
+        self.stage(decided, whole);
+        for (dialog, cseq, outcome) in outcomes {
+            let settled = self.on_notify_outcome(*dialog, *cseq, outcome);
+            self.stage(settled, whole);
+        }
+        self.bind_notifications(now, whole);
+    }
+
+    fn stage(&mut self, decided: Decision, whole: &mut Decision) {
+        self.apply(&decided.changes);
+        whole.changes.extend(decided.changes);
+        whole.effects.extend(decided.effects);
+    }
+
+    /// Takes back the NOTIFYs among `effects`, which never leave.
+    pub fn take_back(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Notify(notification) = effect {
+                self.unbind(notification.dialog, notification.cseq);
+            }
+        }
     }
 
     /// Stages changes: the next request sees them, nobody outside does.
@@ -238,7 +278,7 @@ impl Presentity {
     }
 
     /// Binds a NOTIFY to every dialog that is free and owed one: CSeq, state and document of this moment.
-    pub fn bind_notifications(&mut self, now: Now, decision: &mut Decision) {
+    fn bind_notifications(&mut self, now: Now, decision: &mut Decision) {
         for slot in std::mem::take(&mut self.touched) {
             if !self.dialogs.get(slot).is_some_and(Dialog::is_due) {
                 continue;
@@ -256,8 +296,7 @@ impl Presentity {
         }
     }
 
-    /// Takes back NOTIFY `cseq`, which never left because what it rests on was refused.
-    pub fn unbind(&mut self, key: DialogKey, cseq: u32) {
+    fn unbind(&mut self, key: DialogKey, cseq: u32) {
         let Some(&slot) = self.by_key.get(&key) else { return };
         self.dialogs[slot].unbind(cseq);
         if self.dialogs[slot].is_over() {
@@ -349,7 +388,7 @@ impl Presentity {
     }
 
     /// Finds the earliest deadline after `now` anew; those before it are being decided on.
-    pub fn expect_next_timeout(&mut self, now: Now) {
+    fn expect_next_timeout(&mut self, now: Now) {
         self.earliest = self.deadlines().filter(|deadline| *deadline > now.mono).min();
     }
 

@@ -87,8 +87,6 @@ impl Core {
     }
 
     /// Decides and applies, then binds what the watchers are owed. Returns `None` after a panic.
-    ///
-    /// What is over is over before anything else is decided: no request meets state whose deadline has passed.
     fn stage(
         &self,
         slot: &mut Slot,
@@ -96,24 +94,11 @@ impl Core {
         decide: impl FnOnce(&mut Presentity, Now) -> Decision,
     ) -> Option<Decision> {
         let mut decision = Decision::default();
-        let run = || {
-            let presentity = &mut slot.presentity;
-            if presentity.next_timeout().is_some_and(|at| at <= now.mono) {
-                let over = presentity.on_timeout(now);
-                apply(presentity, over, &mut decision);
-                presentity.expect_next_timeout(now);
-            }
-            let decided = decide(presentity, now);
-            apply(presentity, decided, &mut decision);
-            for (dialog, cseq, outcome) in &slot.deferred {
-                let settled = presentity.on_notify_outcome(*dialog, *cseq, outcome);
-                apply(presentity, settled, &mut decision);
-            }
-            presentity.bind_notifications(now, &mut decision);
-        };
+        let (presentity, deferred) = (&mut slot.presentity, &slot.deferred);
+        let run = || presentity.step(now, decide, deferred, &mut decision);
         if catch_unwind(AssertUnwindSafe(run)).is_err() {
             // What was bound before the panic never leaves. Outcomes stay: one that was met is not expected again.
-            take_back(&mut slot.presentity, &decision.effects);
+            slot.presentity.take_back(&decision.effects);
             slot.back_off(now.mono);
             return None;
         }
@@ -158,25 +143,10 @@ impl Core {
     pub(super) fn refuse(&self, uri: &Arc<PresentityUri>, effects: &[Effect]) {
         let mut shard = self.shards.lock(uri);
         let slot = shard.slot(uri);
-        take_back(&mut slot.presentity, effects);
+        slot.presentity.take_back(effects);
         if !slot.is_stale {
             slot.is_stale = true;
             slot.staged = self.queue.push_order(Entry::ReadBack(uri.clone()));
-        }
-    }
-}
-
-/// Applies what was decided and notes it as part of the whole.
-fn apply(presentity: &mut Presentity, decided: Decision, whole: &mut Decision) {
-    presentity.apply(&decided.changes);
-    whole.changes.extend(decided.changes);
-    whole.effects.extend(decided.effects);
-}
-
-fn take_back(presentity: &mut Presentity, effects: &[Effect]) {
-    for effect in effects {
-        if let Effect::Notify(notification) = effect {
-            presentity.unbind(notification.dialog, notification.cseq);
         }
     }
 }

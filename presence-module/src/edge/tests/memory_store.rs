@@ -114,7 +114,7 @@ impl Disk {
         }
     }
 
-    fn write(&mut self, change: &Change) {
+    pub(super) fn write(&mut self, change: &Change) {
         match change.clone() {
             Change::PublicationStored { row, .. } => drop(self.publications.insert(row.id, row)),
             Change::PublicationContinued { id, entity_tag, body, received_time, expires, .. } => {

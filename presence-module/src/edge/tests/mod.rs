@@ -4,6 +4,7 @@ mod commits; // nothing leaves before it is durable, and nothing that was refuse
 mod dialogs; // a dialog while a NOTIFY is unanswered
 mod fake_host; // a host that records
 mod memory_store; // a store that waits, refuses and fails when told
+mod model; // one presentity against a reference model, at random
 mod outages; // a database that is away
 mod panics; // a panic while deciding
 mod restarts; // what a second start finds
