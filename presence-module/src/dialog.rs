@@ -55,11 +55,18 @@ pub struct Dialog {
     /// The CSeq of the last NOTIFY bound.
     cseq: u32,
     /// The NOTIFY whose outcome is unknown.
-    in_flight: Option<u32>,
+    in_flight: Option<InFlight>,
     /// Whether the watcher is owed the present state.
     dirty: bool,
     /// Set once the subscription is over and the watcher is still to hear of it.
     ending: Option<Ending>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    cseq: u32,
+    /// Whether it tells the end of the subscription.
+    is_last: bool,
 }
 
 impl Dialog {
@@ -73,6 +80,12 @@ impl Dialog {
     pub fn resume(key: DialogKey, row: Arc<SubscriptionRow>, deadline: Moment) -> Self {
         let cseq = row.local_cseq;
         Self { key, row, deadline, flow: 0, cseq, in_flight: None, dirty: false, ending: None }
+    }
+
+    /// Takes the place of `former`, which had the same id: CSeqs go on, and what is on the wire is still waited for.
+    pub fn follow(&mut self, former: &Dialog) {
+        self.cseq = former.cseq;
+        self.in_flight = former.in_flight.map(|in_flight| InFlight { is_last: false, ..in_flight });
     }
 
     /// Returns whether the subscription is alive at `now`.
@@ -95,9 +108,25 @@ impl Dialog {
         self.dirty = true;
     }
 
+    /// Returns whether a NOTIFY was ever sent in it, which is never before its row was written.
+    pub fn has_spoken(&self) -> bool {
+        self.cseq > 0
+    }
+
+    /// Returns how the subscription ended, `None` while it lives.
+    pub fn ending(&self) -> Option<Ending> {
+        self.ending
+    }
+
     /// Returns whether a NOTIFY can be bound.
     pub fn is_due(&self) -> bool {
-        self.in_flight.is_none() && (self.dirty || self.ending.is_some())
+        let has_news = self.ending.map_or(self.dirty, |ending| ending != Ending::Silent);
+        self.in_flight.is_none() && has_news
+    }
+
+    /// Returns whether nothing is left to tell or to wait for.
+    pub fn is_over(&self) -> bool {
+        self.in_flight.is_none() && self.ending == Some(Ending::Silent)
     }
 
     /// Ends the subscription; its watcher is told as `ending` says.
@@ -110,42 +139,51 @@ impl Dialog {
         (self.row, self.deadline, self.ending) = (row, deadline, None);
     }
 
-    /// Binds the next NOTIFY: its CSeq and how the subscription ended, if it did.
+    /// Binds the next NOTIFY.
     ///
     /// The CSeq is exactly one higher than the last (RFC 3261 §12.2.1.1). If it passes what is reserved, the row is to
     /// be written first.
     pub fn bind(&mut self) -> Bound {
         self.cseq += 1;
-        self.in_flight = Some(self.cseq);
+        self.in_flight = Some(InFlight { cseq: self.cseq, is_last: self.ending.is_some() });
         self.dirty = false;
         let reserve = (self.cseq > self.row.local_cseq && self.ending.is_none()).then(|| self.cseq + CSEQ_BLOCK - 1);
-        Bound { cseq: self.cseq, ending: self.ending, reserve }
+        Bound { cseq: self.cseq, reserve }
     }
 
     /// Takes back a NOTIFY that never left, because what it rests on was refused.
     pub fn unbind(&mut self, cseq: u32) {
-        if self.in_flight == Some(cseq) {
+        if self.in_flight.is_some_and(|in_flight| in_flight.cseq == cseq) {
             (self.in_flight, self.cseq, self.dirty) = (None, cseq - 1, true);
         }
     }
 
-    /// Notes that the outcome of NOTIFY `cseq` is known. Returns whether it was the one under way.
-    pub fn settle(&mut self, cseq: u32) -> bool {
-        let expected = self.in_flight == Some(cseq);
-        if expected {
-            self.in_flight = None;
-        }
-        expected
+    /// Notes that the outcome of NOTIFY `cseq` is known.
+    pub fn settle(&mut self, cseq: u32) -> Settled {
+        let Some(in_flight) = self.in_flight.filter(|in_flight| in_flight.cseq == cseq) else {
+            return Settled::Unexpected;
+        };
+        self.in_flight = None;
+        if in_flight.is_last || self.is_over() { Settled::Over } else { Settled::Free }
     }
 }
 
-/// A NOTIFY about to be bound.
+/// A NOTIFY about to be sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Bound {
     /// Its CSeq.
     pub cseq: u32,
-    /// How the subscription ended, `None` while it lives.
-    pub ending: Option<Ending>,
     /// The upper bound to write before it leaves.
     pub reserve: Option<u32>,
+}
+
+/// What the outcome of a NOTIFY leaves of its dialog.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Settled {
+    /// The next NOTIFY may be bound.
+    Free,
+    /// The watcher has heard of the end, or is not to: nothing more is sent.
+    Over,
+    /// It was not the NOTIFY under way.
+    Unexpected,
 }

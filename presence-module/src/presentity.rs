@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 
 use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionKey, SubscriptionRow, WatcherRow};
 use crate::composition::{Source, compose};
-use crate::dialog::{Dialog, DialogKey};
+use crate::dialog::{Dialog, DialogKey, Settled};
 use crate::effect::{Creation, Decision, Effect, Notification};
 use crate::headers::subscription_state::{Reason, SubscriptionState};
 use crate::notify_outcome::{NotifyOutcome, Verdict};
@@ -121,30 +121,32 @@ impl Presentity {
     /// Decides on what became of NOTIFY `cseq` in dialog `key`; the dialog is free for the next at once.
     pub fn on_notify_outcome(&mut self, key: DialogKey, cseq: u32, outcome: &NotifyOutcome) -> Decision {
         let Some(&slot) = self.by_key.get(&key) else { return Decision::default() };
-        let dialog = &mut self.dialogs[slot];
-        if !dialog.settle(cseq) {
-            return Decision::default();
+        let settled = self.dialogs[slot].settle(cseq);
+        let is_failure = outcome.verdict() == Verdict::EndSubscription;
+        let is_ending = self.dialogs[slot].is_ending();
+        match settled {
+            Settled::Unexpected => return Decision::default(),
+            // A watcher that does not take this NOTIFY would not take the last one.
+            Settled::Free if !(is_ending && is_failure) => self.touched.push(slot),
+            Settled::Free | Settled::Over => {
+                self.drop_dialog(slot);
+                return Decision::default();
+            }
         }
-        if dialog.is_ending() {
-            self.drop_dialog(slot);
-            return Decision::default();
-        }
-        self.touched.push(slot);
         let row = &self.dialogs[slot].row;
-        let change = match outcome.verdict() {
-            Verdict::EndSubscription => Change::SubscriptionRemoved { key: row.key, ending: Ending::Silent },
-            Verdict::Keep => match &outcome.remote_target {
-                Some(target) if *target != row.remote_target => {
-                    Change::RemoteTargetChanged { key: row.key, remote_target: target.clone() }
-                }
-                _ => return Decision::default(),
-            },
+        let change = match &outcome.remote_target {
+            _ if is_failure => Change::SubscriptionRemoved { key: row.key, ending: Ending::Silent },
+            // Of a subscription that is over no row is left to change.
+            Some(target) if *target != row.remote_target && !is_ending => {
+                Change::RemoteTargetChanged { key: row.key, remote_target: target.clone() }
+            }
+            _ => return Decision::default(),
         };
         Decision { changes: vec![change], effects: Vec::new() }
     }
 
     /// Decides on everything whose deadline has passed, in one go: two devices that expire together are one change.
-    pub fn on_timeout(&self, now: Now) -> Decision {
+    fn on_timeout(&self, now: Now) -> Decision {
         let expired = self.publications.iter().filter(|publication| publication.deadline <= now.mono);
         let mut changes: Vec<_> =
             expired.map(|publication| Change::PublicationRemoved { id: publication.row.id }).collect();
@@ -172,6 +174,46 @@ impl Presentity {
             }
         };
         Decision { changes: change.into_iter().collect(), effects: Vec::new() }
+    }
+
+    /// Decides on what is over, then as `decide` does, then on the `outcomes` that waited; stages all of it, and binds what
+    /// the watchers are owed by then. What it comes to is added to `whole` as it goes, so that a panic shows how far it came.
+    ///
+    /// No request meets state whose deadline has passed.
+    pub fn step(
+        &mut self,
+        now: Now,
+        decide: impl FnOnce(&mut Self, Now) -> Decision,
+        outcomes: &[(DialogKey, u32, NotifyOutcome)],
+        whole: &mut Decision,
+    ) {
+        if self.earliest.is_some_and(|at| at <= now.mono) {
+            let over = self.on_timeout(now);
+            self.stage(over, whole);
+            self.expect_next_timeout(now);
+        }
+        let decided = decide(self, now);
+        self.stage(decided, whole);
+        for (dialog, cseq, outcome) in outcomes {
+            let settled = self.on_notify_outcome(*dialog, *cseq, outcome);
+            self.stage(settled, whole);
+        }
+        self.bind_notifications(now, whole);
+    }
+
+    fn stage(&mut self, decided: Decision, whole: &mut Decision) {
+        self.apply(&decided.changes);
+        whole.changes.extend(decided.changes);
+        whole.effects.extend(decided.effects);
+    }
+
+    /// Takes back the NOTIFYs among `effects`, which never leave.
+    pub fn take_back(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Notify(notification) = effect {
+                self.unbind(notification.dialog, notification.cseq);
+            }
+        }
     }
 
     /// Stages changes: the next request sees them, nobody outside does.
@@ -236,31 +278,30 @@ impl Presentity {
     }
 
     /// Binds a NOTIFY to every dialog that is free and owed one: CSeq, state and document of this moment.
-    pub fn bind_notifications(&mut self, now: Now) -> Decision {
-        let mut decision = Decision::default();
+    fn bind_notifications(&mut self, now: Now, decision: &mut Decision) {
         for slot in std::mem::take(&mut self.touched) {
             if !self.dialogs.get(slot).is_some_and(Dialog::is_due) {
                 continue;
             }
-            let bound = self.dialogs[slot].bind();
+            let (state, shows_document) = state_of(&self.dialogs[slot], now);
+            let body = if shows_document { self.document(slot) } else { Body::empty() };
+            let dialog = &mut self.dialogs[slot];
+            let bound = dialog.bind();
             if let Some(local_cseq) = bound.reserve {
-                let change = Change::CseqReserved { key: self.dialogs[slot].row.key, local_cseq };
-                self.apply_one(&change);
-                decision.changes.push(change);
+                Arc::make_mut(&mut dialog.row).local_cseq = local_cseq;
+                decision.changes.push(Change::CseqReserved { key: dialog.row.key, local_cseq });
             }
-            let row = self.dialogs[slot].row.clone();
-            let (state, shows_document) = self.state_of(slot, bound.ending, now);
-            let body = if shows_document { self.document(&row) } else { Body::empty() };
-            let (dialog, flow) = (self.dialogs[slot].key, self.dialogs[slot].flow);
-            decision.effects.push(Effect::Notify(Notification { dialog, row, cseq: bound.cseq, state, body, flow }));
+            let (row, cseq, flow) = (dialog.row.clone(), bound.cseq, dialog.flow);
+            decision.effects.push(Effect::Notify(Notification { dialog: dialog.key, row, cseq, state, body, flow }));
         }
-        decision
     }
 
-    /// Takes back NOTIFY `cseq`, which never left because what it rests on was refused.
-    pub fn unbind(&mut self, key: DialogKey, cseq: u32) {
-        if let Some(&slot) = self.by_key.get(&key) {
-            self.dialogs[slot].unbind(cseq);
+    fn unbind(&mut self, key: DialogKey, cseq: u32) {
+        let Some(&slot) = self.by_key.get(&key) else { return };
+        self.dialogs[slot].unbind(cseq);
+        if self.dialogs[slot].is_over() {
+            self.drop_dialog(slot);
+        } else {
             self.touched.push(slot);
         }
     }
@@ -291,16 +332,25 @@ impl Presentity {
     /// Takes the place of what memory held by what the database holds, after a commit was refused.
     ///
     /// What is on the wire stays: a dialog whose NOTIFY is unanswered lives until it is.
-    pub fn restore(&mut self, publications: Vec<Publication>, subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>) {
-        self.publications = publications;
+    pub fn restore(
+        &mut self,
+        publications: Vec<Publication>,
+        subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>,
+        watchers: Vec<WatcherRow>,
+    ) {
+        (self.publications, self.watchers) = (publications, watchers);
         self.composed = None;
         let rows: FxHashMap<_, _> = subscriptions.iter().map(|(row, _)| (dialog_key(row), row.key)).collect();
         let gone: Vec<_> =
             self.dialogs.iter().filter(|(_, dialog)| !rows.contains_key(&dialog.key)).map(|(slot, _)| slot).collect();
         for slot in gone {
-            if self.dialogs[slot].is_busy() {
-                self.dialogs[slot].end(Ending::Silent);
-            } else {
+            let dialog = &mut self.dialogs[slot];
+            // The end of a subscription that is in the database is still to be told.
+            if dialog.is_ending() && dialog.has_spoken() {
+                continue;
+            }
+            dialog.end(Ending::Silent);
+            if dialog.is_over() {
                 self.drop_dialog(slot);
             }
         }
@@ -308,11 +358,26 @@ impl Presentity {
             let key = dialog_key(&row);
             match self.by_key.get(&key) {
                 Some(&slot) => self.dialogs[slot].restore(row, deadline),
-                None => self.insert(Dialog::resume(key, row, deadline)),
+                None => {
+                    let mut dialog = Dialog::resume(key, row, deadline);
+                    dialog.owe();
+                    self.insert(dialog);
+                }
             }
         }
-        let deadlines = self.publications.iter().map(|publication| publication.deadline);
-        self.earliest = deadlines.chain(self.dialogs.iter().map(|(_, dialog)| dialog.deadline)).min();
+        self.touched = self.dialogs.iter().map(|(slot, _)| slot).collect();
+        self.earliest = self.deadlines().min();
+    }
+
+    /// Lets what ended before `now` and is not decided on live `by_ms` longer.
+    pub fn prolong(&mut self, now: Now, by_ms: u64) {
+        let publications = self.publications.iter_mut().map(|publication| &mut publication.deadline);
+        let dialogs = self.dialogs.iter_mut().filter(|(_, dialog)| !dialog.is_ending());
+        let deadlines = publications.chain(dialogs.map(|(_, dialog)| &mut dialog.deadline));
+        for deadline in deadlines.filter(|deadline| **deadline <= now.mono) {
+            deadline.0 += by_ms;
+        }
+        self.earliest = self.deadlines().min();
     }
 
     /// Takes up a subscription from its row at start; nothing is owed yet.
@@ -323,10 +388,13 @@ impl Presentity {
     }
 
     /// Finds the earliest deadline after `now` anew; those before it are being decided on.
-    pub fn expect_next_timeout(&mut self, now: Now) {
-        let publications = self.publications.iter().map(|publication| publication.deadline);
+    fn expect_next_timeout(&mut self, now: Now) {
+        self.earliest = self.deadlines().filter(|deadline| *deadline > now.mono).min();
+    }
+
+    fn deadlines(&self) -> impl Iterator<Item = Moment> {
         let dialogs = self.dialogs.iter().filter(|(_, dialog)| !dialog.is_ending()).map(|(_, dialog)| dialog.deadline);
-        self.earliest = publications.chain(dialogs).filter(|deadline| *deadline > now.mono).min();
+        self.publications.iter().map(|publication| publication.deadline).chain(dialogs)
     }
 
     /// Returns the dialog `key`.
@@ -344,7 +412,9 @@ impl Presentity {
         let slot = match self.by_key.get(&key) {
             // A dialog whose subscription is over and which begins again under the same id, as after a lost answer.
             Some(&slot) => {
-                self.dialogs[slot] = dialog;
+                let former = std::mem::replace(&mut self.dialogs[slot], dialog);
+                self.dialogs[slot].follow(&former);
+                self.by_subscription.remove(&former.row.key);
                 slot
             }
             None => self.dialogs.insert(dialog),
@@ -359,12 +429,11 @@ impl Presentity {
 
     fn end(&mut self, key: SubscriptionKey, ending: Ending) {
         let Some(&slot) = self.by_subscription.get(&key) else { return };
-        match (ending, self.dialogs[slot].is_busy()) {
-            (Ending::Silent, false) => self.drop_dialog(slot),
-            _ => {
-                self.dialogs[slot].end(ending);
-                self.touched.push(slot);
-            }
+        self.dialogs[slot].end(ending);
+        if self.dialogs[slot].is_over() {
+            self.drop_dialog(slot);
+        } else {
+            self.touched.push(slot);
         }
     }
 
@@ -395,23 +464,8 @@ impl Presentity {
         }
     }
 
-    /// Returns what the watcher is told of its subscription, and whether with the document.
-    fn state_of(&self, slot: usize, ending: Option<Ending>, now: Now) -> (SubscriptionState, bool) {
-        let dialog = &self.dialogs[slot];
-        let is_active = dialog.row.status == Status::Active;
-        let expires_s = dialog.deadline.seconds_from(now.mono) as u32;
-        match ending {
-            None if is_active => (SubscriptionState::Active { expires_s }, true),
-            None => (SubscriptionState::Pending { expires_s }, false),
-            Some(ending) => {
-                let state = SubscriptionState::Terminated { reason: Reason::Timeout, retry_after_s: None };
-                (state, is_active && ending == Ending::Unsubscribed)
-            }
-        }
-    }
-
-    fn document(&mut self, row: &SubscriptionRow) -> Body {
-        let Some(Package::Presence) = Package::of(&row.event) else { return Body::empty() };
+    fn document(&mut self, slot: usize) -> Body {
+        let Some(Package::Presence) = Package::of(&self.dialogs[slot].row.event) else { return Body::empty() };
         if let Some(composed) = &self.composed {
             return composed.clone();
         }
@@ -424,6 +478,8 @@ impl Presentity {
                 number: publication.row.id,
             })
             .collect();
+        #[cfg(test)]
+        assert!(!sources.iter().any(|source| source.body.ends_with(tests::PANICS)), "as a test has it");
         let body = Body::from(compose(&format!("sip:{}", self.uri), &sources));
         self.composed = Some(body.clone());
         body
@@ -456,4 +512,24 @@ impl Presentity {
 
 fn dialog_key(row: &SubscriptionRow) -> DialogKey {
     DialogKey::of(row.call_id.as_bytes(), row.local_tag.as_bytes(), row.remote_tag.as_bytes())
+}
+
+/// Returns what the watcher is told of its subscription, and whether with the document.
+fn state_of(dialog: &Dialog, now: Now) -> (SubscriptionState, bool) {
+    let is_active = dialog.row.status == Status::Active;
+    let expires_s = dialog.deadline.seconds_from(now.mono) as u32;
+    match dialog.ending() {
+        None if is_active => (SubscriptionState::Active { expires_s }, true),
+        None => (SubscriptionState::Pending { expires_s }, false),
+        Some(ending) => {
+            let state = SubscriptionState::Terminated { reason: Reason::Timeout, retry_after_s: None };
+            (state, is_active && ending == Ending::Unsubscribed)
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    /// What a document ends with whose composition panics.
+    pub(crate) const PANICS: &[u8] = b"<!--panics-->";
 }

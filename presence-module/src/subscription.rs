@@ -80,15 +80,18 @@ pub enum Rejection {
     DialogSharing,
 }
 
-/// Decides on a SUBSCRIBE that would begin a dialog. `existing` has the same dialog id: the request came again.
+/// Decides on a SUBSCRIBE that would begin a dialog. `existing` has the same dialog id: the request came again, unless
+/// its CSeq says that somebody chose this To-tag for a later one too.
 pub fn on_initial(
     request: InitialSubscribe,
     existing: Option<&Dialog>,
     policy: SubscribePolicy,
     now: Now,
 ) -> Subscribed {
-    if let Some(dialog) = existing.filter(|dialog| dialog.is_live(now.mono)) {
-        let expires_s = dialog.deadline.seconds_from(now.mono) as u32;
+    let is_repeated = |dialog: &&Dialog| dialog.is_live(now.mono) || dialog.row.remote_cseq >= request.row.remote_cseq;
+    if let Some(dialog) = existing.filter(is_repeated) {
+        let left_s = dialog.deadline.seconds_from(now.mono) as u32;
+        let expires_s = if dialog.is_live(now.mono) { left_s } else { 0 };
         let local_contact = dialog.row.local_contact.clone();
         return Subscribed { changes: Vec::new(), expires_s, local_contact, is_new: false };
     }

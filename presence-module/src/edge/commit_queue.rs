@@ -16,7 +16,6 @@ use crate::presentity_uri::PresentityUri;
 pub(super) struct CommitQueue {
     inner: Mutex<Inner>,
     ready: Condvar,
-    closed: Condvar,
     taken: AtomicUsize,
     places: usize,
     settled: AtomicU64,
@@ -45,7 +44,7 @@ pub(super) struct Place<'a>(&'a CommitQueue);
 impl CommitQueue {
     pub(super) fn new(places: usize) -> Self {
         let (taken, settled) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Self { inner: Mutex::default(), ready: Condvar::new(), closed: Condvar::new(), taken, places, settled }
+        Self { inner: Mutex::default(), ready: Condvar::new(), taken, places, settled }
     }
 
     /// Reserves a place, or returns `None` if all are taken: the caller answers 503.
@@ -77,16 +76,20 @@ impl CommitQueue {
         inner.last
     }
 
-    /// Waits for entries and moves up to `most` into `batch`. Returns `false` once the queue is closed and empty.
-    pub(super) fn take(&self, batch: &mut Vec<Entry>, most: usize) -> bool {
+    /// Waits for entries, for `pause` at most if there is one, and moves up to `most` into `batch`.
+    ///
+    /// Returns `false` once the queue is closed and empty.
+    pub(super) fn take(&self, batch: &mut Vec<Entry>, most: usize, pause: Option<Duration>) -> bool {
         let mut inner = self.inner.lock();
-        while inner.entries.is_empty() && !inner.is_closing {
-            self.ready.wait(&mut inner);
+        let is_idle = |inner: &mut Inner| inner.entries.is_empty() && !inner.is_closing;
+        match pause {
+            Some(pause) => drop(self.ready.wait_while_for(&mut inner, is_idle, pause)),
+            None => self.ready.wait_while(&mut inner, is_idle),
         }
         let count = inner.entries.len().min(most);
         batch.extend(inner.entries.drain(..count));
         self.taken.fetch_sub(count, Ordering::Relaxed);
-        count > 0
+        count > 0 || !inner.is_closing
     }
 
     /// Notes that `count` more entries are committed or refused, and can be built upon.
@@ -104,19 +107,10 @@ impl CommitQueue {
         self.inner.lock().last
     }
 
-    /// Waits for at most `pause`, or until the queue is closed. Returns whether it is.
-    pub(super) fn wait_closed(&self, pause: Duration) -> bool {
-        let mut inner = self.inner.lock();
-        let is_open = |inner: &mut Inner| !inner.is_closing;
-        self.closed.wait_while_for(&mut inner, is_open, pause);
-        inner.is_closing
-    }
-
     /// Lets the writer end once it has taken everything.
     pub(super) fn close(&self) {
         self.inner.lock().is_closing = true;
         self.ready.notify_all();
-        self.closed.notify_all();
     }
 }
 

@@ -81,6 +81,11 @@ impl Core {
         self.next_publication_id.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Returns whether nothing is begun, because the database is away.
+    pub(super) fn is_away(&self) -> bool {
+        self.is_away.load(Ordering::Relaxed)
+    }
+
     pub(super) fn warn(&self, message: &str) {
         self.host.log(LogLevel::WARNING, message);
     }

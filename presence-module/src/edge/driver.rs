@@ -8,9 +8,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::commit_queue::Entry;
 use super::core::Core;
+use super::step::NotNow;
 use super::timers::TICK_MS;
 use crate::dialog::DialogKey;
-use crate::effect::{Created, Notification};
+use crate::effect::{Created, Decision, Notification};
+use crate::presentity::Presentity;
 use crate::presentity_uri::PresentityUri;
 
 /// What the driver is given to do.
@@ -27,68 +29,90 @@ pub(super) enum Job {
 pub(super) type Owed = (Arc<PresentityUri>, DialogKey);
 
 /// Runs until told to stop.
-pub(super) fn run(core: &Core, jobs: &Receiver<Job>, mut owed: VecDeque<Owed>) {
+pub(super) fn run(core: &Core, jobs: &Receiver<Job>, owed: VecDeque<Owed>) {
     let tick = Duration::from_millis(TICK_MS);
     let mut next_tick = Instant::now() + tick;
-    let period = core.settings.clean_period;
-    let mut next_sweep = period.map(|period| Instant::now() + period);
+    let next_sweep = core.settings.clean_period.map(|period| Instant::now() + period);
+    let mut driver = Driver { core, owed, lost: Vec::new(), next_sweep };
     loop {
         match jobs.recv_deadline(next_tick) {
             Ok(Job::Notify(notifications)) => core.notify(&notifications),
-            Ok(Job::ReplyLost(created)) => core.end_lost(created),
+            Ok(Job::ReplyLost(created)) => driver.lost.push(created),
             Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-            Err(RecvTimeoutError::Timeout) => {
-                core.expire();
-                core.pay(&mut owed);
-                if next_sweep.is_some_and(|at| Instant::now() >= at) {
-                    core.queue.push_order(Entry::Sweep);
-                    next_sweep = period.map(|period| Instant::now() + period);
-                }
-                next_tick = Instant::now() + tick;
-            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        // However long the fan-outs are, deadlines are kept.
+        if Instant::now() >= next_tick {
+            driver.tick();
+            next_tick = Instant::now() + tick;
         }
     }
 }
 
-impl Core {
-    /// Lets every presentity whose deadline has passed decide on it.
-    fn expire(&self) {
-        for presentity in self.timers.due(self.now().mono) {
-            if let Some(slot) = self.shards.lock(&presentity).get(&presentity) {
-                slot.wakes_at = None;
-            }
-            let decided = self.step(&presentity, |presentity, now| {
-                let decision = presentity.on_timeout(now);
-                presentity.expect_next_timeout(now);
-                decision
-            });
-            if decided.is_err() {
-                // Looked at again with the next tick.
-                self.timers.set(presentity, self.now().mono);
-            }
+struct Driver<'a> {
+    core: &'a Core,
+    /// Watchers to be told the present state, some a tick.
+    owed: VecDeque<Owed>,
+    /// What a 2xx created that came too late.
+    lost: Vec<Created>,
+    next_sweep: Option<Instant>,
+}
+
+impl Driver<'_> {
+    fn tick(&mut self) {
+        self.core.expire();
+        self.pay();
+        self.end_lost();
+        if self.next_sweep.is_some_and(|at| Instant::now() >= at) {
+            self.core.queue.push_order(Entry::Sweep);
+            self.next_sweep = self.core.settings.clean_period.map(|period| Instant::now() + period);
         }
     }
 
     /// Tells a tick's share of the watchers that are owed the present state.
-    fn pay(&self, owed: &mut VecDeque<Owed>) {
-        let share = (u64::from(self.settings.recovery_notify_rate) * TICK_MS).div_ceil(1000) as usize;
-        for _ in 0..share {
-            let Some((presentity, dialog)) = owed.pop_front() else { return };
-            let decided = self.step(&presentity, |presentity, _| {
+    fn pay(&mut self) {
+        let rate = u64::from(self.core.settings.recovery_notify_rate);
+        for _ in 0..(rate * TICK_MS).div_ceil(1000) {
+            let Some((presentity, dialog)) = self.owed.pop_front() else { return };
+            let owe = |presentity: &mut Presentity, _| {
                 presentity.owe(dialog);
-                Default::default()
-            });
-            if decided.is_err() {
-                owed.push_front((presentity, dialog));
+                Decision::default()
+            };
+            if is_to_be_tried_again(self.core.step(&presentity, owe)) {
+                self.owed.push_front((presentity, dialog));
                 return;
             }
         }
     }
 
-    /// Ends what a 2xx created that came too late.
-    fn end_lost(&self, created: Created) {
-        if self.step(&created.presentity, |presentity, _| presentity.on_reply_lost(&created.what)).is_err() {
-            self.hand_over(Job::ReplyLost(created));
+    /// Ends what nobody waited for.
+    fn end_lost(&mut self) {
+        self.lost.retain(|created| {
+            let end = |presentity: &mut Presentity, _| presentity.on_reply_lost(&created.what);
+            is_to_be_tried_again(self.core.step(&created.presentity, end))
+        });
+    }
+}
+
+impl Core {
+    /// Lets every presentity whose deadline has passed decide on it.
+    pub(super) fn expire(&self) {
+        for presentity in self.timers.due(self.now().mono) {
+            match self.shards.lock(&presentity).get(&presentity) {
+                Some(slot) => slot.wakes_at = None,
+                None => continue,
+            }
+            // Whatever else is decided, what is over is ended first.
+            if is_to_be_tried_again(self.step(&presentity, |_, _| Decision::default()))
+                && let Some(slot) = self.shards.lock(&presentity).get(&presentity)
+            {
+                self.look_at(slot, self.now().mono);
+            }
         }
     }
+}
+
+/// Returns whether a step comes to something else with a later tick. After a panic the reading back sees to it.
+fn is_to_be_tried_again(decided: Result<(), NotNow>) -> bool {
+    matches!(decided, Err(NotNow::Full | NotNow::Unsettled))
 }

@@ -95,9 +95,9 @@ impl Module for Presence {
 
     fn stop(&self) {
         let Some(threads) = self.threads.lock().take() else { return };
-        let owes_nothing = self.core.is_told();
         self.core.queue.close();
         let mut store = threads.writer.join();
+        let owes_nothing = self.core.is_told();
         self.core.hand_over(Job::Stop);
         if threads.driver.join().is_err() {
             self.core.warn("the driver thread ended in a panic");
@@ -210,6 +210,7 @@ impl Core {
     fn is_told(&self) -> bool {
         let mut is_told = true;
         self.shards.for_each(|slot| {
+            is_told &= !slot.is_stale && slot.deferred.is_empty();
             is_told &= slot.presentity.dialogs().all(|dialog| !dialog.is_busy() && !dialog.is_due());
         });
         is_told

@@ -36,6 +36,22 @@ pub(super) struct Slot {
     pub(super) wakes_at: Option<Moment>,
     /// Outcomes of NOTIFYs that came while it was stale.
     pub(super) deferred: Vec<(DialogKey, u32, NotifyOutcome)>,
+    /// Decisions that panicked, one after the other.
+    pub(super) panics: u32,
+    /// The timers leave it alone until then.
+    pub(super) not_before: Moment,
+}
+
+/// The first and the longest time that the timers leave a presentity alone after a panic.
+const BACK_OFF_MS: (u64, u64) = (250, 64_000);
+
+impl Slot {
+    /// Lets the timers leave it alone for a while, twice as long each time: whatever panicked may do so again.
+    pub(super) fn back_off(&mut self, now: Moment) {
+        let pause = BACK_OFF_MS.0.checked_shl(self.panics).unwrap_or(BACK_OFF_MS.1).min(BACK_OFF_MS.1);
+        self.panics += 1;
+        self.not_before = Moment(now.0 + pause);
+    }
 }
 
 impl Shards {
@@ -68,6 +84,8 @@ impl Shard {
             is_stale: false,
             wakes_at: None,
             deferred: Vec::new(),
+            panics: 0,
+            not_before: Moment(0),
         })
     }
 

@@ -5,14 +5,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use module_api::abi::LogLevel;
 
 use super::commit_queue::Entry;
 use super::core::Core;
 use super::shards::Slot;
-use crate::change::{Change, Now};
+use crate::change::{Change, Moment, Now};
 use crate::dialog::DialogKey;
 use crate::effect::{Decision, Effect};
 use crate::notify_outcome::NotifyOutcome;
@@ -37,7 +36,7 @@ impl Core {
         uri: &Arc<PresentityUri>,
         decide: impl FnOnce(&mut Presentity, Now) -> Decision,
     ) -> Result<(), NotNow> {
-        if self.is_away.load(Ordering::Relaxed) {
+        if self.is_away() {
             return Err(NotNow::Unsettled);
         }
         let place = self.queue.reserve().ok_or(NotNow::Full)?;
@@ -53,7 +52,8 @@ impl Core {
             slot.staged = self.queue.push_order(Entry::ReadBack(uri.clone()));
             drop(shard);
             self.metrics.count(self.metrics.decision_panics);
-            self.host.log(LogLevel::ERROR, "panic while deciding, contained: the presentity is read back");
+            self.host
+                .log(LogLevel::ERROR, "panic while deciding, contained: the presentity is read back from the database");
             return Err(NotNow::Panicked);
         };
         let settled = self.queue.settled();
@@ -65,6 +65,10 @@ impl Core {
             self.act(decision.effects);
         } else {
             slot.staged = self.queue.push(place, Entry::Decision(uri.clone(), decision));
+            if slot.presentity.is_idle() {
+                // Once this is committed nobody would miss it: the timers come by and it is forgotten.
+                self.look_at(slot, now.mono);
+            }
         }
         Ok(())
     }
@@ -74,9 +78,11 @@ impl Core {
         let decide = |presentity: &mut Presentity, _| presentity.on_notify_outcome(dialog, cseq, &outcome);
         if self.step(uri, decide).is_err() {
             let now = self.now();
-            self.shards.lock(uri).slot(uri).deferred.push((dialog, cseq, outcome));
+            let mut shard = self.shards.lock(uri);
+            let slot = shard.slot(uri);
+            slot.deferred.push((dialog, cseq, outcome));
             // Read back or not, the timers come by and settle what was left.
-            self.timers.set(uri.clone(), now.mono);
+            self.look_at(slot, now.mono);
         }
     }
 
@@ -87,27 +93,17 @@ impl Core {
         now: Now,
         decide: impl FnOnce(&mut Presentity, Now) -> Decision,
     ) -> Option<Decision> {
-        let presentity = &mut slot.presentity;
-        let deferred = std::mem::take(&mut slot.deferred);
-        let run = || {
-            let mut decision = decide(presentity, now);
-            presentity.apply(&decision.changes);
-            for (dialog, cseq, outcome) in deferred {
-                let settled = presentity.on_notify_outcome(dialog, cseq, &outcome);
-                presentity.apply(&settled.changes);
-                decision.changes.extend(settled.changes);
-            }
-            let bound = presentity.bind_notifications(now);
-            decision.changes.extend(bound.changes);
-            decision.effects.extend(bound.effects);
-            decision
-        };
-        let Ok(decision) = catch_unwind(AssertUnwindSafe(run)) else {
-            self.metrics.count(self.metrics.decision_panics);
-            self.host
-                .log(LogLevel::ERROR, "panic while deciding, contained: the presentity is read back from the database");
+        let mut decision = Decision::default();
+        let (presentity, deferred) = (&mut slot.presentity, &slot.deferred);
+        let run = || presentity.step(now, decide, deferred, &mut decision);
+        if catch_unwind(AssertUnwindSafe(run)).is_err() {
+            // What was bound before the panic never leaves. Outcomes stay: one that was met is not expected again.
+            slot.presentity.take_back(&decision.effects);
+            slot.back_off(now.mono);
             return None;
-        };
+        }
+        slot.deferred.clear();
+        slot.panics = 0;
         self.index(slot, &decision);
         self.wake(slot);
         Some(decision)
@@ -129,7 +125,14 @@ impl Core {
 
     /// Sees to it that the timers look at a presentity no later than its next deadline.
     pub(super) fn wake(&self, slot: &mut Slot) {
-        let Some(at) = slot.presentity.next_timeout() else { return };
+        if let Some(at) = slot.presentity.next_timeout() {
+            self.look_at(slot, at);
+        }
+    }
+
+    /// Sees to it that the timers look at a presentity at `at`, or when it may be looked at again after a panic.
+    pub(super) fn look_at(&self, slot: &mut Slot, at: Moment) {
+        let at = at.max(slot.not_before);
         if slot.wakes_at.is_none_or(|wakes_at| at < wakes_at) {
             slot.wakes_at = Some(at);
             self.timers.set(slot.presentity.uri().clone(), at);
@@ -140,11 +143,7 @@ impl Core {
     pub(super) fn refuse(&self, uri: &Arc<PresentityUri>, effects: &[Effect]) {
         let mut shard = self.shards.lock(uri);
         let slot = shard.slot(uri);
-        for effect in effects {
-            if let Effect::Notify(notification) = effect {
-                slot.presentity.unbind(notification.dialog, notification.cseq);
-            }
-        }
+        slot.presentity.take_back(effects);
         if !slot.is_stale {
             slot.is_stale = true;
             slot.staged = self.queue.push_order(Entry::ReadBack(uri.clone()));

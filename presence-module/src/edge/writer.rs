@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
@@ -14,12 +14,12 @@ use super::commit_queue::Entry;
 use super::core::Core;
 use super::delivery::Outgoing;
 use super::request::RETRY_AFTER;
-use crate::change::{Change, Moment, SubscriptionRow};
+use crate::change::{Moment, Now, SubscriptionRow, WatcherRow};
 use crate::effect::{Decision, Effect};
 use crate::presentity_uri::PresentityUri;
 use crate::publication::Publication;
 use crate::store::group_commit::{Candidate, Verdict, commit_group};
-use crate::store::{Scope, Store, Stored, recovery};
+use crate::store::{Scope, Store, StoreError, Stored, recovery};
 
 /// Decisions in one transaction at most.
 const BATCH_MAX: usize = 256;
@@ -27,17 +27,23 @@ const BATCH_MAX: usize = 256;
 const SWEPT_AFTER_S: u64 = 64;
 /// The first and the longest pause between attempts to reach a database that is away.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// What ended while the database was away lives on for as long as that was, at most 64·T1, and some seconds more.
+const OUTAGE_MADE_GOOD_MS: u64 = 32_000;
+const GRACE_MS: u64 = 5_000;
 
 /// Commits until the queue is closed and empty, and gives the store back.
 pub(super) fn run(core: &Core, store: Box<dyn Store>) -> Box<dyn Store> {
-    let mut writer = Writer { core, store, refused: FxHashSet::default() };
+    let mut writer = Writer { core, store, refused: FxHashSet::default(), stale: Vec::new(), outage: None };
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    while core.queue.take(&mut batch, BATCH_MAX) {
-        writer.settle(std::mem::take(&mut batch));
-        if let Err(error) = writer.store.maintain() {
+    while core.queue.take(&mut batch, BATCH_MAX, writer.pause()) {
+        writer.settle(batch.drain(..));
+        if writer.outage.is_none()
+            && let Err(error) = writer.store.maintain()
+        {
             core.warn(&format!("database maintenance failed: {error}"));
         }
     }
+    core.queue.settle(writer.stale.len());
     writer.store
 }
 
@@ -46,35 +52,59 @@ struct Writer<'a> {
     store: Box<dyn Store>,
     /// Presentities to read back; what is queued for one of them before that is refused.
     refused: FxHashSet<Arc<PresentityUri>>,
+    /// Those of them that everything queued before the order is settled of.
+    stale: Vec<Arc<PresentityUri>>,
+    /// Set while the database is away: nothing waits for it, and it is tried now and then.
+    outage: Option<Outage>,
+}
+
+/// Since when the database is away, and when it is tried again.
+struct Outage {
+    since: Moment,
+    pause: Duration,
+    retry_at: Instant,
 }
 
 impl Writer<'_> {
+    /// Returns how long to wait for entries at most; `None` while there is nothing else to do.
+    fn pause(&self) -> Option<Duration> {
+        // Where nothing is stale yet, the order to read back is in the queue.
+        let outage = self.outage.as_ref().filter(|_| !self.stale.is_empty());
+        outage.map(|outage| outage.retry_at.saturating_duration_since(Instant::now()))
+    }
+
     /// Brings a batch to its end, in order: runs of decisions are committed together, and presentities read back together.
-    fn settle(&mut self, batch: Vec<Entry>) {
-        let (mut run, mut stale) = (Vec::with_capacity(batch.len()), Vec::new());
+    fn settle(&mut self, batch: impl Iterator<Item = Entry>) {
+        let mut run = Vec::new();
         for entry in batch {
             match entry {
                 Entry::Decision(presentity, decision) => {
-                    self.read_back(std::mem::take(&mut stale));
+                    self.read_back();
                     run.push((presentity, decision));
                 }
                 Entry::ReadBack(presentity) => {
                     self.commit(std::mem::take(&mut run));
-                    stale.push(presentity);
+                    self.stale.push(presentity);
                 }
-                Entry::Sweep => self.sweep(),
+                Entry::Sweep => {
+                    self.commit(std::mem::take(&mut run));
+                    self.read_back();
+                    self.sweep();
+                }
             }
         }
         self.commit(run);
-        self.read_back(stale);
+        self.read_back();
     }
 
     /// Removes some of the rows that are long over; what is left is removed by the next sweeps.
     fn sweep(&mut self) {
         let before = self.core.now().wall_s.saturating_sub(SWEPT_AFTER_S);
-        match self.store.sweep(before) {
-            Ok(removed) => self.core.metrics.add(self.core.metrics.swept_rows, removed),
-            Err(error) => self.core.warn(&format!("the sweep failed: {error}")),
+        if self.outage.is_none() {
+            match self.store.sweep(before) {
+                Ok(removed) => self.core.metrics.add(self.core.metrics.swept_rows, removed),
+                Err(error) => self.core.warn(&format!("the sweep failed: {error}")),
+            }
         }
         self.core.queue.settle(1);
     }
@@ -83,7 +113,8 @@ impl Writer<'_> {
         if run.is_empty() {
             return;
         }
-        let (refused, run): (Vec<_>, Vec<_>) = run.into_iter().partition(|(uri, _)| self.refused.contains(uri));
+        let is_refused = |(uri, _): &(Arc<PresentityUri>, _)| self.outage.is_some() || self.refused.contains(uri);
+        let (refused, run): (Vec<_>, Vec<_>) = run.into_iter().partition(is_refused);
         let refused_early = refused.len();
         for (uri, decision) in refused {
             self.refuse(&uri, decision, 503);
@@ -92,22 +123,17 @@ impl Writer<'_> {
             run.iter().map(|(presentity, decision)| Candidate { presentity, changes: &decision.changes }).collect();
         let outcome = commit_group(&mut *self.store, &candidates);
         if let Some(failure) = outcome.failure {
-            self.core.is_away.store(true, Ordering::Relaxed);
-            self.core.warn(&format!("{failure}; requests that need it are answered 503 until it is back"));
+            self.note_outage(&failure, Duration::ZERO);
         }
         let metrics = &self.core.metrics;
         metrics.count(metrics.commits);
         let count = run.len() + refused_early;
         let mut committed = 0;
         let mut outgoing = Outgoing::default();
-        let mut ended = Vec::new();
         for ((uri, decision), verdict) in run.into_iter().zip(outcome.verdicts) {
             match verdict {
                 Verdict::Committed => {
                     committed += 1;
-                    if decision.changes.iter().any(ends_something) {
-                        ended.push(uri.clone());
-                    }
                     outgoing.add(decision.effects);
                 }
                 Verdict::Guilty => self.refuse(&uri, decision, 500),
@@ -117,9 +143,6 @@ impl Writer<'_> {
         metrics.add(metrics.committed_decisions, committed);
         self.core.queue.settle(count);
         self.core.send(outgoing);
-        for uri in ended {
-            self.core.shards.lock(&uri).forget_if_idle(&uri, self.core.queue.settled());
-        }
     }
 
     /// Takes back what was staged, and answers whoever waits. Nothing that rests on it leaves.
@@ -139,65 +162,68 @@ impl Writer<'_> {
         self.core.act(replies);
     }
 
-    /// Reads presentities back, waiting for the database if need be.
-    fn read_back(&mut self, stale: Vec<Arc<PresentityUri>>) {
-        if stale.is_empty() {
+    /// Reads presentities back; while the database is away, they wait, and nobody else does.
+    fn read_back(&mut self) {
+        if self.stale.is_empty() || self.pause().is_some_and(|pause| !pause.is_zero()) {
             return;
         }
-        let Some(mut rows) = self.rows_of(&stale) else { return };
-        let was_away = self.core.is_away.swap(false, Ordering::Relaxed);
         let now = self.core.now();
-        for uri in &stale {
+        let mut rows = match self.rows_of_stale(now) {
+            Ok(rows) => rows,
+            Err(error) => return self.note_outage(&error, BACK_OFF.0),
+        };
+        for uri in &self.stale {
             self.refused.remove(uri);
-            self.restore(uri, rows.remove(&**uri).unwrap_or_default());
-            // Whatever is owed since the refused decision is bound and told as by any other event.
-            self.core.timers.set(uri.clone(), now.mono);
+            self.restore(uri, rows.remove(&**uri).unwrap_or_default(), now);
         }
-        self.core.queue.settle(stale.len());
-        if was_away {
+        if let Some(outage) = self.outage.take() {
+            self.core.prolong(outage.since, now);
+            self.core.is_away.store(false, Ordering::Relaxed);
             self.core.warn("the database is back");
         }
+        self.core.queue.settle(self.stale.len());
+        self.stale.clear();
     }
 
-    /// Reads the rows of some presentities; `None` if the server stops before the database answers.
-    fn rows_of(&mut self, stale: &[Arc<PresentityUri>]) -> Option<FxHashMap<PresentityUri, Rows>> {
-        let wanted: Vec<_> = stale.iter().map(|uri| PresentityUri::clone(uri)).collect();
-        let mut pause = BACK_OFF.0;
-        loop {
-            let (now, core) = (self.core.now(), self.core);
-            let mut rows: FxHashMap<PresentityUri, Rows> = FxHashMap::default();
-            let mut visit = |row| match row {
-                Stored::Publication(row) => {
-                    let uri = PresentityUri::clone(&row.presentity);
-                    let publication = recovery::publication(row, core.settings.publish.max_expires_s, now);
-                    rows.entry(uri).or_default().publications.push(publication);
-                }
-                Stored::Subscription(row) => {
-                    let uri = PresentityUri::clone(&row.presentity);
-                    rows.entry(uri).or_default().subscriptions.push(recovery::subscription(*row, now));
-                }
-                Stored::Watcher(_) => {}
-                Stored::Skipped { .. } => core.metrics.count(core.metrics.skipped_rows),
-            };
-            match self.store.load(Scope::Presentities(&wanted), &mut visit) {
-                Ok(()) => return Some(rows),
-                Err(error) => {
-                    core.is_away.store(true, Ordering::Relaxed);
-                    core.warn(&format!("the database does not answer: {error}"));
-                }
+    /// Notes that the database is away, and when it is tried again.
+    fn note_outage(&mut self, error: &dyn std::error::Error, first_pause: Duration) {
+        self.core.is_away.store(true, Ordering::Relaxed);
+        let (since, pause) = match &self.outage {
+            Some(outage) => (outage.since, (outage.pause * 2).clamp(BACK_OFF.0, BACK_OFF.1)),
+            None => {
+                self.core.warn(&format!("{error}; requests are answered 503 until the database is back"));
+                (self.core.now().mono, first_pause)
             }
-            if core.queue.wait_closed(pause) {
-                core.queue.settle(stale.len());
-                return None;
-            }
-            pause = (pause * 2).min(BACK_OFF.1);
-        }
+        };
+        self.outage = Some(Outage { since, pause, retry_at: Instant::now() + pause });
     }
 
-    fn restore(&self, uri: &Arc<PresentityUri>, rows: Rows) {
+    fn rows_of_stale(&mut self, now: Now) -> Result<FxHashMap<PresentityUri, Rows>, StoreError> {
+        let wanted: Vec<_> = self.stale.iter().map(|uri| PresentityUri::clone(uri)).collect();
+        let (core, mut rows) = (self.core, FxHashMap::<PresentityUri, Rows>::default());
+        self.store.load(Scope::Presentities(&wanted), &mut |row| match row {
+            Stored::Publication(row) => {
+                let uri = PresentityUri::clone(&row.presentity);
+                let publication = recovery::publication(row, core.settings.publish.max_expires_s, now);
+                rows.entry(uri).or_default().publications.push(publication);
+            }
+            Stored::Subscription(row) => {
+                let uri = PresentityUri::clone(&row.presentity);
+                rows.entry(uri).or_default().subscriptions.push(recovery::subscription(*row, now));
+            }
+            Stored::Watcher(row) => {
+                let uri = PresentityUri::clone(&row.presentity);
+                rows.entry(uri).or_default().watchers.push(row);
+            }
+            Stored::Skipped { .. } => core.metrics.count(core.metrics.skipped_rows),
+        })?;
+        Ok(rows)
+    }
+
+    fn restore(&self, uri: &Arc<PresentityUri>, rows: Rows, now: Now) {
         let mut shard = self.core.shards.lock(uri);
         let slot = shard.slot(uri);
-        slot.presentity.restore(rows.publications, rows.subscriptions);
+        slot.presentity.restore(rows.publications, rows.subscriptions, rows.watchers);
         slot.is_stale = false;
         for dialog in slot.presentity.take_dropped() {
             self.core.dialogs.remove(dialog);
@@ -205,7 +231,8 @@ impl Writer<'_> {
         for dialog in slot.presentity.dialogs() {
             self.core.dialogs.insert(dialog.key, uri.clone());
         }
-        self.core.wake(slot);
+        // Whatever is owed since the refused decision is bound and told as by any other event.
+        self.core.look_at(slot, now.mono);
     }
 }
 
@@ -214,9 +241,16 @@ impl Writer<'_> {
 struct Rows {
     publications: Vec<Publication>,
     subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>,
+    watchers: Vec<WatcherRow>,
 }
 
-/// Returns whether the presentity may have become one that nobody would miss.
-fn ends_something(change: &Change) -> bool {
-    matches!(change, Change::PublicationRemoved { .. } | Change::SubscriptionRemoved { .. })
+impl Core {
+    /// Prolongs what ended while the database was away: nobody could refresh it.
+    fn prolong(&self, since: Moment, now: Now) {
+        let by_ms = (now.mono.0.saturating_sub(since.0)).min(OUTAGE_MADE_GOOD_MS) + GRACE_MS;
+        self.shards.for_each(|slot| {
+            slot.presentity.prolong(now, by_ms);
+            self.wake(slot);
+        });
+    }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::change::{Change, PublicationRow, SubscriptionKey, SubscriptionRow};
+use crate::change::{Change, PublicationRow, SubscriptionKey, SubscriptionRow, WatcherRow};
+use crate::presentity_uri::UserAtDomain;
 use crate::store::{CommitError, Opening, Scope, Store, StoreError, Stored};
 
 /// The rows, and what the next commits come to.
@@ -13,11 +14,20 @@ use crate::store::{CommitError, Opening, Scope, Store, StoreError, Stored};
 pub(super) struct Disk {
     pub(super) publications: BTreeMap<u64, PublicationRow>,
     pub(super) subscriptions: BTreeMap<SubscriptionKey, SubscriptionRow>,
+    pub(super) watchers: BTreeMap<[UserAtDomain; 2], WatcherRow>,
     pub(super) was_clean: bool,
     /// Commits wait while this is set.
     is_held: bool,
+    /// So many commits end although they are held.
+    permits: usize,
     /// How many commits are waiting.
     waiting: usize,
+    /// Reading back fails while this is set.
+    fails_loads: bool,
+    /// Reading back waits while this is set.
+    holds_loads: bool,
+    /// How often presentities were read back.
+    loads: usize,
     /// So many commits fail as a database that is away does.
     fails: usize,
     /// Whoever publishes this text is guilty.
@@ -51,6 +61,32 @@ impl MemoryStore {
         self.0.1.notify_all();
     }
 
+    /// Lets one commit end; the next is held again.
+    pub(super) fn release_one(&self) {
+        self.with(|disk| disk.permits = 1);
+        self.0.1.notify_all();
+    }
+
+    /// Lets every reading back fail, as a database that is away does, or none.
+    pub(super) fn fail_loads(&self, fails: bool) {
+        self.with(|disk| disk.fails_loads = fails);
+    }
+
+    /// Lets no reading back end until [`release_loads`](Self::release_loads).
+    pub(super) fn hold_loads(&self) {
+        self.with(|disk| disk.holds_loads = true);
+    }
+
+    pub(super) fn release_loads(&self) {
+        self.with(|disk| disk.holds_loads = false);
+        self.0.1.notify_all();
+    }
+
+    /// Returns how often presentities were read back.
+    pub(super) fn loads(&self) -> usize {
+        self.with(|disk| disk.loads)
+    }
+
     pub(super) fn fail_next(&self) {
         self.with(|disk| disk.fails = 1);
     }
@@ -78,7 +114,7 @@ impl Disk {
         }
     }
 
-    fn write(&mut self, change: &Change) {
+    pub(super) fn write(&mut self, change: &Change) {
         match change.clone() {
             Change::PublicationStored { row, .. } => drop(self.publications.insert(row.id, row)),
             Change::PublicationContinued { id, entity_tag, body, received_time, expires, .. } => {
@@ -93,7 +129,10 @@ impl Disk {
             Change::RemoteTargetChanged { key, remote_target } => self.row(key).remote_target = remote_target,
             Change::CseqReserved { key, local_cseq } => self.row(key).local_cseq = local_cseq,
             Change::SubscriptionRemoved { key, .. } => drop(self.subscriptions.remove(&key)),
-            Change::WatcherStored(_) | Change::SubscriptionFetched { .. } => {}
+            Change::WatcherStored(row) => {
+                drop(self.watchers.insert([(*row.presentity).clone(), row.watcher.clone()], row));
+            }
+            Change::SubscriptionFetched { .. } => {}
         }
     }
 
@@ -107,9 +146,10 @@ impl Store for MemoryStore {
         let mut disk = self.0.0.lock();
         disk.waiting += 1;
         self.0.1.notify_all();
-        while disk.is_held {
+        while disk.is_held && disk.permits == 0 {
             self.0.1.wait(&mut disk);
         }
+        disk.permits = disk.permits.saturating_sub(1);
         disk.waiting -= 1;
         if disk.fails > 0 {
             disk.fails -= 1;
@@ -124,7 +164,14 @@ impl Store for MemoryStore {
     }
 
     fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError> {
-        let disk = self.0.0.lock();
+        let mut disk = self.0.0.lock();
+        disk.loads += usize::from(matches!(scope, Scope::Presentities(_)));
+        while disk.holds_loads {
+            self.0.1.wait(&mut disk);
+        }
+        if disk.fails_loads {
+            return Err(StoreError::Database("told to fail".into()));
+        }
         let is_wanted = |presentity| match scope {
             Scope::All => true,
             Scope::Presentities(wanted) => wanted.contains(presentity),
@@ -133,6 +180,8 @@ impl Store for MemoryStore {
         publications.for_each(|row| visit(Stored::Publication(row.clone())));
         let subscriptions = disk.subscriptions.values().filter(|row| is_wanted(&row.presentity));
         subscriptions.for_each(|row| visit(Stored::Subscription(Box::new(row.clone()))));
+        let watchers = disk.watchers.values().filter(|row| is_wanted(&row.presentity));
+        watchers.for_each(|row| visit(Stored::Watcher(row.clone())));
         Ok(())
     }
 

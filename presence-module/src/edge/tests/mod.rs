@@ -1,8 +1,12 @@
 //! The path from a request to the wire, proved on a store that fails on command and a host that writes everything down.
 
 mod commits; // nothing leaves before it is durable, and nothing that was refused stays
+mod dialogs; // a dialog while a NOTIFY is unanswered
 mod fake_host; // a host that records
 mod memory_store; // a store that waits, refuses and fails when told
+mod model; // one presentity against a reference model, at random
+mod outages; // a database that is away
+mod panics; // a panic while deciding
 mod restarts; // what a second start finds
 mod rig; // one server under test
 

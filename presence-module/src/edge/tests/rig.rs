@@ -145,6 +145,12 @@ impl Rig {
         (publications.collect(), live.map(|dialog| (*dialog.row).clone()).collect())
     }
 
+    /// Returns whether anything is held of a user.
+    pub(super) fn is_known(&self, user: &str) -> bool {
+        let uri = PresentityUri::new(user, "pres.example");
+        self.presence.core().shards.lock(&uri).get(&uri).is_some()
+    }
+
     /// Waits until nothing is queued and nothing is being read back.
     pub(super) fn until_settled(&self) {
         self.until("all is settled", || {

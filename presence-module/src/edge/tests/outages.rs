@@ -1,0 +1,96 @@
+//! While the database is away nobody waits for it, nothing ends, and all goes on when it is back.
+
+use std::time::Duration;
+
+use module_api::abi::Module;
+
+use super::Rig;
+use super::rig::{document, header};
+use crate::edge::commit_queue::Entry;
+
+/// Takes the database away while Gus is being read back.
+fn lose_database(rig: &Rig) {
+    rig.store.refuse("poison");
+    rig.store.fail_loads(true);
+    assert_eq!(rig.answer(rig.publish("gus", "poison", "", 600, &document("poison"))).code, 500);
+    rig.until("it is noticed", || rig.presence.core().is_away());
+}
+
+fn bring_database_back(rig: &Rig) {
+    rig.store.fail_loads(false);
+    rig.until("it is noticed", || !rig.presence.core().is_away());
+    rig.until_settled();
+}
+
+#[test]
+fn what_is_queued_when_the_database_goes_away_is_refused_and_not_kept_waiting() {
+    let rig = Rig::new();
+    rig.store.refuse("poison");
+    rig.store.hold_loads();
+    assert_eq!(rig.answer(rig.publish("gus", "p0", "", 600, &document("poison"))).code, 500);
+    rig.until("it is being read back", || rig.store.loads() == 1);
+    let queued = ["fay", "eli", "fay"].map(|user| rig.publish(user, user, "", 600, &document("queued")));
+    rig.store.fail_loads(true);
+    rig.store.release_loads();
+    for transaction in queued {
+        let refused = rig.answer(transaction);
+        assert_eq!((refused.code, header(&refused, "Retry-After").as_str()), (503, "2"));
+    }
+    assert_eq!(rig.answer(rig.publish("fay", "p1", "", 600, &document("away"))).code, 503);
+    bring_database_back(&rig);
+    assert_eq!(rig.answer(rig.publish("fay", "p2", "", 600, &document("back"))).code, 200);
+    assert_eq!(rig.answer(rig.publish("gus", "p3", "", 600, &document("back"))).code, 200);
+}
+
+#[test]
+fn nothing_ends_while_the_database_is_away_and_there_is_time_to_refresh_when_it_is_back() {
+    let rig = Rig::new();
+    rig.answer(rig.publish("dana", "p", "", 60, &document("here")));
+    let subscribed = rig.answer(rig.subscribe("eli", "", 1, 70));
+    rig.confirm(&rig.notify(1), 200);
+    lose_database(&rig);
+    rig.host.advance(Duration::from_secs(90));
+    rig.presence.core().expire();
+    bring_database_back(&rig);
+    rig.presence.core().expire();
+    assert_eq!((rig.memory().0.len(), rig.memory().1.len(), rig.notify_count()), (1, 1, 1));
+    let refreshed = rig.answer(rig.subscribe("eli", &format!(";tag={}", subscribed.to_tag), 2, 600));
+    assert_eq!((refreshed.code, rig.notify(2).body.contains("here")), (200, true));
+    rig.confirm(&rig.notify(2), 200);
+    rig.host.advance(Duration::from_secs(10));
+    assert!(rig.notify(3).body.contains("<basic>closed</basic>"));
+}
+
+#[test]
+fn a_stop_while_the_database_is_away_ends() {
+    let rig = Rig::new();
+    rig.furnish();
+    lose_database(&rig);
+    rig.presence.stop();
+    assert!(!rig.store.with(|disk| disk.was_clean), "what could not be read back is told after the next start");
+}
+
+#[test]
+fn nothing_counts_as_durable_because_a_sweep_was_queued_behind_it() {
+    let rig = Rig::new();
+    rig.store.hold();
+    let front = rig.publish("dana", "p0", "", 600, &document("front"));
+    rig.store.wait_held();
+    rig.publish("eli", "p1", "", 600, &document("behind"));
+    rig.presence.core().queue.push_order(Entry::Sweep);
+    rig.store.release_one();
+    rig.answer(front);
+    rig.store.wait_held();
+    assert_eq!(rig.presence.core().queue.settled(), 1);
+    rig.store.release();
+}
+
+#[test]
+fn an_authorisation_state_whose_commit_was_refused_is_written_with_the_next_subscription() {
+    let rig = Rig::new();
+    let known = || rig.store.with(|disk| disk.watchers.len());
+    rig.store.fail_next();
+    assert_eq!((rig.answer(rig.subscribe("eli", "", 1, 600)).code, known()), (503, 0));
+    rig.until_settled();
+    assert_eq!((rig.answer(rig.subscribe("eli", "", 2, 600)).code, known()), (200, 1));
+}
