@@ -6,55 +6,22 @@
 
 #![forbid(unsafe_code)]
 
-/// Who is watched, and who watches.
-pub mod presentity_uri;
-
-/// Headers that only an event server reads or writes.
-pub mod headers;
-
-/// Presence documents: bounded reading, namespace-aware writing.
-pub mod document;
-
-/// The event packages served.
-pub mod package;
-
-/// What can happen to a presentity, as data.
-pub mod change;
-
-/// To-tags and entity-tags.
-pub mod tag;
-
-/// A dialog as its notifier holds it.
-pub mod dialog;
-
-/// A PUBLISH, step by step.
-pub mod publication;
-
-/// Whether a watcher may see.
-pub mod authorization;
-
-/// A SUBSCRIBE, initial and inside a dialog.
-pub mod subscription;
-
-/// Several publications of one presentity made into one document.
-pub mod composition;
-
-/// What the outcome of a NOTIFY does to its subscription.
-pub mod notify_outcome;
-
-/// What a decision makes leave the server.
-pub mod effect;
-
-/// A NOTIFY as bytes.
-pub mod notification;
-
-/// All of the above joined: one user's presence.
-pub mod presentity;
-
-/// Where state outlives the process.
-pub mod store;
-
-/// Threads, locks, time and the host: the only part that touches the world.
-pub mod edge;
+pub mod presentity_uri; // who is watched, and who watches
+pub mod headers; // headers that only an event server reads or writes
+pub mod document; // presence documents: bounded reading, namespace-aware writing
+pub mod package; // the event packages served
+pub mod change; // what can happen to a presentity, as data
+pub mod tag; // to-tags and entity-tags
+pub mod dialog; // a dialog as its notifier holds it
+pub mod publication; // a PUBLISH, step by step
+pub mod authorization; // whether a watcher may see
+pub mod subscription; // a SUBSCRIBE, initial and inside a dialog
+pub mod composition; // several publications of one presentity made into one document
+pub mod notify_outcome; // what the outcome of a NOTIFY does to its subscription
+pub mod effect; // what a decision makes leave the server
+pub mod notification; // a NOTIFY as bytes
+pub mod presentity; // all of the above joined: one user's presence
+pub mod store; // where state outlives the process
+pub mod edge; // threads, locks, time and the host: the only part that touches the world
 
 module_api::declare_module!(edge::presence::Presence, "presence", env!("CARGO_PKG_VERSION"));

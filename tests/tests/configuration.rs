@@ -142,3 +142,12 @@ fn run(arguments: &[&str]) -> Ended {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     Ended { code: output.status.code(), stderr, file: "none".into() }
 }
+
+#[test]
+fn what_a_module_says_of_its_parameters_is_shown_beside_every_other_mistake() {
+    let broken = QUICKSTART.replace("sqlite://@DB@", "garbage").replace("handle_publish", "handle_publsh");
+    let ended = Server::check(&broken);
+    assert_eq!(ended.code, Some(78));
+    assert!(ended.stderr.contains("expected sqlite://PATH"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("did you mean `handle_publish`?"), "{}", ended.stderr);
+}

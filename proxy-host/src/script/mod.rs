@@ -27,4 +27,4 @@ pub mod vocabulary;
 pub use interpreter::{Context, Failure, MainRoute, Outcome, Refused};
 pub use parser::parse;
 pub use program::{ParameterSetting, Program};
-pub use resolve::resolve;
+pub use resolve::{Resolved, resolve};

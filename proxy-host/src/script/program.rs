@@ -16,16 +16,10 @@ pub struct Program {
     /// The main route; without one a script does nothing.
     pub(super) main: Option<RouteIndex>,
     pub(super) routes: Vec<Block>,
-    pub(super) parameters: Vec<ParameterSetting>,
     pub(super) avp_names: Vec<Box<str>>,
 }
 
 impl Program {
-    /// Returns what `modparam` lines set: checked, converted, the last one where a parameter is set twice.
-    pub fn parameters(&self) -> &[ParameterSetting] {
-        &self.parameters
-    }
-
     /// Returns the AVP names that are text, in the order [`AvpName::Text`] counts them.
     pub fn avp_names(&self) -> &[Box<str>] {
         &self.avp_names

@@ -16,14 +16,23 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::suggestion::closest;
 
 use super::ast::{Ast, Call, Expression, Operand, RawVariable, Route, Spanned, Statement};
-use super::program::{self, Block, Condition, Program, RouteIndex, Step};
+use super::program::{self, Block, Condition, ParameterSetting, Program, RouteIndex, Step};
 use super::value::Variable;
 use super::vocabulary::{ModuleVocabulary, RouteKind, RouteKinds};
 
-/// Checks a file and makes it a program; `None` where `diagnostics` holds an error, from here or from before.
+/// A file that was checked.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// What `modparam` lines set, as far as they hold: checked, converted, the last one where a parameter is set twice.
+    pub parameters: Vec<ParameterSetting>,
+    /// What runs; `None` where the diagnostics hold an error, from here or from before.
+    pub program: Option<Program>,
+}
+
+/// Checks a file and makes it a program.
 ///
 /// `vocabularies` are those of the modules that are there; a function's index counts in them.
-pub fn resolve(ast: &Ast, vocabularies: &[ModuleVocabulary], diagnostics: &mut Diagnostics) -> Option<Program> {
+pub fn resolve(ast: &Ast, vocabularies: &[ModuleVocabulary], diagnostics: &mut Diagnostics) -> Resolved {
     let mut resolver = Resolver {
         ast,
         vocabularies,
@@ -40,7 +49,8 @@ pub fn resolve(ast: &Ast, vocabularies: &[ModuleVocabulary], diagnostics: &mut D
     let routes = resolver.lower_routes();
     resolver.check_route_kinds();
     let avp_names = resolver.avp_names;
-    (!diagnostics.has_errors()).then_some(Program { main, routes, parameters, avp_names })
+    let program = (!diagnostics.has_errors()).then_some(Program { main, routes, avp_names });
+    Resolved { parameters, program }
 }
 
 struct Resolver<'r> {

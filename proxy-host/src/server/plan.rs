@@ -48,7 +48,8 @@ pub(crate) struct PlannedModule {
     pub(crate) version: String,
     pub(crate) settings: Vec<ParameterSetting>,
     path: PathBuf,
-    loaded_at: Span,
+    /// Where the file loads it.
+    pub(crate) loaded_at: Span,
 }
 
 /// Reads a configuration; `None` if it holds a mistake. What there is to say is in the diagnostics either way.
@@ -60,9 +61,17 @@ pub(crate) fn plan(source: &Source, module_paths: &[PathBuf]) -> (Option<Plan>, 
     for line in &ast.modules {
         loader.load(line, &directories, &mut diagnostics);
     }
-    let program = script::resolve(&ast, &loader.vocabularies, &mut diagnostics);
-    let plan = program.map(|program| loader.finish(settings, program, &mut diagnostics));
-    (plan.filter(|_| !diagnostics.has_errors()), diagnostics)
+    let resolved = script::resolve(&ast, &loader.vocabularies, &mut diagnostics);
+    // Modules are asked about their parameters whatever else is wrong: all mistakes are shown in one run.
+    let to_tag_avp = loader.set_parameters(&resolved.parameters, &mut diagnostics);
+    let plan = resolved.program.filter(|_| !diagnostics.has_errors()).map(|program| Plan {
+        settings,
+        program,
+        callables: loader.callables,
+        modules: loader.modules,
+        to_tag_avp,
+    });
+    (plan, diagnostics)
 }
 
 #[derive(Default)]
@@ -120,29 +129,28 @@ impl Loader {
         });
     }
 
-    /// Gives every module its parameters, and asks it about them.
-    fn finish(mut self, settings: Settings, program: Program, diagnostics: &mut Diagnostics) -> Plan {
-        let to_tag_avp = to_tag_avp(&program, diagnostics);
+    /// Gives every module its parameters, asks it about them, and returns the AVP of To-tags.
+    fn set_parameters(&mut self, set: &[script::ParameterSetting], diagnostics: &mut Diagnostics) -> i32 {
+        let to_tag_avp = to_tag_avp(set, diagnostics);
         for module in &mut self.modules {
-            module.settings = vocabulary::settings(&module.declaration, program.parameters());
+            module.settings = vocabulary::settings(&module.declaration, set);
             for setting in &mut module.settings {
                 if setting.name.as_str() == to_tag::PARAMETER {
                     (setting.integer, setting.text) = (to_tag_avp, to_tag_avp.to_string().into());
                 }
             }
             for problem in module.module.check(&module.settings) {
-                diagnostics.push(complaint(module, &problem, &program));
+                diagnostics.push(complaint(module, &problem, set));
             }
         }
-        let to_tag_avp = i32::try_from(to_tag_avp).unwrap_or(i32::MAX);
-        Plan { settings, program, callables: self.callables, modules: self.modules, to_tag_avp }
+        i32::try_from(to_tag_avp).unwrap_or(i32::MAX)
     }
 }
 
 /// Returns the AVP that holds To-tags: set on one side, the others follow; two explicit different values are a mistake,
 /// because every refresh of a subscription would then meet a tag nobody knows.
-fn to_tag_avp(program: &Program, diagnostics: &mut Diagnostics) -> i64 {
-    let mut set = program.parameters().iter().filter(|setting| setting.name == to_tag::PARAMETER);
+fn to_tag_avp(set: &[script::ParameterSetting], diagnostics: &mut Diagnostics) -> i64 {
+    let mut set = set.iter().filter(|setting| setting.name == to_tag::PARAMETER);
     let number = |value: &Value| match value {
         Value::Integer(number) => *number,
         Value::Text(_) => to_tag::DEFAULT_AVP,
@@ -158,11 +166,11 @@ fn to_tag_avp(program: &Program, diagnostics: &mut Diagnostics) -> i64 {
 }
 
 /// Shows a module's complaint at the line that set the parameter, or at the line that loaded the module.
-fn complaint(module: &PlannedModule, problem: &ParameterProblem, program: &Program) -> Diagnostic {
+fn complaint(module: &PlannedModule, problem: &ParameterProblem, set: &[script::ParameterSetting]) -> Diagnostic {
     let is_it = |setting: &&script::ParameterSetting| {
         setting.module == *module.declaration.name && setting.name == *problem.name
     };
-    let span = program.parameters().iter().find(is_it).map_or(module.loaded_at, |setting| setting.span);
+    let span = set.iter().find(is_it).map_or(module.loaded_at, |setting| setting.span);
     let message = format!("`{}` of `{}`: {}", problem.name, module.declaration.name, problem.message);
     Diagnostic::error(span, message).label(format!("expected {}", problem.expected))
 }

@@ -60,7 +60,7 @@ fn serve(plan: Plan, source: &Source) -> Result<Exit, (Exit, String)> {
         // What modules send while they start goes out as soon as the workers run.
         worker::open_streams(&proxy, first.handle());
     }
-    let modules = start_all(&proxy.wire, &plan.modules).map_err(|message| (Exit::Unavailable, message))?;
+    let modules = start_all(&proxy.wire, &plan.modules, source).map_err(|message| (Exit::Unavailable, message))?;
     proxy.modules.get_or_init(|| modules);
     let workers = worker::start(&proxy, runtimes).map_err(|error| {
         proxy.stop_modules();
@@ -108,7 +108,7 @@ fn address(line: &Listen) -> io::Result<SocketAddr> {
 }
 
 /// Starts the modules in the order of their lines; if one cannot start, those before it are stopped.
-fn start_all(wire: &Arc<Wire>, planned: &[PlannedModule]) -> Result<Vec<RunningModule>, String> {
+fn start_all(wire: &Arc<Wire>, planned: &[PlannedModule], source: &Source) -> Result<Vec<RunningModule>, String> {
     let mut running: Vec<RunningModule> = Vec::with_capacity(planned.len());
     for (number, module) in planned.iter().enumerate() {
         let name = module.declaration.name.as_str();
@@ -119,7 +119,8 @@ fn start_all(wire: &Arc<Wire>, planned: &[PlannedModule]) -> Result<Vec<RunningM
             Ok(module) => running.push(module),
             Err(message) => {
                 running.iter().rev().for_each(RunningModule::stop);
-                return Err(format!("module {name} cannot start: {message}"));
+                let (row, column) = source.location(module.loaded_at.start);
+                return Err(format!("{}:{row}:{column}: module {name} cannot start: {message}", source.name()));
             }
         }
     }

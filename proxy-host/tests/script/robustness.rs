@@ -71,7 +71,7 @@ fn survives(bytes: &[u8]) {
     let source = Source::new("proxy.cfg", bytes);
     let (ast, mut diagnostics) = parse(&source);
     Settings::read(&ast, &mut diagnostics);
-    let program = resolve(&ast, &crate::vocabulary::of(&ast), &mut diagnostics);
+    let program = resolve(&ast, &crate::vocabulary::of(&ast), &mut diagnostics).program;
     let told = diagnostics.render(&source, Colour::Plain);
     assert_eq!(told.is_empty(), diagnostics.iter().next().is_none());
     if let Some(program) = program {

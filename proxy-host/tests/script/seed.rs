@@ -2,7 +2,7 @@
 
 use proxy_host::script::value::Value;
 
-use crate::load;
+use crate::{load, load_all};
 
 const MODULES: &str = "loadmodule \"sl.so\"\nloadmodule \"tm.so\"\nloadmodule \"presence.so\"\n";
 
@@ -27,10 +27,9 @@ const PARAMETERS: &[(&str, &str)] = &[
 #[test]
 fn the_eleven_parameters_are_accepted_as_printed() {
     let lines: Vec<&str> = PARAMETERS.iter().map(|(line, _)| *line).collect();
-    let (program, told) = load(&format!("{MODULES}{}\nroute {{ exit; }}\n", lines.join("\n")));
+    let (resolved, told) = load_all(&format!("{MODULES}{}\nroute {{ exit; }}\n", lines.join("\n")));
     assert_eq!(told, "");
-    let program = program.expect("there was nothing to tell");
-    let values = program.parameters().iter().map(|setting| match &setting.value {
+    let values = resolved.parameters.iter().map(|setting| match &setting.value {
         Value::Integer(number) => number.to_string(),
         Value::Text(text) => text.clone(),
     });
@@ -49,9 +48,10 @@ fn the_two_function_examples_are_accepted_as_printed() {
 
 #[test]
 fn a_number_may_stand_in_quotes() {
-    let (program, told) = load(&format!("{MODULES}modparam(\"presence\", \"clean_period\", \"0x10\")\nroute {{ }}"));
+    let (resolved, told) =
+        load_all(&format!("{MODULES}modparam(\"presence\", \"clean_period\", \"0x10\")\nroute {{ }}"));
     assert_eq!(told, "");
-    assert_eq!(program.expect("sound").parameters()[0].value, Value::Integer(16));
+    assert_eq!(resolved.parameters[0].value, Value::Integer(16));
 }
 
 #[test]
