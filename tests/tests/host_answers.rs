@@ -168,6 +168,28 @@ fn an_answer_whose_connection_is_gone_goes_to_the_port_of_sent_by() {
     assert!(answer[..length].starts_with(b"SIP/2.0 200 "), "{}", String::from_utf8_lossy(&answer[..length]));
 }
 
+/// Its answers wait in a bounded queue and are then lost; no further connection is opened to it.
+#[test]
+fn a_client_that_does_not_read_costs_one_connection_and_no_more() {
+    use std::io::Write;
+    let mut server = Server::quickstart();
+    let listening = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listening.local_addr().expect("an address").port();
+    let mut stream = std::net::TcpStream::connect(server.tcp_address()).expect("a connection");
+    for number in 0..4000 {
+        let request = request("OPTIONS", "sip:pres.example")
+            .with_first("Via", format!("SIP/2.0/TCP 127.0.0.1:{port};branch=z9hG4bKdeaf{number}"))
+            .set("From", format!("<{ANN}>;tag=f{number};x={}", "y".repeat(7000)));
+        stream.write_all(&request.to_bytes()).expect("the server reads on");
+    }
+    let endpoint = Endpoint::udp(server.udp_address());
+    assert_eq!(endpoint.request(request("OPTIONS", "sip:pres.example")).code(), Some(200));
+    assert_eq!(server.terminate().code(), Some(0));
+    let said = server.log();
+    assert!(said.contains(" tcp_undelivered_total=") && said.contains(" tcp_opened_total=1 "), "{said}");
+    endpoint.finish();
+}
+
 /// RFC 4320 §4.1: a transaction that nobody answers gets 100 after 3.5 s; the host ends it with 500.
 #[test]
 fn a_transaction_that_nobody_answers_ends_in_500() {

@@ -1,6 +1,6 @@
 //! What a configuration file says, as it says it: names unresolved, every part with its place.
 //!
-//! Whoever loads modules reads [`Ast::modules`]; `config.rs` reads the settings; `resolve.rs` the rest.
+//! Whoever loads modules reads `Ast::modules`; `config.rs` reads the settings; `resolve.rs` the rest.
 
 use crate::diagnostic::Span;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::network::Network;
 use crate::transaction::timers::Moment;
 use crate::transport::address::{Peer, Transport};
+use crate::transport::flows::Undelivered;
 use crate::transport::response_route::Destination;
 use crate::transport::udp::{Datagram, WhenFull};
 
@@ -31,8 +32,9 @@ impl Outbox {
             Destination::Address(peer) => self.post_to(peer, range),
             Destination::Flow { peer, or_else } => {
                 let message = &self.bytes[range.clone()];
-                if self.network.flows.send(peer.flow, &[message]).is_err() {
-                    // A client that has gone repeats nothing over TCP; whoever listens there still gets its answer.
+                // A client that has gone repeats nothing over TCP; whoever listens there still gets its answer (RFC 3261
+                // §18.2.2). One that does not read goes without: a second connection would not make it.
+                if self.network.flows.send(peer.flow, &[message]) == Err(Undelivered::Closed) {
                     self.network.send_tcp(peer.local_socket, or_else, &[message]);
                 }
                 self.bytes.truncate(range.start);
