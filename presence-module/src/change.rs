@@ -142,7 +142,7 @@ pub struct SubscriptionRow {
     pub route_set: SmolStr,
     /// When it expires, wall seconds.
     pub expires: u64,
-    /// The longest it was ever granted, seconds: bounds what a recovery may believe.
+    /// What was granted last, seconds: bounds what a recovery may believe.
     pub granted_s: u32,
     /// Active or pending.
     pub status: Status,

@@ -7,14 +7,13 @@ use module_api::sip::header::HeaderId;
 use smol_str::SmolStr;
 
 use super::core::Core;
-use super::request::{Handled, Incoming, Refusal};
+use super::request::{Handled, Incoming, Refusal, requested_expires, to_tag_of_script};
 use crate::document::pidf::Pidf;
 use crate::document::xml::Limits;
 use crate::effect::{Created, Creation, Decision, Reply};
 use crate::headers::accept::is_media_type;
 use crate::headers::entity_tag::EntityTag;
 use crate::headers::event::Event;
-use crate::headers::expires::Expires;
 use crate::package::Package;
 use crate::presentity::Presentity;
 use crate::publication::{Condition, PublishRequest, Published, PublishedBody, Rejection};
@@ -32,7 +31,7 @@ impl Core {
         let presentity = incoming.presentity(self)?;
         let minted = incoming.mint(self, &presentity);
         let publish = self.take_apart(request, &minted);
-        let to_tag = request.to_tag().and_then(|tag| std::str::from_utf8(tag).ok()).map_or(minted.to_tag, SmolStr::new);
+        let to_tag = to_tag_of_script(request).unwrap_or(minted.to_tag);
         let mut is_accepted = false;
         self.step(&presentity, |presentity, now| {
             let result = presentity.on_publish(&publish, self.settings.publish, now);
@@ -48,11 +47,10 @@ impl Core {
     fn take_apart(&self, request: &Request<'_>, minted: &Minted) -> PublishRequest {
         let event = request.header(HeaderId::EVENT).and_then(|value| Event::parse(value).ok());
         let package = event.and_then(|event| Package::of(event.package));
-        let expires = request.header(HeaderId::EXPIRES).and_then(|value| Expires::parse(value).ok());
         PublishRequest {
             package,
             condition: condition(request),
-            expires: expires.map(|expires| expires.seconds),
+            expires: requested_expires(request),
             body: package.map_or(PublishedBody::None, |package| body(request, package)),
             entity_tag: minted.entity_tag.clone(),
             id: self.next_publication_id(),

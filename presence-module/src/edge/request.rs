@@ -8,6 +8,7 @@ use module_api::sip::cseq::CSeq;
 use module_api::sip::header::HeaderId;
 use module_api::sip::list::List;
 use module_api::sip::name_addr::NameAddr;
+use module_api::sip::token::{delta_seconds, is_token, trim};
 use module_api::sip::uri::{Scheme, Uri};
 use module_api::sip::via::Via;
 use smol_str::SmolStr;
@@ -110,6 +111,9 @@ impl<'a> Incoming<'a> {
         if unsupported.is_empty() {
             return Ok(());
         }
+        if !unsupported.iter().all(|tag| is_token(tag.as_bytes())) {
+            return Err(Refusal::new(400, "Malformed Require"));
+        }
         Err(Refusal::new(420, "").with_header("Unsupported", &unsupported.join(", ")))
     }
 
@@ -134,6 +138,17 @@ impl<'a> Incoming<'a> {
             RequestIdentity { call_id: self.call_id.as_bytes(), from_tag, cseq: self.cseq, branch: self.branch };
         core.mint.mint(identity, presentity)
     }
+}
+
+/// Reads Expires; a malformed value counts as absent (RFC 3261 §20.19).
+pub(super) fn requested_expires(request: &Request<'_>) -> Option<u32> {
+    delta_seconds(trim(request.header(HeaderId::EXPIRES)?)).ok()
+}
+
+/// Returns the To-tag that the script has set, if it can be one.
+pub(super) fn to_tag_of_script(request: &Request<'_>) -> Option<SmolStr> {
+    let tag = request.to_tag().filter(|tag| is_token(tag))?;
+    std::str::from_utf8(tag).ok().map(SmolStr::new)
 }
 
 /// Reads bytes that will be stored and sent again: UTF-8, on one line.
@@ -164,8 +179,8 @@ impl Core {
 impl Core {
     /// Returns the To-tag of a refusal that no presentity has seen: any response but a 100 has one (RFC 3261 §8.2.6.2).
     fn to_tag_of_refusal(&self, request: &Request<'_>) -> SmolStr {
-        if let Some(tag) = request.to_tag().and_then(|tag| std::str::from_utf8(tag).ok()) {
-            return tag.into();
+        if let Some(tag) = to_tag_of_script(request) {
+            return tag;
         }
         let name_addr = |id| request.header(id).and_then(|value| NameAddr::parse(value).ok());
         let via = request.header(HeaderId::VIA).and_then(|value| Via::parse_first(value).ok());

@@ -10,13 +10,12 @@ use module_api::sip::uri::Uri;
 use smol_str::SmolStr;
 
 use super::core::Core;
-use super::request::{Handled, Incoming, Refusal, text};
+use super::request::{Handled, Incoming, Refusal, requested_expires, text, to_tag_of_script};
 use crate::change::{Status, SubscriptionRow, TransportAddress};
 use crate::dialog::DialogKey;
 use crate::effect::{Created, Creation, Decision, Reply};
 use crate::headers::accept;
 use crate::headers::event::Event;
-use crate::headers::expires::Expires;
 use crate::package::Package;
 use crate::presentity_uri::{PresentityUri, UserAtDomain};
 use crate::subscription::{InitialSubscribe, RefreshSubscribe, Rejection, Subscribed};
@@ -45,10 +44,7 @@ impl Core {
         let remote_target = contact(request)?.ok_or_else(|| Refusal::new(400, "Missing Contact"))?;
         refuse_unproducible(request, package)?;
         let minted = incoming.mint(self, &presentity);
-        let to_tag = match request.to_tag() {
-            Some(tag) => SmolStr::new(text(tag, "To-tag")?),
-            None => minted.to_tag,
-        };
+        let to_tag = to_tag_of_script(request).unwrap_or(minted.to_tag);
         let dialog =
             DialogKey::of(incoming.call_id.as_bytes(), to_tag.as_bytes(), incoming.from.tag().unwrap_or_default());
         let mut row = row(incoming, &presentity, package, event_id, remote_target)?;
@@ -136,12 +132,6 @@ fn refuse_unproducible(request: &Request<'_>, package: Package) -> Result<(), Re
     Err(Refusal::new(406, "").with_header("Accept", package.media_type()))
 }
 
-/// Reads Expires; a malformed value counts as absent (RFC 3261 §20.19).
-fn requested_expires(request: &Request<'_>) -> Option<u32> {
-    let value = request.header(HeaderId::EXPIRES)?;
-    Expires::parse(value).ok().map(|expires| expires.seconds)
-}
-
 fn row(
     incoming: &Incoming<'_>,
     presentity: &Arc<PresentityUri>,
@@ -151,6 +141,8 @@ fn row(
 ) -> Result<SubscriptionRow, Refusal> {
     let request = incoming.request;
     let watcher = Uri::parse(incoming.from.uri).map_err(|_| Refusal::new(400, "Malformed From"))?;
+    // It is the From of every NOTIFY.
+    Uri::parse(incoming.to.uri).map_err(|_| Refusal::new(400, "Malformed To"))?;
     let routes: Vec<_> = List::of_all(request.message().headers(HeaderId::RECORD_ROUTE)).collect();
     let local_contact = local_contact(request).ok_or_else(|| Refusal::new(500, "No local address"))?;
     Ok(SubscriptionRow {

@@ -187,7 +187,6 @@ impl Writer<'_> {
 
     /// Notes that the database is away, and when it is tried again.
     fn note_outage(&mut self, error: &dyn std::error::Error, first_pause: Duration) {
-        self.core.is_away.store(true, Ordering::Relaxed);
         let (since, pause) = match &self.outage {
             Some(outage) => (outage.since, (outage.pause * 2).clamp(BACK_OFF.0, BACK_OFF.1)),
             None => {
@@ -196,6 +195,7 @@ impl Writer<'_> {
             }
         };
         self.outage = Some(Outage { since, pause, retry_at: Instant::now() + pause });
+        self.core.is_away.store(true, Ordering::Relaxed);
     }
 
     fn rows_of_stale(&mut self, now: Now) -> Result<FxHashMap<PresentityUri, Rows>, StoreError> {

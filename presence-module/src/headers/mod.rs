@@ -6,9 +6,6 @@
 /// `Event`: which package a request is about.
 pub mod event;
 
-/// `Expires`: for how long.
-pub mod expires;
-
 /// `SIP-If-Match` and `SIP-ETag`: which publication.
 pub mod entity_tag;
 

@@ -3,6 +3,7 @@
 mod commits; // nothing leaves before it is durable, and nothing that was refused stays
 mod dialogs; // a dialog while a NOTIFY is unanswered
 mod fake_host; // a host that records
+mod hostile; // what peers write into headers
 mod memory_store; // a store that waits, refuses and fails when told
 mod model; // one presentity against a reference model, at random
 mod outages; // a database that is away
