@@ -13,7 +13,7 @@ pub(super) fn of_a_row(error: Error) -> CommitError {
 }
 
 impl From<Error> for CommitError {
-    /// Wraps the failure of a statement that no decision is answerable for; [`of_a_row`] looks closer.
+    /// Wraps the failure of a statement that no decision is answerable for; `of_a_row` looks closer.
     fn from(error: Error) -> Self {
         Self::World(Box::new(error))
     }
