@@ -42,8 +42,8 @@ pub(super) fn wait(listening: Listening, proxy: &Arc<Proxy>, mut workers: Worker
             () = signals.next() => Ok(()),
             error = workers.failure() => Err(error),
         };
-        tracing::info!("stopping: finishing what was begun");
         proxy.wire.is_draining.store(true, Ordering::Relaxed);
+        tracing::info!("stopping: finishing what was begun");
         let done = stop_modules(proxy)?;
         let is_drained = tokio::select! {
             _ = done => true,
