@@ -27,6 +27,9 @@ pub mod tag;
 /// A dialog as its notifier holds it.
 pub mod dialog;
 
+/// All dialogs of one presentity.
+mod dialogs;
+
 /// A PUBLISH, step by step.
 pub mod publication;
 
