@@ -46,7 +46,7 @@ impl Dialogs {
         self.by_subscription.get(&subscription).map(|&slot| &self.slots[slot])
     }
 
-    /// Takes one in. One that has its id is over and begins again, as after a lost answer.
+    /// Takes one in. It follows one that has its id: a subscription that begins again, or under another authorisation.
     pub(crate) fn insert(&mut self, dialog: Dialog) {
         let (key, subscription) = (dialog.key, dialog.row.key);
         let slot = match self.by_key.get(&key) {

@@ -6,8 +6,10 @@
 use std::sync::Arc;
 
 use module_api::abi::Body;
+use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
+use crate::authorization;
 use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionRow, WatcherRow};
 use crate::composition::{Source, compose};
 use crate::dialog::{Dialog, DialogKey};
@@ -29,7 +31,8 @@ pub struct Presentity {
     uri: Arc<PresentityUri>,
     publications: Vec<Publication>,
     dialogs: Dialogs,
-    watchers: Vec<WatcherRow>,
+    /// The authorisation state of each watcher, by event package, as its row has it.
+    watchers: FxHashMap<(UserAtDomain, SmolStr), Status>,
     /// The document everyone allowed sees, composed when first needed.
     composed: Option<Body>,
     /// No deadline is earlier than this.
@@ -43,7 +46,7 @@ impl Presentity {
             uri,
             publications: Vec::new(),
             dialogs: Dialogs::default(),
-            watchers: Vec::new(),
+            watchers: FxHashMap::default(),
             composed: None,
             earliest: None,
         }
@@ -85,10 +88,11 @@ impl Presentity {
         policy: SubscribePolicy,
         now: Now,
     ) -> Subscribed {
-        let watcher = (request.row.watcher.clone(), request.row.event.clone(), request.row.watcher_id.clone());
+        let status = authorization::without_rules(policy.force_active);
+        let change = self.authorisation_change(&request.row, status, now);
         let mut subscribed = subscription::on_initial(request, self.dialogs.get(key), policy, now);
         if subscribed.is_new {
-            subscribed.changes.extend(self.authorisation_change(watcher, policy, now));
+            subscribed.changes.extend(change);
         }
         subscribed
     }
@@ -105,6 +109,17 @@ impl Presentity {
         now: Now,
     ) -> Result<Subscribed, subscription::Rejection> {
         subscription::on_refresh(request, self.dialogs.get(key), policy, now)
+    }
+
+    /// Decides on what the operator's `policy` makes of the subscription in dialog `key`, which began under another.
+    pub fn on_policy(&self, key: DialogKey, policy: SubscribePolicy, now: Now) -> Decision {
+        let status = authorization::without_rules(policy.force_active);
+        let differs = |dialog: &&Dialog| !dialog.is_ending() && dialog.row.status != status;
+        let Some(dialog) = self.dialogs.get(key).filter(differs) else { return Decision::default() };
+        let row = Arc::new(SubscriptionRow { status, ..SubscriptionRow::clone(&dialog.row) });
+        let mut changes: Vec<_> = self.authorisation_change(&row, status, now).into_iter().collect();
+        changes.push(Change::SubscriptionStored { row, deadline: dialog.deadline, flow: dialog.flow });
+        Decision { changes, effects: Vec::new() }
     }
 
     /// Decides on what became of NOTIFY `cseq` in dialog `key`; the dialog is free for the next at once.
@@ -247,8 +262,7 @@ impl Presentity {
             }
             Change::SubscriptionRemoved { key, ending } => self.dialogs.end(*key, *ending),
             Change::WatcherStored(row) => {
-                self.watchers.retain(|known| (&known.watcher, &known.event) != (&row.watcher, &row.event));
-                self.watchers.push(row.clone());
+                self.watchers.insert((row.watcher.clone(), row.event.clone()), row.status);
             }
         }
     }
@@ -301,7 +315,8 @@ impl Presentity {
         subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>,
         watchers: Vec<WatcherRow>,
     ) {
-        (self.publications, self.watchers) = (publications, watchers);
+        self.publications = publications;
+        self.watchers = watchers.into_iter().map(|row| ((row.watcher, row.event), row.status)).collect();
         self.composed = None;
         self.dialogs.restore(subscriptions);
         self.earliest = self.deadlines().min();
@@ -369,27 +384,20 @@ impl Presentity {
         body
     }
 
-    fn authorisation_change(
-        &self,
-        (watcher, event, watcher_id): (UserAtDomain, SmolStr, SmolStr),
-        policy: SubscribePolicy,
-        now: Now,
-    ) -> Option<Change> {
-        let status = crate::authorization::without_rules(policy.force_active);
-        let is_known = |row: &&WatcherRow| row.watcher == watcher && row.event == event && row.status == status;
-        if self.watchers.iter().any(|row| is_known(&row)) {
+    /// Returns what is to be written of a watcher's authorisation state, `None` if that is written already.
+    fn authorisation_change(&self, row: &SubscriptionRow, status: Status, now: Now) -> Option<Change> {
+        let (watcher, event) = (row.watcher.clone(), row.event.clone());
+        if self.watchers.get(&(watcher.clone(), event.clone())) == Some(&status) {
             return None;
         }
-        let (presentity, inserted_time) = (self.uri.clone(), now.wall_s);
-        let reason = SmolStr::default();
         Some(Change::WatcherStored(WatcherRow {
-            presentity,
+            presentity: self.uri.clone(),
             watcher,
             event,
             status,
-            reason,
-            inserted_time,
-            watcher_id,
+            reason: SmolStr::default(),
+            inserted_time: now.wall_s,
+            watcher_id: row.watcher_id.clone(),
         }))
     }
 }
