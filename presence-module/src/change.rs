@@ -234,7 +234,7 @@ pub enum Change {
         /// Which row.
         id: u64,
     },
-    /// A subscription begins.
+    /// A subscription begins, or goes on under another authorisation.
     SubscriptionStored {
         /// The whole row.
         row: Arc<SubscriptionRow>,

@@ -23,6 +23,11 @@ impl DialogKey {
         Self(hash(&[call_id, local_tag, remote_tag]))
     }
 
+    /// Hashes the dialog id in a row.
+    pub fn of_row(row: &SubscriptionRow) -> Self {
+        Self::of(row.call_id.as_bytes(), row.local_tag.as_bytes(), row.remote_tag.as_bytes())
+    }
+
     /// Returns the key of the subscription to `event` with `event_id` (empty for none) in this dialog.
     pub fn subscription(self, event: &str, event_id: &str) -> SubscriptionKey {
         SubscriptionKey(hash(&[&self.0, event.as_bytes(), event_id.as_bytes()]))

@@ -13,6 +13,7 @@ pub mod package; // the event packages served
 pub mod change; // what can happen to a presentity, as data
 pub mod tag; // to-tags and entity-tags
 pub mod dialog; // a dialog as its notifier holds it
+mod dialogs; // all dialogs of one presentity
 pub mod publication; // a PUBLISH, step by step
 pub mod authorization; // whether a watcher may see
 pub mod subscription; // a SUBSCRIBE, initial and inside a dialog

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use module_api::abi::Body;
 use rustc_hash::FxHashMap;
-use slab::Slab;
 use smol_str::SmolStr;
 
-use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionKey, SubscriptionRow, WatcherRow};
+use crate::authorization;
+use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionRow, WatcherRow};
 use crate::composition::{Source, compose};
-use crate::dialog::{Dialog, DialogKey, Settled};
+use crate::dialog::{Dialog, DialogKey};
+use crate::dialogs::Dialogs;
 use crate::effect::{Creation, Decision, Effect, Notification};
 use crate::headers::subscription_state::{Reason, SubscriptionState};
 use crate::notify_outcome::{NotifyOutcome, Verdict};
@@ -29,16 +30,11 @@ const SILENT_AFTER_MS: u64 = 32_000;
 pub struct Presentity {
     uri: Arc<PresentityUri>,
     publications: Vec<Publication>,
-    dialogs: Slab<Dialog>,
-    by_key: FxHashMap<DialogKey, usize>,
-    by_subscription: FxHashMap<SubscriptionKey, usize>,
-    watchers: Vec<WatcherRow>,
+    dialogs: Dialogs,
+    /// The authorisation state of each watcher, by event package, as its row has it.
+    watchers: FxHashMap<(UserAtDomain, SmolStr), Status>,
     /// The document everyone allowed sees, composed when first needed.
     composed: Option<Body>,
-    /// Dialogs that may have become due since the last binding.
-    touched: Vec<usize>,
-    /// Dialogs that ended for good since the caller last asked.
-    dropped: Vec<DialogKey>,
     /// No deadline is earlier than this.
     earliest: Option<Moment>,
 }
@@ -49,13 +45,9 @@ impl Presentity {
         Self {
             uri,
             publications: Vec::new(),
-            dialogs: Slab::new(),
-            by_key: FxHashMap::default(),
-            by_subscription: FxHashMap::default(),
-            watchers: Vec::new(),
+            dialogs: Dialogs::default(),
+            watchers: FxHashMap::default(),
             composed: None,
-            touched: Vec::new(),
-            dropped: Vec::new(),
             earliest: None,
         }
     }
@@ -96,10 +88,11 @@ impl Presentity {
         policy: SubscribePolicy,
         now: Now,
     ) -> Subscribed {
-        let watcher = (request.row.watcher.clone(), request.row.event.clone(), request.row.watcher_id.clone());
-        let mut subscribed = subscription::on_initial(request, self.dialog(key), policy, now);
+        let status = authorization::without_rules(policy.force_active);
+        let change = self.authorisation_change(&request.row, status, now);
+        let mut subscribed = subscription::on_initial(request, self.dialogs.get(key), policy, now);
         if subscribed.is_new {
-            subscribed.changes.extend(self.authorisation_change(watcher, policy, now));
+            subscribed.changes.extend(change);
         }
         subscribed
     }
@@ -115,29 +108,29 @@ impl Presentity {
         policy: SubscribePolicy,
         now: Now,
     ) -> Result<Subscribed, subscription::Rejection> {
-        subscription::on_refresh(request, self.dialog(key), policy, now)
+        subscription::on_refresh(request, self.dialogs.get(key), policy, now)
+    }
+
+    /// Decides on what the operator's `policy` makes of the subscription in dialog `key`, which began under another.
+    pub fn on_policy(&self, key: DialogKey, policy: SubscribePolicy, now: Now) -> Decision {
+        let status = authorization::without_rules(policy.force_active);
+        let differs = |dialog: &&Dialog| !dialog.is_ending() && dialog.row.status != status;
+        let Some(dialog) = self.dialogs.get(key).filter(differs) else { return Decision::default() };
+        let row = Arc::new(SubscriptionRow { status, ..SubscriptionRow::clone(&dialog.row) });
+        let mut changes: Vec<_> = self.authorisation_change(&row, status, now).into_iter().collect();
+        changes.push(Change::SubscriptionStored { row, deadline: dialog.deadline, flow: dialog.flow });
+        Decision { changes, effects: Vec::new() }
     }
 
     /// Decides on what became of NOTIFY `cseq` in dialog `key`; the dialog is free for the next at once.
     pub fn on_notify_outcome(&mut self, key: DialogKey, cseq: u32, outcome: &NotifyOutcome) -> Decision {
-        let Some(&slot) = self.by_key.get(&key) else { return Decision::default() };
-        let settled = self.dialogs[slot].settle(cseq);
         let is_failure = outcome.verdict() == Verdict::EndSubscription;
-        let is_ending = self.dialogs[slot].is_ending();
-        match settled {
-            Settled::Unexpected => return Decision::default(),
-            // A watcher that does not take this NOTIFY would not take the last one.
-            Settled::Free if !(is_ending && is_failure) => self.touched.push(slot),
-            Settled::Free | Settled::Over => {
-                self.drop_dialog(slot);
-                return Decision::default();
-            }
-        }
-        let row = &self.dialogs[slot].row;
+        let Some(dialog) = self.dialogs.settle(key, cseq, is_failure) else { return Decision::default() };
+        let row = &dialog.row;
         let change = match &outcome.remote_target {
             _ if is_failure => Change::SubscriptionRemoved { key: row.key, ending: Ending::Silent },
             // Of a subscription that is over no row is left to change.
-            Some(target) if *target != row.remote_target && !is_ending => {
+            Some(target) if *target != row.remote_target && !dialog.is_ending() => {
                 Change::RemoteTargetChanged { key: row.key, remote_target: target.clone() }
             }
             _ => return Decision::default(),
@@ -150,7 +143,7 @@ impl Presentity {
         let expired = self.publications.iter().filter(|publication| publication.deadline <= now.mono);
         let mut changes: Vec<_> =
             expired.map(|publication| Change::PublicationRemoved { id: publication.row.id }).collect();
-        for (_, dialog) in &self.dialogs {
+        for dialog in self.dialogs.iter() {
             if dialog.deadline <= now.mono && !dialog.is_ending() {
                 let is_stale = now.mono.0 - dialog.deadline.0 > SILENT_AFTER_MS;
                 let ending = if is_stale { Ending::Silent } else { Ending::Expired };
@@ -169,8 +162,8 @@ impl Presentity {
                 self.publications.iter().find(is_it).map(|_| Change::PublicationRemoved { id: *id })
             }
             Creation::Subscription(key) => {
-                let slot = self.by_subscription.get(key).filter(|slot| !self.dialogs[**slot].is_ending());
-                slot.map(|_| Change::SubscriptionRemoved { key: *key, ending: Ending::Silent })
+                let dialog = self.dialogs.of(*key).filter(|dialog| !dialog.is_ending());
+                dialog.map(|_| Change::SubscriptionRemoved { key: *key, ending: Ending::Silent })
             }
         };
         Decision { changes: change.into_iter().collect(), effects: Vec::new() }
@@ -211,7 +204,7 @@ impl Presentity {
     pub fn take_back(&mut self, effects: &[Effect]) {
         for effect in effects {
             if let Effect::Notify(notification) = effect {
-                self.unbind(notification.dialog, notification.cseq);
+                self.dialogs.unbind(notification.dialog, notification.cseq);
             }
         }
     }
@@ -249,43 +242,40 @@ impl Presentity {
                 self.document_changed();
             }
             Change::SubscriptionStored { row, deadline, flow } => {
-                self.insert(Dialog::begin(dialog_key(row), row.clone(), *deadline, *flow));
+                self.dialogs.insert(Dialog::begin(DialogKey::of_row(row), row.clone(), *deadline, *flow));
+                self.expect_timeout(*deadline);
             }
             Change::SubscriptionFetched { row, flow } => {
-                let mut dialog = Dialog::begin(dialog_key(row), row.clone(), Moment(0), *flow);
+                let mut dialog = Dialog::begin(DialogKey::of_row(row), row.clone(), Moment(0), *flow);
                 dialog.end(Ending::Unsubscribed);
-                self.insert(dialog);
+                self.dialogs.insert(dialog);
             }
             Change::SubscriptionRefreshed { row, deadline, flow } => {
-                if let Some(slot) = self.slot_of(dialog_key(row), row.key) {
-                    let dialog = &mut self.dialogs[slot];
-                    (dialog.row, dialog.deadline, dialog.flow) = (row.clone(), *deadline, *flow);
-                    dialog.owe();
-                    self.touched.push(slot);
-                    self.expect_timeout(*deadline);
-                }
+                self.dialogs.refresh(row, *deadline, *flow);
+                self.expect_timeout(*deadline);
             }
             Change::RemoteTargetChanged { key, remote_target } => {
-                self.with_row(*key, |row| row.remote_target = remote_target.clone());
+                self.dialogs.change_row(*key, |row| row.remote_target = remote_target.clone());
             }
-            Change::CseqReserved { key, local_cseq } => self.with_row(*key, |row| row.local_cseq = *local_cseq),
-            Change::SubscriptionRemoved { key, ending } => self.end(*key, *ending),
+            Change::CseqReserved { key, local_cseq } => {
+                self.dialogs.change_row(*key, |row| row.local_cseq = *local_cseq);
+            }
+            Change::SubscriptionRemoved { key, ending } => self.dialogs.end(*key, *ending),
             Change::WatcherStored(row) => {
-                self.watchers.retain(|known| (&known.watcher, &known.event) != (&row.watcher, &row.event));
-                self.watchers.push(row.clone());
+                self.watchers.insert((row.watcher.clone(), row.event.clone()), row.status);
             }
         }
     }
 
     /// Binds a NOTIFY to every dialog that is free and owed one: CSeq, state and document of this moment.
     fn bind_notifications(&mut self, now: Now, decision: &mut Decision) {
-        for slot in std::mem::take(&mut self.touched) {
-            if !self.dialogs.get(slot).is_some_and(Dialog::is_due) {
-                continue;
-            }
-            let (state, shows_document) = state_of(&self.dialogs[slot], now);
-            let body = if shows_document { self.document(slot) } else { Body::empty() };
-            let dialog = &mut self.dialogs[slot];
+        for slot in self.dialogs.take_touched() {
+            let Some(dialog) = self.dialogs.due(slot) else { continue };
+            let (state, shows_document) = state_of(dialog, now);
+            let package = Package::of(&dialog.row.event).filter(|_| shows_document);
+            // Composed before anything is bound, so that a panic leaves no NOTIFY bound that nobody knows of.
+            let body = package.map_or_else(Body::empty, |package| self.document(package));
+            let Some(dialog) = self.dialogs.due(slot) else { continue };
             let bound = dialog.bind();
             if let Some(local_cseq) = bound.reserve {
                 Arc::make_mut(&mut dialog.row).local_cseq = local_cseq;
@@ -296,27 +286,14 @@ impl Presentity {
         }
     }
 
-    fn unbind(&mut self, key: DialogKey, cseq: u32) {
-        let Some(&slot) = self.by_key.get(&key) else { return };
-        self.dialogs[slot].unbind(cseq);
-        if self.dialogs[slot].is_over() {
-            self.drop_dialog(slot);
-        } else {
-            self.touched.push(slot);
-        }
-    }
-
     /// Owes every watcher the present state: what a start after a crash does, watcher by watcher.
     pub fn owe(&mut self, key: DialogKey) {
-        if let Some(&slot) = self.by_key.get(&key) {
-            self.dialogs[slot].owe();
-            self.touched.push(slot);
-        }
+        self.dialogs.owe(key);
     }
 
     /// Returns the live dialogs, in the order they began.
     pub fn dialogs(&self) -> impl Iterator<Item = &Dialog> {
-        self.dialogs.iter().map(|(_, dialog)| dialog)
+        self.dialogs.iter()
     }
 
     /// Returns the live publications, in the order they began.
@@ -326,7 +303,7 @@ impl Presentity {
 
     /// Returns the dialogs that ended for good since the last call.
     pub fn take_dropped(&mut self) -> Vec<DialogKey> {
-        std::mem::take(&mut self.dropped)
+        self.dialogs.take_dropped()
     }
 
     /// Takes the place of what memory held by what the database holds, after a commit was refused.
@@ -338,42 +315,17 @@ impl Presentity {
         subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>,
         watchers: Vec<WatcherRow>,
     ) {
-        (self.publications, self.watchers) = (publications, watchers);
+        self.publications = publications;
+        self.watchers = watchers.into_iter().map(|row| ((row.watcher, row.event), row.status)).collect();
         self.composed = None;
-        let rows: FxHashMap<_, _> = subscriptions.iter().map(|(row, _)| (dialog_key(row), row.key)).collect();
-        let gone: Vec<_> =
-            self.dialogs.iter().filter(|(_, dialog)| !rows.contains_key(&dialog.key)).map(|(slot, _)| slot).collect();
-        for slot in gone {
-            let dialog = &mut self.dialogs[slot];
-            // The end of a subscription that is in the database is still to be told.
-            if dialog.is_ending() && dialog.has_spoken() {
-                continue;
-            }
-            dialog.end(Ending::Silent);
-            if dialog.is_over() {
-                self.drop_dialog(slot);
-            }
-        }
-        for (row, deadline) in subscriptions {
-            let key = dialog_key(&row);
-            match self.by_key.get(&key) {
-                Some(&slot) => self.dialogs[slot].restore(row, deadline),
-                None => {
-                    let mut dialog = Dialog::resume(key, row, deadline);
-                    dialog.owe();
-                    self.insert(dialog);
-                }
-            }
-        }
-        self.touched = self.dialogs.iter().map(|(slot, _)| slot).collect();
+        self.dialogs.restore(subscriptions);
         self.earliest = self.deadlines().min();
     }
 
     /// Lets what ended before `now` and is not decided on live `by_ms` longer.
     pub fn prolong(&mut self, now: Now, by_ms: u64) {
         let publications = self.publications.iter_mut().map(|publication| &mut publication.deadline);
-        let dialogs = self.dialogs.iter_mut().filter(|(_, dialog)| !dialog.is_ending());
-        let deadlines = publications.chain(dialogs.map(|(_, dialog)| &mut dialog.deadline));
+        let deadlines = publications.chain(self.dialogs.live_mut().map(|dialog| &mut dialog.deadline));
         for deadline in deadlines.filter(|deadline| **deadline <= now.mono) {
             deadline.0 += by_ms;
         }
@@ -382,8 +334,9 @@ impl Presentity {
 
     /// Takes up a subscription from its row at start; nothing is owed yet.
     pub fn resume(&mut self, row: Arc<SubscriptionRow>, deadline: Moment) -> DialogKey {
-        let key = dialog_key(&row);
-        self.insert(Dialog::resume(key, row, deadline));
+        let key = DialogKey::of_row(&row);
+        self.dialogs.insert(Dialog::resume(key, row, deadline));
+        self.expect_timeout(deadline);
         key
     }
 
@@ -393,61 +346,13 @@ impl Presentity {
     }
 
     fn deadlines(&self) -> impl Iterator<Item = Moment> {
-        let dialogs = self.dialogs.iter().filter(|(_, dialog)| !dialog.is_ending()).map(|(_, dialog)| dialog.deadline);
+        let dialogs = self.dialogs.iter().filter(|dialog| !dialog.is_ending()).map(|dialog| dialog.deadline);
         self.publications.iter().map(|publication| publication.deadline).chain(dialogs)
     }
 
     /// Returns the dialog `key`.
     pub fn dialog(&self, key: DialogKey) -> Option<&Dialog> {
-        self.by_key.get(&key).map(|&slot| &self.dialogs[slot])
-    }
-
-    fn slot_of(&self, dialog: DialogKey, subscription: SubscriptionKey) -> Option<usize> {
-        self.by_key.get(&dialog).copied().filter(|&slot| self.dialogs[slot].row.key == subscription)
-    }
-
-    fn insert(&mut self, dialog: Dialog) {
-        let (key, subscription, deadline, is_ending) =
-            (dialog.key, dialog.row.key, dialog.deadline, dialog.is_ending());
-        let slot = match self.by_key.get(&key) {
-            // A dialog whose subscription is over and which begins again under the same id, as after a lost answer.
-            Some(&slot) => {
-                let former = std::mem::replace(&mut self.dialogs[slot], dialog);
-                self.dialogs[slot].follow(&former);
-                self.by_subscription.remove(&former.row.key);
-                slot
-            }
-            None => self.dialogs.insert(dialog),
-        };
-        self.by_key.insert(key, slot);
-        self.by_subscription.insert(subscription, slot);
-        self.touched.push(slot);
-        if !is_ending {
-            self.expect_timeout(deadline);
-        }
-    }
-
-    fn end(&mut self, key: SubscriptionKey, ending: Ending) {
-        let Some(&slot) = self.by_subscription.get(&key) else { return };
-        self.dialogs[slot].end(ending);
-        if self.dialogs[slot].is_over() {
-            self.drop_dialog(slot);
-        } else {
-            self.touched.push(slot);
-        }
-    }
-
-    fn with_row(&mut self, key: SubscriptionKey, change: impl FnOnce(&mut SubscriptionRow)) {
-        if let Some(&slot) = self.by_subscription.get(&key) {
-            change(Arc::make_mut(&mut self.dialogs[slot].row));
-        }
-    }
-
-    fn drop_dialog(&mut self, slot: usize) {
-        let dialog = self.dialogs.remove(slot);
-        self.by_key.remove(&dialog.key);
-        self.by_subscription.remove(&dialog.row.key);
-        self.dropped.push(dialog.key);
+        self.dialogs.get(key)
     }
 
     fn expect_timeout(&mut self, deadline: Moment) {
@@ -456,21 +361,15 @@ impl Presentity {
 
     fn document_changed(&mut self) {
         self.composed = None;
-        for (slot, dialog) in &mut self.dialogs {
-            if dialog.row.status == Status::Active && !dialog.is_ending() {
-                dialog.owe();
-                self.touched.push(slot);
-            }
-        }
+        self.dialogs.owe_document();
     }
 
-    fn document(&mut self, slot: usize) -> Body {
-        let Some(Package::Presence) = Package::of(&self.dialogs[slot].row.event) else { return Body::empty() };
+    /// Returns the document of this moment, composed when it is first needed.
+    fn document(&mut self, package: Package) -> Body {
         if let Some(composed) = &self.composed {
             return composed.clone();
         }
-        let published =
-            self.publications.iter().filter(|publication| publication.row.event == Package::Presence.name());
+        let published = self.publications.iter().filter(|publication| publication.row.event == package.name());
         let sources: Vec<_> = published
             .map(|publication| Source {
                 body: publication.row.body.as_bytes(),
@@ -485,33 +384,22 @@ impl Presentity {
         body
     }
 
-    fn authorisation_change(
-        &self,
-        (watcher, event, watcher_id): (UserAtDomain, SmolStr, SmolStr),
-        policy: SubscribePolicy,
-        now: Now,
-    ) -> Option<Change> {
-        let status = crate::authorization::without_rules(policy.force_active);
-        let is_known = |row: &&WatcherRow| row.watcher == watcher && row.event == event && row.status == status;
-        if self.watchers.iter().any(|row| is_known(&row)) {
+    /// Returns what is to be written of a watcher's authorisation state, `None` if that is written already.
+    fn authorisation_change(&self, row: &SubscriptionRow, status: Status, now: Now) -> Option<Change> {
+        let (watcher, event) = (row.watcher.clone(), row.event.clone());
+        if self.watchers.get(&(watcher.clone(), event.clone())) == Some(&status) {
             return None;
         }
-        let (presentity, inserted_time) = (self.uri.clone(), now.wall_s);
-        let reason = SmolStr::default();
         Some(Change::WatcherStored(WatcherRow {
-            presentity,
+            presentity: self.uri.clone(),
             watcher,
             event,
             status,
-            reason,
-            inserted_time,
-            watcher_id,
+            reason: SmolStr::default(),
+            inserted_time: now.wall_s,
+            watcher_id: row.watcher_id.clone(),
         }))
     }
-}
-
-fn dialog_key(row: &SubscriptionRow) -> DialogKey {
-    DialogKey::of(row.call_id.as_bytes(), row.local_tag.as_bytes(), row.remote_tag.as_bytes())
 }
 
 /// Returns what the watcher is told of its subscription, and whether with the document.

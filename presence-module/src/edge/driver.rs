@@ -25,7 +25,7 @@ pub(super) enum Job {
     Stop,
 }
 
-/// A watcher owed the present state since an unclean stop.
+/// A watcher owed the present state since an unclean stop, or because another policy is in force.
 pub(super) type Owed = (Arc<PresentityUri>, DialogKey);
 
 /// Runs until told to stop.
@@ -74,9 +74,10 @@ impl Driver<'_> {
         let rate = u64::from(self.core.settings.recovery_notify_rate);
         for _ in 0..(rate * TICK_MS).div_ceil(1000) {
             let Some((presentity, dialog)) = self.owed.pop_front() else { return };
-            let owe = |presentity: &mut Presentity, _| {
+            let policy = self.core.settings.subscribe;
+            let owe = |presentity: &mut Presentity, now| {
                 presentity.owe(dialog);
-                Decision::default()
+                presentity.on_policy(dialog, policy, now)
             };
             if is_to_be_tried_again(self.core.step(&presentity, owe)) {
                 self.owed.push_front((presentity, dialog));

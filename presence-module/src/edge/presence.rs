@@ -16,6 +16,7 @@ use super::core::{Core, Settings};
 use super::driver::{self, Job, Owed};
 use super::parameters::{self, DatabaseUrl};
 use super::writer;
+use crate::authorization;
 use crate::change::Change;
 use crate::package::Package;
 use crate::store::owner::Owner;
@@ -126,10 +127,7 @@ impl Presence {
     ) -> Result<Self, StoreError> {
         let (jobs, inbox) = crossbeam_channel::unbounded();
         let core = Core::new(host, settings, &opening.secret, opening.next_publication_id, jobs);
-        let mut owed = core.recover(&mut *store)?;
-        if opening.was_clean {
-            owed.clear();
-        }
+        let owed = core.recover(&mut *store, opening.was_clean)?;
         let spawn = |name: &str| std::thread::Builder::new().name(name.into());
         let (writer_core, driver_core) = (core.clone(), core.clone());
         let writer = spawn("presence-writer").spawn(move || writer::run(&writer_core, store));
@@ -156,10 +154,12 @@ impl Presence {
 }
 
 impl Core {
-    /// Reads every row into memory and returns the dialogs found: after an unclean stop each is owed a NOTIFY.
-    fn recover(&self, store: &mut dyn Store) -> Result<VecDeque<Owed>, StoreError> {
+    /// Reads every row into memory and returns the dialogs that are owed a NOTIFY: all of them after an unclean stop, and
+    /// always those whose authorisation was decided under another policy.
+    fn recover(&self, store: &mut dyn Store, was_clean: bool) -> Result<VecDeque<Owed>, StoreError> {
         let now = self.now();
-        let (mut publications, mut owed) = (0_usize, VecDeque::new());
+        let status = authorization::without_rules(self.settings.subscribe.force_active);
+        let (mut publications, mut subscriptions, mut owed) = (0_usize, 0_usize, VecDeque::new());
         let mut skipped: FxHashMap<String, usize> = FxHashMap::default();
         store.load(Scope::All, &mut |row| match row {
             Stored::Publication(row) => {
@@ -167,7 +167,12 @@ impl Core {
                 self.take_up_publication(publication);
                 publications += 1;
             }
-            Stored::Subscription(row) => owed.push_back(self.take_up_subscription(*row, now)),
+            Stored::Subscription(row) => {
+                let owes = !was_clean || row.status != status;
+                let dialog = self.take_up_subscription(*row, now);
+                owed.extend(owes.then_some(dialog));
+                subscriptions += 1;
+            }
             Stored::Watcher(row) => {
                 let mut shard = self.shards.lock(&row.presentity);
                 if let Some(slot) = shard.get(&row.presentity) {
@@ -176,7 +181,6 @@ impl Core {
             }
             Stored::Skipped { table, reason } => *skipped.entry(format!("{table}: {reason}")).or_default() += 1,
         })?;
-        let subscriptions = owed.len();
         self.host
             .log(LogLevel::INFO, &format!("took up {publications} publications and {subscriptions} subscriptions"));
         for (what, count) in skipped {

@@ -113,9 +113,7 @@ impl Core {
     fn index(&self, slot: &mut Slot, decision: &Decision) {
         for change in &decision.changes {
             if let Change::SubscriptionStored { row, .. } | Change::SubscriptionFetched { row, .. } = change {
-                let (call_id, local, remote) =
-                    (row.call_id.as_bytes(), row.local_tag.as_bytes(), row.remote_tag.as_bytes());
-                self.dialogs.insert(DialogKey::of(call_id, local, remote), slot.presentity.uri().clone());
+                self.dialogs.insert(DialogKey::of_row(row), slot.presentity.uri().clone());
             }
         }
         for dialog in slot.presentity.take_dropped() {

@@ -2,6 +2,7 @@
 
 use super::Rig;
 use super::rig::{cseq, document, header};
+use crate::change::Status;
 
 #[test]
 fn after_a_crash_every_watcher_is_told_once_with_a_cseq_above_all_used() {
@@ -38,4 +39,23 @@ fn a_request_repeated_after_a_crash_gets_its_old_answer_and_changes_nothing_twic
     let again = rig.answer(rig.subscribe("eli", "", 1, 600));
     assert_eq!((again.code, again.to_tag), (200, subscribed.to_tag));
     assert_eq!((rig.disk().0.len(), rig.disk().1.len()), (1, 1));
+}
+
+#[test]
+fn a_watcher_learns_of_another_policy_after_a_clean_stop_and_its_state_is_written_once() {
+    let mut rig = Rig::new();
+    rig.furnish();
+    let stored = |rig: &Rig| {
+        let watchers = rig.store.with(|disk| disk.watchers.values().map(|row| row.status).collect::<Vec<_>>());
+        (rig.disk().1[0].status, watchers)
+    };
+    for (force_active, status, said) in [(false, Status::Pending, "pending"), (true, Status::Active, "active")] {
+        let next = rig.restart_forced(true, force_active);
+        let told = next.notify(1);
+        assert!(told.head.contains(&format!("Subscription-State: {said};expires=")), "{}", told.head);
+        assert_eq!(told.body.is_empty(), !force_active);
+        assert_eq!(stored(&next), (status, vec![status]));
+        next.confirm(&told, 200);
+        rig = next;
+    }
 }

@@ -52,11 +52,23 @@ impl Rig {
 
     /// Starts again on the same disk, as after a kill or after an orderly stop.
     pub(super) fn restart(self, is_clean: bool) -> Self {
+        let settings = self.settings.clone();
+        self.restart_with(is_clean, settings)
+    }
+
+    /// Starts again with `force_active` as given.
+    pub(super) fn restart_forced(self, is_clean: bool, force_active: bool) -> Self {
+        let mut settings = self.settings.clone();
+        settings.subscribe.force_active = force_active;
+        self.restart_with(is_clean, settings)
+    }
+
+    fn restart_with(self, is_clean: bool, settings: Settings) -> Self {
         if is_clean {
             self.presence.drain();
             self.presence.stop();
         }
-        let (store, settings) = (self.store.clone(), self.settings.clone());
+        let store = self.store.clone();
         // Its threads may still hold the old disk handle, but nobody gives them anything to write.
         drop(self);
         Self::start(FakeHost::default(), store, settings)
