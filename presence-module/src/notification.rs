@@ -24,7 +24,12 @@ pub struct Rendered {
 pub fn write_head(notification: &Notification, out: &mut Vec<u8>) -> Rendered {
     let (row, start) = (&*notification.row, out.len());
     let routing = Routing::of(row);
-    put(out, &[b"NOTIFY ", routing.request_uri, b" SIP/2.0\r\n"]);
+    out.extend_from_slice(b"NOTIFY ");
+    match routing.is_strict {
+        true => put_strict(out, routing.request_uri),
+        false => out.extend_from_slice(routing.request_uri),
+    }
+    out.extend_from_slice(b" SIP/2.0\r\n");
     let via_at = out.len() - start;
     out.extend_from_slice(b"Max-Forwards: 70\r\n");
     routing.write_route(row, out);
@@ -93,6 +98,19 @@ impl<'a> Routing<'a> {
     }
 }
 
+/// Appends a strict router's URI as a Request-URI, which has neither headers nor `method` (RFC 3261 §12.2.1.1).
+fn put_strict(out: &mut Vec<u8>, uri: &[u8]) {
+    let bare = uri.split(|byte| *byte == b'?').next().unwrap_or(uri);
+    for (at, part) in bare.split(|byte| *byte == b';').enumerate() {
+        let is_method = part.len() >= 7 && part[..7].eq_ignore_ascii_case(b"method=");
+        if at == 0 {
+            out.extend_from_slice(part);
+        } else if !is_method {
+            put(out, &[b";", part]);
+        }
+    }
+}
+
 /// Returns whether a route's URI has the `lr` parameter, with whatever value (RFC 3261 §19.1.1).
 fn is_loose(uri: &[u8]) -> bool {
     Uri::parse(uri).is_ok_and(|uri| uri.is_loose_router())
@@ -101,5 +119,17 @@ fn is_loose(uri: &[u8]) -> bool {
 fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
     for part in parts {
         out.extend_from_slice(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s12_2_1_1_a_strict_routers_uri_loses_its_method_and_headers() {
+        let mut out = Vec::new();
+        put_strict(&mut out, b"sip:p.example;Method=NOTIFY;transport=tcp?subject=x;method=y");
+        assert_eq!(out, b"sip:p.example;transport=tcp");
     }
 }

@@ -151,3 +151,10 @@ fn what_a_module_says_of_its_parameters_is_shown_beside_every_other_mistake() {
     assert!(ended.stderr.contains("expected sqlite://PATH"), "{}", ended.stderr);
     assert!(ended.stderr.contains("did you mean `handle_publish`?"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_parameter_of_the_field_that_means_nothing_here_is_accepted_with_one_line() {
+    let ended = Server::check(&with_setting("modparam(\"tm\", \"fr_timer\", 10)"));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.lines_with("`fr_timer` of module `tm` means nothing here").len(), 1, "{}", ended.stderr);
+}

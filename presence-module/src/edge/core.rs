@@ -53,12 +53,15 @@ pub(super) struct Core {
     /// The database is away: nothing that needs it is begun.
     pub(super) is_away: AtomicBool,
     next_publication_id: AtomicU64,
+    started: Now,
 }
 
 impl Core {
     pub(super) fn new(host: Host, settings: Settings, secret: &[u8; 32], next_id: u64, jobs: Sender<Job>) -> Arc<Self> {
+        let started = read_clocks(&host);
         Arc::new(Self {
             metrics: Metrics::register(&host),
+            started,
             host,
             shards: Shards::new(settings.shards),
             dialogs: DialogIndex::new(),
@@ -73,8 +76,14 @@ impl Core {
     }
 
     pub(super) fn now(&self) -> Now {
-        let clock = self.host.clock();
-        Now { mono: Moment(clock.monotonic_ns / 1_000_000), wall_s: clock.wall_ms / 1000 }
+        read_clocks(&self.host)
+    }
+
+    /// Returns the earliest that wall time can be: a clock set forward while the server runs makes nothing older.
+    pub(super) fn earliest_wall_s(&self) -> u64 {
+        let now = self.now();
+        let elapsed_s = now.mono.0.saturating_sub(self.started.mono.0) / 1000;
+        now.wall_s.min(self.started.wall_s + elapsed_s)
     }
 
     pub(super) fn next_publication_id(&self) -> u64 {
@@ -89,4 +98,9 @@ impl Core {
     pub(super) fn warn(&self, message: &str) {
         self.host.log(LogLevel::WARNING, message);
     }
+}
+
+fn read_clocks(host: &Host) -> Now {
+    let clock = host.clock();
+    Now { mono: Moment(clock.monotonic_ns / 1_000_000), wall_s: clock.wall_ms / 1000 }
 }

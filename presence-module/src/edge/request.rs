@@ -64,7 +64,7 @@ impl Refusal {
 
     /// 415, with what would be understood (RFC 3261 §8.2.3).
     pub(super) fn unsupported_media_type(package: Package) -> Self {
-        Self::new(415, "").with_header("Accept", package.media_type())
+        Self::new(415, "").with_header("Accept", package.media_type()).with_header("Accept-Encoding", "identity")
     }
 
     /// Makes it the reply to a transaction.

@@ -99,7 +99,7 @@ impl Writer<'_> {
 
     /// Removes some of the rows that are long over; what is left is removed by the next sweeps.
     fn sweep(&mut self) {
-        let before = self.core.now().wall_s.saturating_sub(SWEPT_AFTER_S);
+        let before = self.core.earliest_wall_s().saturating_sub(SWEPT_AFTER_S);
         if self.outage.is_none() {
             match self.store.sweep(before) {
                 Ok(removed) => self.core.metrics.add(self.core.metrics.swept_rows, removed),

@@ -50,6 +50,34 @@ const WITHOUT_EFFECT: [&str; 16] = [
     "usrloc",
 ];
 
+/// Parameters that scripts of the field set on modules built in here, and that mean nothing here.
+const PARAMETERS_WITHOUT_EFFECT: [(&str, &[&str]); 4] = [
+    ("maxfwd", &["max_limit"]),
+    ("sl", &["default_code", "default_reason", "enable_stats"]),
+    (
+        "tm",
+        &[
+            "delete_timer",
+            "enable_stats",
+            "fr_inv_timer",
+            "fr_inv_timer_avp",
+            "fr_timer",
+            "fr_timer_avp",
+            "noisy_ctimer",
+            "onreply_avp_mode",
+            "pass_provisional_replies",
+            "restart_fr_on_each_reply",
+            "retr_timer1",
+            "retr_timer2",
+            "ruri_matching",
+            "unix_tx_timeout",
+            "via1_matching",
+            "wt_timer",
+        ],
+    ),
+    ("xlog", &["buf_size", "force_color", "prefix"]),
+];
+
 /// Returns whether a `loadmodule` line of this name is accepted and does nothing.
 pub(crate) fn is_without_effect(module: &str) -> bool {
     WITHOUT_EFFECT.contains(&module)
@@ -88,8 +116,14 @@ pub(crate) fn builtin(name: &str, loaded_at: Span) -> Option<(ModuleVocabulary, 
         requires: Vec::new(),
         functions: functions.into_iter().map(signature).collect(),
         parameters,
+        ignored_parameters: parameters_without_effect(name),
     };
     Some((vocabulary, run))
+}
+
+fn parameters_without_effect(module: &str) -> Vec<String> {
+    let of_module = PARAMETERS_WITHOUT_EFFECT.iter().filter(|(name, _)| *name == module);
+    of_module.flat_map(|(_, parameters)| parameters.iter().map(ToString::to_string)).collect()
 }
 
 /// The status codes a script may answer with.

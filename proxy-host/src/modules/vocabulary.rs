@@ -18,6 +18,7 @@ pub fn vocabulary(declaration: &WireDeclaration, loaded_at: Span) -> ModuleVocab
         requires: declaration.requires.iter().map(ToString::to_string).collect(),
         functions: declaration.functions.iter().map(signature).collect(),
         parameters: declaration.parameters.iter().map(parameter).collect(),
+        ignored_parameters: Vec::new(),
     }
 }
 

@@ -21,6 +21,8 @@ pub struct ModuleVocabulary {
     pub functions: Vec<FunctionSignature>,
     /// Its parameters.
     pub parameters: Vec<ModuleParameter>,
+    /// Parameters of the field that mean nothing here: accepted, whatever their value.
+    pub ignored_parameters: Vec<String>,
 }
 
 /// A function as a script sees it.

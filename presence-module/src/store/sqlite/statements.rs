@@ -90,7 +90,7 @@ impl Statement {
         Self::on("INSERT INTO ", table, &format!(" ({}) VALUES ({marks})", columns.join(", ")))
     }
 
-    fn upsert(table: &str, columns: &[&str], key: &[&str]) -> Self {
+    fn upsert(table: &str, columns: &[&str], key: &[&str], condition: &str) -> Self {
         let marks = vec!["?"; columns.len()].join(", ");
         let changed: Vec<String> = columns
             .iter()
@@ -101,7 +101,7 @@ impl Statement {
         Self::on(
             "INSERT INTO ",
             table,
-            &format!(" ({columns}) VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {changed}"),
+            &format!(" ({columns}) VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {changed}{condition}"),
         )
     }
 
@@ -218,7 +218,7 @@ impl Statements {
                 " SET etag = ?, expires = ?, received_time = ?, body = ? WHERE id = ?",
             ),
             publication_removed: Statement::on("DELETE FROM ", publications, " WHERE id = ?"),
-            subscription_stored: Statement::upsert(subscriptions, SUBSCRIPTION, &["id"]),
+            subscription_stored: Statement::upsert(subscriptions, SUBSCRIPTION, &["id"], ""),
             subscription_refreshed: Statement::on(
                 "UPDATE ",
                 subscriptions,
@@ -232,6 +232,8 @@ impl Statements {
                 watchers,
                 WATCHER,
                 &["p_user", "p_domain", "w_user", "w_domain", "event"],
+                // A state that is there already goes on since when it was decided, under the id it has.
+                " WHERE subs_status <> excluded.subs_status OR reason <> excluded.reason",
             ),
 
             publications: Statement::select(PUBLICATION, publications),

@@ -52,6 +52,11 @@ impl<'r> Resolver<'r> {
             self.diagnostics.push(Diagnostic::information(line.modules.span.to(line.value.span), message));
             return None;
         }
+        if vocabulary.ignored_parameters.contains(&line.name.node) {
+            let message = format!("`{}` of module `{module}` means nothing here", line.name.node);
+            self.diagnostics.push(Diagnostic::information(line.name.span.to(line.value.span), message));
+            return None;
+        }
         let Some(parameter) = vocabulary.parameters.iter().find(|known| known.name == line.name.node) else {
             let names = vocabulary.parameters.iter().map(|known| known.name.as_str());
             self.unknown_parameter(module, &line.name, names);
