@@ -64,6 +64,14 @@ pub struct Reply {
     pub created: Option<Created>,
 }
 
+impl Reply {
+    /// Answers 200 with `headers`.
+    pub fn ok(transaction: u64, to_tag: SmolStr, headers: Vec<u8>) -> Self {
+        let (reason, mirror_record_route, created) = (SmolStr::default(), false, None);
+        Self { transaction, code: 200, reason, to_tag, headers, mirror_record_route, created }
+    }
+}
+
 /// What a 2xx brought into being, and whose it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Created {

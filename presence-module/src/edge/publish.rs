@@ -89,15 +89,7 @@ fn accepted(presentity: &Presentity, published: Published, transaction: u64, to_
     let headers = format!("Expires: {expires_s}\r\nSIP-ETag: {entity_tag}\r\n").into_bytes();
     let what = created.map(|id| Creation::Publication { id, entity_tag });
     let created = what.map(|what| Created { presentity: presentity.uri().clone(), what });
-    let reply = Reply {
-        transaction,
-        code: 200,
-        reason: SmolStr::default(),
-        to_tag,
-        headers,
-        mirror_record_route: false,
-        created,
-    };
+    let reply = Reply { created, ..Reply::ok(transaction, to_tag, headers) };
     Decision { changes: change.into_iter().collect(), ..Decision::reply(reply) }
 }
 

@@ -223,15 +223,7 @@ fn local_contact(request: &Request<'_>) -> Option<SmolStr> {
 fn accepted(subscribed: Subscribed, transaction: u64, to_tag: SmolStr, created: Option<Created>) -> Decision {
     let Subscribed { changes, expires_s, local_contact, .. } = subscribed;
     let headers = format!("Expires: {expires_s}\r\nContact: <{local_contact}>\r\n").into_bytes();
-    let reply = Reply {
-        transaction,
-        code: 200,
-        reason: SmolStr::default(),
-        to_tag,
-        headers,
-        mirror_record_route: true,
-        created,
-    };
+    let reply = Reply { mirror_record_route: true, created, ..Reply::ok(transaction, to_tag, headers) };
     Decision { changes, ..Decision::reply(reply) }
 }
 

@@ -3,6 +3,8 @@
 //! The type keeps the clause: active and pending carry the remaining seconds and no reason, terminated a reason and no
 //! `expires`. When a subscription ends, and why, is decided elsewhere.
 
+use module_api::sip::writer::push_decimal;
+
 /// How a subscription stands, as its watcher is told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SubscriptionState {
@@ -78,17 +80,7 @@ impl Reason {
 
 fn write_seconds(label: &[u8], seconds: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(label);
-    let mut digits = [0_u8; 10];
-    let (mut at, mut rest) = (digits.len(), seconds);
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+    push_decimal(out, seconds.into());
 }
 
 #[cfg(test)]

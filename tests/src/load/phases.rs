@@ -4,24 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::generator::{Generator, Sent, measured};
-use crate::server::{Options, Server};
-
-const CONFIGURATION: &str = r#"
-listen=udp:127.0.0.1:@PORT@
-alias="pres.example"
-loadmodule "sl.so"
-loadmodule "tm.so"
-loadmodule "presence.so"
-modparam("presence", "db_url", "sqlite://@DB@")
-modparam("presence", "force_active", 1)
-modparam("presence", "to_tag_pref", "s")
-route {
-    if (method=="PUBLISH")
-        handle_publish();
-    if (method=="SUBSCRIBE")
-        handle_subscribe();
-}
-"#;
+use crate::server::{Options, Server, with_setting};
 
 /// One line of the result.
 pub struct Row {
@@ -47,7 +30,8 @@ impl fmt::Display for Row {
 
 /// Runs all phases with `window` requests in flight over `presentities` users, and `watchers` of one user.
 pub fn run(window: usize, presentities: usize, watchers: usize, mut report: impl FnMut(&Row)) {
-    let server = Server::start(CONFIGURATION, Options::default());
+    // The generator tells the server's tags from its own by their first letter.
+    let server = Server::start(&with_setting("modparam(\"presence\", \"to_tag_pref\", \"s\")"), Options::default());
     let id = server.process_id();
     let mut generator = Generator::new(server.udp_address(), presentities.max(watchers) + 1);
     let mut phase = |work: &str, count: usize, per: usize, generator: &mut Generator, write: &Write| {
