@@ -19,6 +19,12 @@ use crate::transport::address::{Peer, Transport};
 use crate::transport::resolver::written_address;
 use crate::transport::udp::{Datagram, WhenFull};
 
+/// The most bytes that RFC 3261 §18.1.1 has a request carry over UDP where nobody knows what the path takes.
+///
+/// A longer one goes out over UDP all the same where nothing asked for TCP, and is counted: a watcher that listens on
+/// UDP alone would never hear of it otherwise.
+pub(crate) const UDP_BYTES_MAX: usize = 1300;
+
 /// A request without its Via, and without the address it goes to.
 struct Draft {
     token: Token,
@@ -95,7 +101,13 @@ impl Wire {
     ) {
         let Some(number) = self.network.listener_for(transport, local, remote) else { return self.fail(draft.token) };
         match transport {
-            Transport::Udp => ready.extend(self.begin(draft, Peer::udp(remote, number))),
+            Transport::Udp => {
+                let begun = self.begin(draft, Peer::udp(remote, number));
+                if begun.as_ref().is_some_and(|begun| begun.sent.head.len() + begun.sent.body.len() > UDP_BYTES_MAX) {
+                    self.long_over_udp.fetch_add(1, Ordering::Relaxed);
+                }
+                ready.extend(begun);
+            }
             // The transaction knows its connection, so that one that cannot be opened ends it at once.
             Transport::Tcp => match self.network.connection_to(number, remote) {
                 Some(peer) => self.on_flow(draft, peer),
@@ -183,4 +195,72 @@ fn target(next_hop: &[u8]) -> Option<(Transport, String, Option<u16>)> {
     };
     let host = uri.params.value(b"maddr").unwrap_or(uri.host);
     Some((transport, String::from_utf8(host.to_vec()).ok()?, uri.port))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use module_api::abi::Destination;
+
+    use super::super::network::Listener;
+    use super::*;
+
+    const LINE: &str = "NOTIFY sip:w@127.0.0.1 SIP/2.0\r\n";
+
+    fn wire() -> Arc<Wire> {
+        let listener = Listener::bind(Transport::Udp, "127.0.0.1:0".parse().unwrap()).unwrap();
+        Wire::new(vec![listener], &[], 25).unwrap()
+    }
+
+    /// A NOTIFY of so many bytes, its Via included, leaves over UDP whole, and is counted as long or not.
+    fn check(bytes: usize, expected_long: u64) {
+        let (wire, watcher) = (wire(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        watcher.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        let next_hop = format!("sip:w@{}", watcher.local_addr().unwrap());
+        let head = format!("{LINE}\r\n");
+        let send = |body: Vec<u8>| {
+            let destination = Destination::to_uri(next_hop.as_bytes(), Default::default());
+            let request = OutgoingRequest::new([1, 2, 3], destination, head.as_bytes(), LINE.len(), body.into());
+            wire.send_requests(0, &[request]);
+            let mut received = vec![0; 2000];
+            watcher.recv(&mut received).unwrap()
+        };
+        // Every Via of one listener is equally long.
+        let head_bytes = send(Vec::new());
+        assert_eq!(send(vec![b'x'; bytes - head_bytes]), bytes);
+        assert_eq!(wire.long_over_udp.load(Ordering::Relaxed), expected_long, "{bytes}");
+    }
+
+    #[test]
+    fn s18_1_1_a_long_request_that_nothing_asked_to_send_over_tcp_is_sent_and_counted() {
+        check(UDP_BYTES_MAX, 0);
+        check(UDP_BYTES_MAX + 1, 1);
+    }
+
+    /// A next hop leads to this transport, host and port, or nowhere.
+    fn check_target(next_hop: &str, expected: Option<(Transport, &str, Option<u16>)>) {
+        let expected = expected.map(|(transport, host, port)| (transport, host.to_owned(), port));
+        assert_eq!(target(next_hop.as_bytes()), expected, "{next_hop}");
+    }
+
+    #[test]
+    fn a_next_hop_leads_where_its_transport_maddr_and_port_say() {
+        check_target("sip:w@192.0.2.1", Some((Transport::Udp, "192.0.2.1", None)));
+        check_target("sip:p.example:5070;lr;transport=TCP", Some((Transport::Tcp, "p.example", Some(5070))));
+        check_target("sip:w@h.example;maddr=192.0.2.9;transport=udp", Some((Transport::Udp, "192.0.2.9", None)));
+        check_target("sip:w@[2001:db8::1]:5062", Some((Transport::Udp, "[2001:db8::1]", Some(5062))));
+        for nowhere in ["sips:w@h.example", "sip:w@h.example;transport=tls", "tel:+15550100", "garbage", ""] {
+            check_target(nowhere, None);
+        }
+    }
+
+    #[test]
+    fn what_has_nowhere_to_go_is_503_later_and_never_at_once() {
+        let wire = wire();
+        let destination = Destination::to_uri(b"sips:w@h.example", Default::default());
+        let request = OutgoingRequest::new([1, 2, 3], destination, LINE.as_bytes(), LINE.len(), Body::empty());
+        wire.send_requests(7, &[request]);
+        assert_eq!(*wire.outcomes.lock(), [Outcome { token: [7, 1, 2, 3], code: 503 }]);
+    }
 }

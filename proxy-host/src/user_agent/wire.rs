@@ -43,6 +43,8 @@ pub struct Wire {
     /// Nothing new is begun any more.
     pub(crate) is_draining: AtomicBool,
     pub(crate) branches: AtomicU64,
+    /// Requests that went out over UDP although they are longer than [`super::outgoing::UDP_BYTES_MAX`].
+    pub(crate) long_over_udp: AtomicU64,
     /// Keyed anew for each process, so that branches cannot be guessed.
     pub(crate) branch_secret: RandomState,
     started: Instant,
@@ -73,6 +75,7 @@ impl Wire {
             closed_flows,
             is_draining: AtomicBool::new(false),
             branches: AtomicU64::new(1),
+            long_over_udp: AtomicU64::new(0),
             branch_secret: RandomState::new(),
             started: Instant::now(),
         }))
@@ -90,13 +93,14 @@ impl Wire {
         own.collect::<String>() + &self.metrics.summary()
     }
 
-    fn transaction_counters(&self) -> [(&'static str, u64); 7] {
+    fn transaction_counters(&self) -> [(&'static str, u64); 8] {
         let counters = &self.table.counters;
         [
             ("requests_total", &counters.requests),
             ("requests_refused_total", &counters.refused),
             ("requests_unanswered_total", &counters.unanswered),
             ("requests_sent_total", &counters.requests_sent),
+            ("requests_long_over_udp_total", &self.long_over_udp),
             ("retransmissions_total", &counters.retransmissions),
             ("responses_stray_total", &counters.responses_stray),
             ("timeouts_total", &counters.timeouts),
