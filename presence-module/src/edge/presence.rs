@@ -23,6 +23,8 @@ use crate::store::owner::Owner;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Opening, Scope, Store, StoreError, Stored, recovery};
 
+/// How long a start waits for the last owner of its database to be gone: a killed process takes a moment to die.
+const OWNER_WAIT: Duration = Duration::from_secs(1);
 /// How long a stop waits for watchers to answer, so that the next start owes them nothing.
 const SETTLE_WAIT: Duration = Duration::from_secs(2);
 /// How often it looks meanwhile.
@@ -70,7 +72,14 @@ impl Module for Presence {
         };
         let owner = Owner::this_process().to_string();
         let mut random = |out: &mut [u8]| host.random(out);
-        let opened = SqliteStore::open(&path, &parameters::table_names(parameters), &owner, &mut random);
+        let names = parameters::table_names(parameters);
+        let until = Instant::now() + OWNER_WAIT;
+        let opened = loop {
+            match SqliteStore::open(&path, &names, &owner, &mut random) {
+                Err(StoreError::Owned(_)) if Instant::now() < until => std::thread::park_timeout(SETTLE_STEP),
+                opened => break opened,
+            }
+        };
         let (store, opening) = opened.map_err(|error| format!("db_url sqlite://{path}: {error}"))?;
         Self::serve(host, parameters::settings(parameters), Box::new(store), &opening)
             .map_err(|error| format!("db_url sqlite://{path}: {error}"))

@@ -26,10 +26,19 @@ impl Owner {
 
     /// Returns whether it is another process of this machine, alive, and running the same program as this one.
     pub fn is_alive_here(&self) -> bool {
-        let program = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).ok();
         let is_other = self.host == this_host() && self.pid != std::process::id();
-        is_other && program(&self.pid.to_string()).is_some_and(|program_name| Some(program_name) == program("self"))
+        is_other
+            && running_program(&self.pid.to_string()).is_some_and(|program| Some(program) == running_program("self"))
     }
+}
+
+/// Returns the name of what process `pid` runs; `None` if it is gone, or dead and merely not reaped.
+fn running_program(pid: &str) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name stands in parentheses and may hold some itself; the state follows.
+    let (head, tail) = stat.rsplit_once(") ")?;
+    let (_, program) = head.split_once('(')?;
+    (!tail.starts_with(['Z', 'X', 'x'])).then(|| program.to_owned())
 }
 
 impl fmt::Display for Owner {
@@ -54,5 +63,18 @@ mod tests {
         assert!(!this.is_alive_here());
         assert!(!Owner { pid: u32::MAX, ..this }.is_alive_here());
         assert_eq!(Owner::from_column("nobody"), None);
+    }
+
+    #[test]
+    fn a_process_that_was_killed_and_is_not_reaped_is_dead() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = child.id().to_string();
+        child.kill().unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while running_program(&pid).is_some() {
+            assert!(std::time::Instant::now() < deadline, "a killed process ends");
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
     }
 }
