@@ -83,16 +83,6 @@ pub const fn reason_phrase(code: u16) -> &'static str {
     }
 }
 
-/// Returns whether a transaction is over with `code`.
-pub const fn is_final(code: u16) -> bool {
-    code >= 200
-}
-
-/// Returns whether `code` says that what was asked was done.
-pub const fn is_success(code: u16) -> bool {
-    matches!(code, 200..300)
-}
-
 const fn class_phrase(class: u16) -> &'static str {
     match class {
         1 => "Session Progress",
