@@ -1,6 +1,6 @@
-//! A subscriber (RFC 6665 §4.1): one subscription to one presentity, every NOTIFY judged by `notify_rules.rs`.
+//! A subscriber (RFC 6665 §4.1): one dialog about one presentity, every NOTIFY judged by `notify_rules.rs`.
 //!
-//! NOTIFYs are answered 200 in the background; a test that wants another answer, or none, says so beforehand.
+//! One dialog holds one subscription, or several, each to an Event of its own (RFC 6665 §4.5.2). NOTIFYs are answered 200 in the background; a test that wants another answer, or none, says so beforehand.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -10,13 +10,14 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 
 use super::endpoint::{DEADLINE, Endpoint, RequestHandler, unique};
+use super::notification::Notification;
 use super::notify_rules::NotifyRules;
-use super::subscription_state::SubscriptionState;
+use super::usage::content_type_of;
 use super::{Rule, Violation};
 use crate::message::{Message, uri_of};
-use crate::pidf::Presence;
+use crate::server::{Server, Transport};
 
-/// A watcher with one subscription.
+/// A watcher with one dialog.
 pub struct Watcher {
     /// Its socket, for what the methods below do not cover.
     pub endpoint: Endpoint,
@@ -27,17 +28,6 @@ pub struct Watcher {
     event: String,
     cseq: u32,
     next: usize,
-}
-
-/// A NOTIFY as the watcher understands it.
-#[derive(Clone, Debug)]
-pub struct Notification {
-    /// The request.
-    pub message: Message,
-    /// Its Subscription-State; `None` if it was broken, which fails the test later.
-    pub state: Option<SubscriptionState>,
-    /// Its document; `None` without a body.
-    pub presence: Option<Presence>,
 }
 
 struct Subscriber {
@@ -54,7 +44,7 @@ struct Dialog {
     answering: Vec<Notification>,
     remote_target: Option<String>,
     manner: Manner,
-    once: VecDeque<u16>,
+    once: VecDeque<(u16, Vec<(String, String)>)>,
     held: Vec<Message>,
     new_contact: Option<String>,
 }
@@ -77,9 +67,17 @@ impl Watcher {
         Self::on(|handler| Endpoint::tcp_with(server, handler), presentity, identity)
     }
 
+    /// Watches `presentity` over `transport` as `identity`.
+    pub fn over(transport: Transport, server: &Server, presentity: &str, identity: &str) -> Self {
+        match transport {
+            Transport::Tcp => Self::tcp(server.tcp_address(), presentity, identity),
+            Transport::Udp => Self::udp(server.udp_address(), presentity, identity),
+        }
+    }
+
     fn on(open: impl FnOnce(Arc<Subscriber>) -> Endpoint, presentity: &str, identity: &str) -> Self {
         let event = "presence".to_owned();
-        let subscriber = Arc::new(Subscriber::new(&event));
+        let subscriber = Arc::new(Subscriber::new());
         let endpoint = open(Arc::clone(&subscriber));
         let contact = endpoint.contact("watcher");
         let (presentity, identity) = (presentity.to_owned(), identity.to_owned());
@@ -90,7 +88,6 @@ impl Watcher {
     #[must_use]
     pub fn with_event(mut self, event: &str) -> Self {
         self.event = event.to_owned();
-        self.subscriber.dialog.lock().rules = NotifyRules::new(&self.subscriber.call_id, &self.subscriber.tag, event);
         self
     }
 
@@ -102,6 +99,12 @@ impl Watcher {
     /// Subscribes for `expires_s`, or prolongs the subscription to that.
     pub fn subscribe(&mut self, expires_s: u32) -> Message {
         let request = self.next_request(expires_s);
+        self.request(request)
+    }
+
+    /// Subscribes to another Event in the same dialog, or prolongs that subscription.
+    pub fn subscribe_to(&mut self, event: &str, expires_s: u32) -> Message {
+        let request = self.next_request_for(event, expires_s);
         self.request(request)
     }
 
@@ -119,6 +122,12 @@ impl Watcher {
 
     /// Builds the next SUBSCRIBE of the dialog, without Via, for a test to change.
     pub fn next_request(&mut self, expires_s: u32) -> Message {
+        let event = self.event.clone();
+        self.next_request_for(&event, expires_s)
+    }
+
+    /// Builds the next SUBSCRIBE of the dialog, to another Event than the first.
+    pub fn next_request_for(&mut self, event: &str, expires_s: u32) -> Message {
         self.cseq += 1;
         let dialog = self.subscriber.dialog.lock();
         let target = dialog.remote_target.as_deref().unwrap_or(&self.presentity);
@@ -132,8 +141,8 @@ impl Watcher {
             .with("Call-ID", &self.subscriber.call_id)
             .with("CSeq", format!("{} SUBSCRIBE", self.cseq))
             .with("Contact", &self.contact)
-            .with("Event", &self.event)
-            .with("Accept", crate::pidf::CONTENT_TYPE)
+            .with("Event", event)
+            .with("Accept", content_type_of(event))
             .with("Expires", expires_s)
     }
 
@@ -146,20 +155,26 @@ impl Watcher {
     /// Sends a SUBSCRIBE once and returns it as sent.
     pub fn send(&mut self, request: Message) -> Message {
         let expires_s = request.get("Expires").and_then(|value| value.parse().ok()).unwrap_or(3600);
-        self.subscriber.dialog.lock().rules.on_subscribe(expires_s);
+        self.subscriber.dialog.lock().rules.on_subscribe(request.get("Event").unwrap_or_default(), expires_s);
         self.endpoint.send(request)
     }
 
-    /// Waits for the answer to a SUBSCRIBE that was sent.
+    /// Waits for the answer to a SUBSCRIBE that was sent; 202 counts as 200 (RFC 6665 §8.3.1).
     pub fn answer_to(&mut self, request: &Message) -> Message {
         let response = self.endpoint.final_response(request);
-        if response.code() == Some(200) {
-            let mut dialog = self.subscriber.dialog.lock();
-            let broken = dialog.rules.on_accepted(&response);
-            dialog.remote_target = response.uri_of("Contact").or(dialog.remote_target.take());
-            drop(dialog);
-            self.endpoint.hold_against(broken);
-        }
+        let mut dialog = self.subscriber.dialog.lock();
+        let broken = match response.code() {
+            Some(200 | 202) => {
+                dialog.remote_target = response.uri_of("Contact").or(dialog.remote_target.take());
+                dialog.rules.on_accepted(&response)
+            }
+            _ => {
+                dialog.rules.on_refused(request.get("Event").unwrap_or_default());
+                Vec::new()
+            }
+        };
+        drop(dialog);
+        self.endpoint.hold_against(broken);
         response
     }
 
@@ -206,7 +221,13 @@ impl Watcher {
 
     /// Answers the next NOTIFY with `code`; several calls queue up.
     pub fn answer_next_with(&self, code: u16) {
-        self.subscriber.dialog.lock().once.push_back(code);
+        self.answer_next_with_headers(code, &[]);
+    }
+
+    /// Answers the next NOTIFY with `code` and further headers; several calls queue up.
+    pub fn answer_next_with_headers(&self, code: u16, headers: &[(&str, &str)]) {
+        let headers = headers.iter().map(|(name, value)| (String::from(*name), String::from(*value))).collect();
+        self.subscriber.dialog.lock().once.push_back((code, headers));
     }
 
     /// Leaves NOTIFYs unanswered until [`Watcher::release`].
@@ -236,9 +257,9 @@ impl Watcher {
         self.subscriber.dialog.lock().new_contact = Some(contact.to_owned());
     }
 
-    /// Lets the next NOTIFY leave a gap in CSeq: the server was killed.
-    pub fn allow_cseq_jump_once(&self) {
-        self.subscriber.dialog.lock().rules.allow_cseq_jump_once();
+    /// Lets the next NOTIFY leave a gap in CSeq, and its document one in its version: the server was killed.
+    pub fn allow_jump_once(&self) {
+        self.subscriber.dialog.lock().rules.allow_jump_once();
     }
 
     /// Fails the test if the server broke a promise.
@@ -250,44 +271,11 @@ impl Watcher {
     }
 }
 
-impl Notification {
-    /// Returns the number of its CSeq, 0 if there is none.
-    pub fn cseq(&self) -> u32 {
-        self.message.cseq().map_or(0, |(number, _)| number)
-    }
-
-    /// Returns the Subscription-State.
-    ///
-    /// # Panics
-    /// If it is broken.
-    pub fn state(&self) -> &SubscriptionState {
-        self.state.as_ref().unwrap_or_else(|| panic!("no Subscription-State in\n{}", self.message))
-    }
-
-    /// Returns the document.
-    ///
-    /// # Panics
-    /// If there is none.
-    pub fn presence(&self) -> &Presence {
-        self.presence.as_ref().unwrap_or_else(|| panic!("no document in\n{}", self.message))
-    }
-
-    /// Returns the notes of the document's tuples, sorted; none without a document.
-    pub fn notes(&self) -> Vec<String> {
-        self.presence.as_ref().map(Presence::notes).unwrap_or_default()
-    }
-
-    fn of(message: &Message) -> Self {
-        let state = message.get("Subscription-State").and_then(|value| SubscriptionState::read(value).ok());
-        Self { message: message.clone(), state, presence: Presence::read(&message.body).ok() }
-    }
-}
-
 impl Subscriber {
-    fn new(event: &str) -> Self {
+    fn new() -> Self {
         let (call_id, tag) = (unique(), unique());
         let dialog = Dialog {
-            rules: NotifyRules::new(&call_id, &tag, event),
+            rules: NotifyRules::new(&call_id, &tag),
             notifications: Vec::new(),
             answering: Vec::new(),
             remote_target: None,
@@ -315,9 +303,11 @@ impl RequestHandler for Subscriber {
         }
         dialog.remote_target = request.get("Contact").map(uri_of).or(dialog.remote_target.take());
         let answer = dialog.react(request);
+        let watchers = dialog.rules.watchers(request.get("Event").unwrap_or_default());
+        let notification = Notification::of(request, watchers);
         match answer {
-            Some(_) => dialog.answering.push(Notification::of(request)),
-            None => dialog.notifications.push(Notification::of(request)),
+            Some(_) => dialog.answering.push(notification),
+            None => dialog.notifications.push(notification),
         }
         self.changed.notify_all();
         answer
@@ -353,10 +343,9 @@ impl Dialog {
     }
 
     fn answer(&mut self, notify: &Message) -> Message {
-        let answer = Message::response_to(notify, self.once.pop_front().unwrap_or(200));
-        match &self.new_contact {
-            Some(contact) => answer.with("Contact", contact),
-            None => answer,
-        }
+        let (code, headers) = self.once.pop_front().unwrap_or((200, Vec::new()));
+        let answer = Message::response_to(notify, code);
+        let contact = self.new_contact.iter().map(|contact| ("Contact".to_owned(), contact.clone()));
+        headers.into_iter().chain(contact).fold(answer, |answer, (name, value)| answer.with(&name, value))
     }
 }
