@@ -79,9 +79,8 @@ impl Database {
     /// # Panics
     /// If the table cannot be written.
     pub fn remove(&mut self, table: &str, document: &XcapDocument<'_>) {
-        let statement = format!(
-            "DELETE FROM `{table}` WHERE `user` = ? AND `domain` = ? AND `doc_type` = ? AND `doc_uri` = ?"
-        );
+        let statement =
+            format!("DELETE FROM `{table}` WHERE `user` = ? AND `domain` = ? AND `doc_type` = ? AND `doc_uri` = ?");
         sql_query(statement)
             .bind::<Text, _>(document.user)
             .bind::<Text, _>(document.domain)

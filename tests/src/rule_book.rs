@@ -20,6 +20,7 @@ pub struct RuleBook<'s> {
     server: &'s Server,
     database: Database,
     table: String,
+    doc_type: i32,
     probe: Endpoint,
 }
 
@@ -36,13 +37,20 @@ impl<'s> RuleBook<'s> {
     /// Opens the rules of a server that runs and answers for `pres.example`.
     pub fn open(server: &'s Server) -> Self {
         let probe = Endpoint::udp_with(server.udp_address(), Arc::new(Agreeable));
-        Self { server, database: Database::open(&server.database()), table: "xcap_xml".into(), probe }
+        Self { server, database: Database::open(&server.database()), table: "xcap_xml".into(), doc_type: 2, probe }
     }
 
     /// Writes to another table than `xcap_xml` from here on.
     #[must_use]
     pub fn with_table(mut self, table: &str) -> Self {
         self.table = table.into();
+        self
+    }
+
+    /// Writes documents of another type than 2 from here on, where a test does not name one.
+    #[must_use]
+    pub fn with_type(mut self, doc_type: i32) -> Self {
+        self.doc_type = doc_type;
         self
     }
 
@@ -54,7 +62,7 @@ impl<'s> RuleBook<'s> {
 
     /// Writes a document of `owner` under the name `index`; the server may not have seen it yet.
     pub fn write(&mut self, owner: &str, document: &str) {
-        self.write_as(owner, 2, "index", document);
+        self.write_as(owner, self.doc_type, "index", document);
     }
 
     /// Writes a document of `owner` of any type and name; the server may not have seen it yet.
@@ -66,7 +74,7 @@ impl<'s> RuleBook<'s> {
     /// Takes back what [`RuleBook::write`] wrote; the server may not have seen it yet.
     pub fn remove(&mut self, owner: &str) {
         let (user, domain) = user_and_domain(owner);
-        let document = XcapDocument { user, domain, doc_type: 2, doc_uri: "index", text: "" };
+        let document = XcapDocument { user, domain, doc_type: self.doc_type, doc_uri: "index", text: "" };
         self.database.remove(&self.table, &document);
     }
 

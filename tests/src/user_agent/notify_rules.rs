@@ -89,6 +89,11 @@ impl NotifyRules {
         }
     }
 
+    /// Notes that the NOTIFY in flight was never answered, and that timer F has fired for it.
+    pub fn on_lost(&mut self) {
+        self.unanswered = None;
+    }
+
     /// Lets the next NOTIFY leave a gap in CSeq, and the next document of each subscription one in its version, and forgets
     /// what was in flight: the server was killed.
     pub fn allow_jump_once(&mut self) {

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -29,6 +29,7 @@ pub struct Watcher {
     cseq: u32,
     next: usize,
     shortest_request_s: u32,
+    patience: Duration,
 }
 
 struct Subscriber {
@@ -82,13 +83,31 @@ impl Watcher {
         let endpoint = open(Arc::clone(&subscriber));
         let contact = endpoint.contact("watcher");
         let (presentity, identity) = (presentity.to_owned(), identity.to_owned());
-        Self { endpoint, subscriber, presentity, identity, contact, event, cseq: 0, next: 0, shortest_request_s: 3600 }
+        Self {
+            endpoint,
+            subscriber,
+            presentity,
+            identity,
+            contact,
+            event,
+            cseq: 0,
+            next: 0,
+            shortest_request_s: 3600,
+            patience: DEADLINE,
+        }
     }
 
     /// Subscribes with another Event value, `presence;id=7` for one.
     #[must_use]
     pub fn with_event(mut self, event: &str) -> Self {
         self.event = event.to_owned();
+        self
+    }
+
+    /// Waits longer for NOTIFYs than tests usually do.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -207,7 +226,7 @@ impl Watcher {
     /// # Panics
     /// If none comes; the panic shows every message of this watcher.
     pub fn next_notification(&mut self) -> Notification {
-        let give_up = Instant::now() + DEADLINE;
+        let give_up = Instant::now() + self.patience;
         let mut dialog = self.subscriber.dialog.lock();
         loop {
             if let Some(notification) = dialog.notifications.get(self.next) {
@@ -224,7 +243,7 @@ impl Watcher {
     /// # Panics
     /// If none comes; the panic names `what` was waited for.
     pub fn notification_where(&mut self, what: &str, is_it: impl Fn(&Notification) -> bool) -> Notification {
-        let give_up = Instant::now() + DEADLINE;
+        let give_up = Instant::now() + self.patience;
         let mut dialog = self.subscriber.dialog.lock();
         loop {
             while let Some(notification) = dialog.notifications.get(self.next) {
@@ -262,6 +281,13 @@ impl Watcher {
     /// Leaves NOTIFYs unanswered for good.
     pub fn stay_silent(&self) {
         self.subscriber.dialog.lock().manner = Manner::Silence;
+    }
+
+    /// Answers again from here on, and takes the NOTIFY in flight for lost: timer F has fired for it.
+    pub fn speak_again(&self) {
+        let mut dialog = self.subscriber.dialog.lock();
+        dialog.manner = Manner::At200;
+        dialog.rules.on_lost();
     }
 
     /// Gives the answers held back, and answers at once from here on.
