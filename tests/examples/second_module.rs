@@ -47,6 +47,10 @@ impl Module for Second {
             _ => self.reply(request, arguments[0].as_integer()),
         }
     }
+
+    fn refresh(&self) {
+        self.host.log(LogLevel::INFO, &format!("{} looks again", self.label));
+    }
 }
 
 impl Second {

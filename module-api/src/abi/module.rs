@@ -30,6 +30,9 @@ pub trait Module: Send + Sync + Sized + 'static {
     /// Learns that a connection is gone.
     fn on_flow_closed(&self, _flow: u64) {}
 
+    /// Looks again at what other programs may have changed: an operator asks for it. Never blocks.
+    fn refresh(&self) {}
+
     /// Finishes what was begun: what is acknowledged is durable and told, when this returns.
     fn drain(&self) {}
 

@@ -61,6 +61,11 @@ impl Proxy {
         self.modules.get().map_or(&[], Vec::as_slice)
     }
 
+    /// Lets the modules look again at what other programs may have changed.
+    pub(super) fn refresh_modules(&self) {
+        self.modules().iter().for_each(RunningModule::refresh);
+    }
+
     /// Lets the modules finish what they began, and ends them.
     pub(super) fn stop_modules(&self) {
         self.modules().iter().for_each(RunningModule::drain);

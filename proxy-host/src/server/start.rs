@@ -44,9 +44,9 @@ pub fn run(command: &CommandLine) -> Exit {
 
 fn serve(plan: Plan, source: &Source) -> Result<Exit, (Exit, String)> {
     let system = |error: io::Error| (Exit::System, error.to_string());
+    let listening = stop::listen().map_err(system)?;
     let listeners = bind_all(&plan.settings.listen, source).map_err(|message| (Exit::System, message))?;
     let wire = Wire::new(listeners, &plan.settings.aliases, plan.to_tag_avp).map_err(system)?;
-    let listening = stop::listen().map_err(system)?;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let runtimes = worker::runtimes(plan.settings.children.map_or(processors, usize::from)).map_err(system)?;
     let proxy = Arc::new(Proxy {
