@@ -4,6 +4,7 @@ pub mod parameters; // the `modparam` table, and what it becomes
 pub mod presence; // the module the host loads: calls in, threads up and down
 pub mod core; // what all threads share
 mod request; // headers of a request as the packages need them, and how it is answered
+mod identity; // who sent a request, as the script states it
 mod publish; // PUBLISH in, its answer out
 mod subscribe; // SUBSCRIBE in, its answer out
 mod notify; // what became of a NOTIFY, in

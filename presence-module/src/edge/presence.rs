@@ -6,14 +6,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use module_api::abi::{
-    Argument, CallResult, Declaration, Function, Host, LogLevel, Module, Outcome, ParameterProblem, Parameters,
-    Request, RouteKinds,
+    Argument, CallResult, Declaration, Function, Host, LogLevel, Module, Outcome, ParameterKind, ParameterProblem,
+    Parameters, Request, RouteKinds,
 };
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use super::core::{Core, Settings};
 use super::driver::{self, Job, Owed};
+use super::identity;
 use super::parameters::{self, DatabaseUrl};
 use super::writer;
 use crate::authorization;
@@ -43,9 +44,17 @@ struct Threads {
 
 const HANDLE_PUBLISH: usize = 0;
 const HANDLE_SUBSCRIBE: usize = 1;
+const PRESENCE_IDENTITY: usize = 2;
 
-const fn handler(name: &'static str) -> Function {
-    Function { name, arguments: &[], optional: 0, routes: RouteKinds::REQUEST, needs_transaction: true }
+/// Handles a request, and may be told something about it.
+const fn handler(name: &'static str, arguments: &'static [ParameterKind]) -> Function {
+    Function { name, arguments, optional: arguments.len(), routes: RouteKinds::REQUEST, needs_transaction: true }
+}
+
+/// Takes note of one text; answers nothing.
+const fn statement(name: &'static str) -> Function {
+    let arguments = &[ParameterKind::TEXT];
+    Function { name, arguments, optional: 0, routes: RouteKinds::REQUEST, needs_transaction: false }
 }
 
 impl Module for Presence {
@@ -53,7 +62,11 @@ impl Module for Presence {
         name: "presence",
         requires: &["sl", "tm"],
         parameters: parameters::PARAMETERS,
-        functions: &[handler("handle_publish"), handler("handle_subscribe")],
+        functions: &[
+            handler("handle_publish", &[ParameterKind::TEXT]),
+            handler("handle_subscribe", &[]),
+            statement("presence_identity"),
+        ],
         event_packages: &[Package::Presence.name()],
         accepts: &[Package::Presence.media_type()],
         methods: &["PUBLISH", "SUBSCRIBE"],
@@ -85,10 +98,12 @@ impl Module for Presence {
             .map_err(|error| format!("db_url sqlite://{path}: {error}"))
     }
 
-    fn call(&self, function: usize, request: &Request<'_>, _arguments: &[Argument<'_>]) -> CallResult {
+    fn call(&self, function: usize, request: &Request<'_>, arguments: &[Argument<'_>]) -> CallResult {
+        let first = arguments.first().map(Argument::as_text);
         match function {
-            HANDLE_PUBLISH => self.core.handle_publish(request),
+            HANDLE_PUBLISH => self.core.handle_publish(request, first),
             HANDLE_SUBSCRIBE => self.core.handle_subscribe(request),
+            PRESENCE_IDENTITY => identity::state(first.unwrap_or_default()),
             _ => CallResult::new(-1),
         }
     }

@@ -7,7 +7,7 @@ use module_api::sip::header::HeaderId;
 use smol_str::SmolStr;
 
 use super::core::Core;
-use super::request::{Handled, Incoming, Refusal, requested_expires, to_tag_of_script};
+use super::request::{Handled, Incoming, Refusal, requested_expires, to_tag_of_script, uri_of_argument};
 use crate::document::pidf::Pidf;
 use crate::document::xml::Limits;
 use crate::effect::{Created, Creation, Decision, Reply};
@@ -20,8 +20,9 @@ use crate::publication::{Condition, PublishRequest, Published, PublishedBody, Re
 use crate::tag::Minted;
 
 impl Core {
-    /// Handles a PUBLISH; the answer follows once what it did is durable.
-    pub(super) fn handle_publish(&self, request: &Request<'_>) -> CallResult {
+    /// Handles a PUBLISH of `sender`, where the script names one; the answer follows once what it did is durable.
+    pub(super) fn handle_publish(&self, request: &Request<'_>, sender: Option<&[u8]>) -> CallResult {
+        let _sender = sender.and_then(uri_of_argument);
         self.metrics.count(self.metrics.publishes);
         self.finish(request, self.publish(request))
     }

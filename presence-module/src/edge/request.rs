@@ -145,6 +145,16 @@ pub(super) fn requested_expires(request: &Request<'_>) -> Option<u32> {
     delta_seconds(trim(request.header(HeaderId::EXPIRES)?)).ok()
 }
 
+/// Reads an argument of the script that names a person: a URI as it stands, or the first of addresses in angle brackets,
+/// as a header holds them. `None` where it names nobody.
+pub(super) fn uri_of_argument(argument: &[u8]) -> Option<Uri<'_>> {
+    let uri = match argument.contains(&b'<') {
+        true => NameAddr::parse(List::new(argument).next()?).ok()?.uri,
+        false => trim(argument),
+    };
+    Uri::parse(uri).ok().filter(|uri| matches!(uri.scheme, Scheme::Pres | Scheme::Sip | Scheme::Sips | Scheme::Tel))
+}
+
 /// Returns the To-tag that the script has set, if it can be one.
 pub(super) fn to_tag_of_script(request: &Request<'_>) -> Option<SmolStr> {
     let tag = request.to_tag().filter(|tag| is_token(tag))?;

@@ -74,6 +74,9 @@ impl RequestContext<'_> {
         if !result.to_tag().is_empty() {
             self.request.set_avp(self.request.wire.to_tags.avp, Some(AvpValue::Text(result.to_tag())));
         }
+        if !result.identity().is_empty() {
+            self.request.identity = result.identity().to_vec();
+        }
         self.request.is_answered |= needs_transaction && result.code >= 0;
         result.code
     }
@@ -112,7 +115,7 @@ impl RequestContext<'_> {
             transport: if peer.transport == Transport::Tcp { AbiTransport::TCP } else { AbiTransport::UDP },
             source: peer.remote.into(),
             local: listener.map_or(SocketAddress::NONE, |listener| listener.address.into()),
-            identity: b"",
+            identity: &request.identity,
             to_tag: request.shared_tag().unwrap_or_default(),
         };
         let arguments: SmallVec<[AbiArgument<'_>; 4]> = arguments

@@ -33,6 +33,8 @@ pub(crate) struct Request<'r> {
     pub(crate) request_uri: Cow<'r, [u8]>,
     avps: SmallVec<[(AvpName, Avp); 2]>,
     pub(crate) transaction: Option<u64>,
+    /// The URI of the authenticated sender, once a module has stated it; empty before.
+    pub(crate) identity: Vec<u8>,
     /// An answer is sent, or a module has taken it upon itself.
     pub(crate) is_answered: bool,
     /// Topmost Route values that name this server: the script does not see them (RFC 3261 §16.4).
@@ -72,6 +74,7 @@ impl<'r> Request<'r> {
             request_uri: Cow::Borrowed(message.request_uri()),
             avps: SmallVec::new(),
             transaction: None,
+            identity: Vec::new(),
             is_answered: false,
             own_routes: routes.take_while(is_own).count(),
             outbox,
