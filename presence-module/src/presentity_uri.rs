@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use module_api::sip::uri::push_escaped_user;
 use smol_str::SmolStr;
 
 /// A user at a domain.
@@ -22,6 +23,17 @@ impl UserAtDomain {
     /// Names `user`, already unescaped, at `domain`, already lower-case.
     pub fn new(user: impl Into<SmolStr>, domain: impl Into<SmolStr>) -> Self {
         Self { user: user.into(), domain: domain.into() }
+    }
+
+    /// Returns it as a URI of `scheme`, what may not stand in a user part escaped. Without a domain it is a telephone
+    /// number, whatever the scheme.
+    pub fn to_uri(&self, scheme: &str) -> String {
+        if self.domain.is_empty() {
+            return format!("tel:{}", self.user);
+        }
+        let mut user = Vec::with_capacity(self.user.len());
+        push_escaped_user(&mut user, self.user.as_bytes());
+        format!("{scheme}:{}@{}", String::from_utf8_lossy(&user), self.domain)
     }
 }
 

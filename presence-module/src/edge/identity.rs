@@ -1,11 +1,64 @@
-//! `presence_identity(uri)`: the script states who sent the request, where something before it has made sure.
+//! Who sent a request (RFC 5025 §3.1.1): what the host authenticated, or what the script states with
+//! `presence_identity(uri)`, where something before it has made sure.
 //!
-//! The host keeps what is stated for the rest of the script, and hands it to every module. Nothing is believed that the
-//! script does not say: From is what anybody can write.
+//! The host keeps what is stated for the rest of the script, and hands it to every module. From is what anybody can write:
+//! it counts only where the operator says so.
 
-use module_api::abi::CallResult;
+use module_api::abi::{CallResult, Request};
+use module_api::sip::name_addr::NameAddr;
+use module_api::sip::uri::{Scheme, Uri};
+use smol_str::SmolStr;
 
 use super::request::uri_of_argument;
+
+/// Who says who sent a request.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum IdentitySource {
+    /// The host, or the script.
+    #[default]
+    Authenticated,
+    /// Where neither does, the sender itself.
+    From,
+}
+
+impl IdentitySource {
+    /// Reads the parameter.
+    pub fn from_parameter(value: &str) -> Option<Self> {
+        match value {
+            "authenticated" => Some(Self::Authenticated),
+            "from" => Some(Self::From),
+            _ => None,
+        }
+    }
+
+    /// Returns who sent a request, empty if nobody knows. URIs are without what does not say who: parameters, port.
+    pub(super) fn of(self, request: &Request<'_>, from: &NameAddr<'_>) -> SmolStr {
+        let uri = match request.identity() {
+            Some(stated) => uri_of_argument(stated),
+            None if self == Self::From => Uri::parse(from.uri).ok(),
+            None => None,
+        };
+        uri.filter(|uri| !is_anonymous(uri)).and_then(|uri| canonical(&uri)).unwrap_or_default()
+    }
+}
+
+/// Returns whether a URI says that its owner does not want to be known (RFC 3323 §4.1.1.3, RFC 5025 §3.1.1.1).
+fn is_anonymous(uri: &Uri<'_>) -> bool {
+    uri.user.is_some_and(|user| user.eq_ignore_ascii_case(b"anonymous"))
+        || uri.host.eq_ignore_ascii_case(b"anonymous.invalid")
+}
+
+/// Writes the address-of-record under the scheme it was stated with: rules tell schemes apart (RFC 5025 §3.1.1.2).
+fn canonical(uri: &Uri<'_>) -> Option<SmolStr> {
+    let scheme = match uri.scheme {
+        Scheme::Pres => "pres",
+        Scheme::Sip => "sip",
+        Scheme::Sips => "sips",
+        _ => return std::str::from_utf8(uri.raw).ok().map(SmolStr::new),
+    };
+    let aor = uri.aor()?;
+    Some(crate::presentity_uri::UserAtDomain::new(aor.user, aor.host).to_uri(scheme).into())
+}
 
 /// The request has an identity.
 const STATED: i32 = 1;

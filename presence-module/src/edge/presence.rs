@@ -1,28 +1,26 @@
 //! The module the host loads: it opens the store, takes up what is in it, and runs the two threads that act.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use module_api::abi::{
-    Argument, CallResult, Declaration, Function, Host, LogLevel, Module, Outcome, ParameterKind, ParameterProblem,
+    Argument, CallResult, Declaration, Function, Host, Module, Outcome, ParameterKind, ParameterProblem,
     Parameters, Request, RouteKinds,
 };
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 
+use super::commit_queue::Entry;
 use super::core::{Core, Settings};
-use super::driver::{self, Job, Owed};
+use super::driver::{self, Job};
 use super::identity;
 use super::parameters::{self, DatabaseUrl};
 use super::writer;
-use crate::authorization;
-use crate::change::Change;
+use crate::dialog::Dialog;
 use crate::package::Package;
 use crate::store::owner::Owner;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Opening, Scope, Store, StoreError, Stored, recovery};
+use crate::store::{Opening, Store, StoreError};
 
 /// How long a start waits for the last owner of its database to be gone: a killed process takes a moment to die.
 const OWNER_WAIT: Duration = Duration::from_secs(1);
@@ -114,6 +112,10 @@ impl Module for Presence {
         }
     }
 
+    fn refresh(&self) {
+        self.core.queue.push_order(Entry::LookAtRules);
+    }
+
     fn drain(&self) {
         self.wait_until(SETTLE_WAIT, |core| core.queue.settled() >= core.queue.last() && core.is_told());
     }
@@ -178,68 +180,12 @@ impl Presence {
 }
 
 impl Core {
-    /// Reads every row into memory and returns the dialogs that are owed a NOTIFY: all of them after an unclean stop, and
-    /// always those whose authorisation was decided under another policy.
-    fn recover(&self, store: &mut dyn Store, was_clean: bool) -> Result<VecDeque<Owed>, StoreError> {
-        let now = self.now();
-        let status = authorization::without_rules(self.settings.subscribe.force_active);
-        let (mut publications, mut subscriptions, mut owed) = (0_usize, 0_usize, VecDeque::new());
-        let mut skipped: FxHashMap<String, usize> = FxHashMap::default();
-        store.load(Scope::All, &mut |row| match row {
-            Stored::Publication(row) => {
-                let publication = recovery::publication(row, self.settings.publish.max_expires_s, now);
-                self.take_up_publication(publication);
-                publications += 1;
-            }
-            Stored::Subscription(row) => {
-                let owes = !was_clean || row.status != status;
-                let dialog = self.take_up_subscription(*row, now);
-                owed.extend(owes.then_some(dialog));
-                subscriptions += 1;
-            }
-            Stored::Watcher(row) => {
-                let mut shard = self.shards.lock(&row.presentity);
-                if let Some(slot) = shard.get(&row.presentity) {
-                    slot.presentity.apply(&[Change::WatcherStored(row)]);
-                }
-            }
-            Stored::Skipped { table, reason } => *skipped.entry(format!("{table}: {reason}")).or_default() += 1,
-        })?;
-        self.host
-            .log(LogLevel::INFO, &format!("took up {publications} publications and {subscriptions} subscriptions"));
-        for (what, count) in skipped {
-            self.metrics.add(self.metrics.skipped_rows, count);
-            self.warn(&format!("passed over {count} rows of {what}"));
-        }
-        Ok(owed)
-    }
-
-    fn take_up_publication(&self, publication: crate::publication::Publication) {
-        let uri = publication.row.presentity.clone();
-        let mut shard = self.shards.lock(&uri);
-        let slot = shard.slot(&uri);
-        let change = Change::PublicationStored { row: publication.row, deadline: publication.deadline };
-        slot.presentity.apply(&[change]);
-        self.wake(slot);
-    }
-
-    fn take_up_subscription(&self, row: crate::change::SubscriptionRow, now: crate::change::Now) -> Owed {
-        let uri = row.presentity.clone();
-        let (row, deadline) = recovery::subscription(row, now);
-        let mut shard = self.shards.lock(&uri);
-        let slot = shard.slot(&uri);
-        let dialog = slot.presentity.resume(row, deadline);
-        self.dialogs.insert(dialog, uri.clone());
-        self.wake(slot);
-        (uri, dialog)
-    }
-
     /// Returns whether every watcher has confirmed the present state.
     fn is_told(&self) -> bool {
         let mut is_told = true;
         self.shards.for_each(|slot| {
             is_told &= !slot.is_stale && slot.deferred.is_empty();
-            is_told &= slot.presentity.dialogs().all(|dialog| !dialog.is_busy() && !dialog.is_due());
+            is_told &= slot.presentity.dialogs().all(Dialog::is_told);
         });
         is_told
     }

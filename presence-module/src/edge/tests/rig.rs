@@ -5,15 +5,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use module_api::abi::{Arrival, CallResult, Host, Module, Outcome, OutcomeView, Request, RequestView, Transport};
 use module_api::sip::message::{HeaderTable, scan};
+use smol_str::SmolStr;
 
 use super::fake_host::{FakeHost, SeenReply, SeenRequest};
 use super::memory_store::MemoryStore;
 use crate::change::{PublicationRow, SubscriptionRow};
-use crate::edge::core::Settings;
+use crate::composition;
+use crate::edge::core::{AcceptedWith, Settings};
+use crate::edge::identity::IdentitySource;
 use crate::edge::presence::Presence;
+use crate::policy::Policy;
 use crate::presentity_uri::PresentityUri;
 use crate::publication::PublishPolicy;
 use crate::subscription::SubscribePolicy;
+
+/// As the quickstart has it.
+pub(super) const POLICY: Policy = Policy {
+    publish: PublishPolicy { max_expires_s: 3600, min_expires_s: 0, expires_offset_s: 0 },
+    subscribe: SubscribePolicy { max_expires_s: 3600, min_expires_s: 0, cseq_offset: 0, one_per_device: false },
+    composition: composition::Policy::Union,
+    force_active: true,
+    notify_interval_ms: 0,
+    waiting_time_s: 259_200,
+    silence_ends: true,
+};
 
 pub(super) struct Rig {
     pub(super) host: FakeHost,
@@ -30,14 +45,21 @@ impl Rig {
 
     pub(super) fn with_queue_places(queue_places: usize) -> Self {
         let settings = Settings {
-            publish: PublishPolicy { max_expires_s: 3600, expires_offset_s: 0 },
-            subscribe: SubscribePolicy { max_expires_s: 3600, force_active: true },
+            policy: POLICY,
             shards: 8,
             queue_places,
             to_tag_prefix: "a".into(),
             clean_period: None,
+            rules_poll_period: None,
+            rules_doc_types: vec![1, 2],
             recovery_notify_rate: 1000,
             follows_source: true,
+            identity: IdentitySource::From,
+            domains: Vec::new(),
+            server_address: SmolStr::default(),
+            contact_user: SmolStr::default(),
+            presentity_in_to: false,
+            accepted: AcceptedWith::Code200,
         };
         Self::start(FakeHost::default(), MemoryStore::default(), settings)
     }
@@ -59,7 +81,7 @@ impl Rig {
     /// Starts again with `force_active` as given.
     pub(super) fn restart_forced(self, is_clean: bool, force_active: bool) -> Self {
         let mut settings = self.settings.clone();
-        settings.subscribe.force_active = force_active;
+        settings.policy.force_active = force_active;
         self.restart_with(is_clean, settings)
     }
 
@@ -153,8 +175,7 @@ impl Rig {
         let mut shard = self.presence.core().shards.lock(&dana);
         let Some(slot) = shard.get(&dana) else { return Default::default() };
         let publications = slot.presentity.publications().iter().map(|publication| publication.row.clone());
-        let live = slot.presentity.dialogs().filter(|dialog| !dialog.is_ending());
-        (publications.collect(), live.map(|dialog| (*dialog.row).clone()).collect())
+        (publications.collect(), slot.presentity.subscriptions().map(|usage| (*usage.row).clone()).collect())
     }
 
     /// Returns whether anything is held of a user.
