@@ -379,7 +379,7 @@ impl Presentity {
             .collect();
         #[cfg(test)]
         assert!(!sources.iter().any(|source| source.body.ends_with(tests::PANICS)), "as a test has it");
-        let body = Body::from(compose(&format!("sip:{}", self.uri), &sources));
+        let body = Body::from(compose(&self.uri.to_uri("sip"), &sources));
         self.composed = Some(body.clone());
         body
     }
