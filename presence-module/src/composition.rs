@@ -13,6 +13,16 @@ mod union; // the policy `union`
 #[cfg(test)]
 mod tests;
 
+/// How one document is made of several.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Policy {
+    /// The publication that came last, alone.
+    Newest,
+    /// Everything, side by side; only what is plainly the same thing is said once.
+    #[default]
+    Union,
+}
+
 /// One live publication.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'s> {
@@ -24,9 +34,23 @@ pub struct Source<'s> {
     pub number: u64,
 }
 
+impl Policy {
+    /// Reads the name an operator gives it.
+    pub fn from_token(token: &str) -> Option<Self> {
+        match token {
+            "newest" => Some(Self::Newest),
+            "union" => Some(Self::Union),
+            _ => None,
+        }
+    }
+}
+
 /// Returns the document of `entity`, composed of `sources`; without any, the closed one.
-pub fn compose(entity: &str, sources: &[Source<'_>]) -> Vec<u8> {
-    let documents = read(sources);
+pub fn compose(policy: Policy, entity: &str, sources: &[Source<'_>]) -> Vec<u8> {
+    let mut documents = read(sources);
+    if policy == Policy::Newest {
+        keep_newest(&mut documents);
+    }
     let composite = union::compose(&documents);
     if composite.is_empty() {
         return pidf::closed_document(entity);
@@ -50,4 +74,10 @@ fn read<'a>(sources: &[Source<'a>]) -> Vec<Published<'a>> {
         Some(Published { pidf, received_at_ms: source.received_at_ms })
     };
     sources.into_iter().filter_map(published).collect()
+}
+
+/// Of publications that came at one moment, the one that began last is kept.
+fn keep_newest(documents: &mut Vec<Published<'_>>) {
+    let newest = (0..documents.len()).max_by_key(|&at| documents[at].received_at_ms);
+    *documents = newest.map(|at| documents.swap_remove(at)).into_iter().collect();
 }

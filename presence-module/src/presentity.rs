@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 
 use crate::authorization;
 use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionRow, WatcherRow};
-use crate::composition::{Source, compose};
+use crate::composition::{Policy, Source, compose};
 use crate::dialog::{Dialog, DialogKey};
 use crate::dialogs::Dialogs;
 use crate::effect::{Creation, Decision, Effect, Notification};
@@ -379,7 +379,7 @@ impl Presentity {
             .collect();
         #[cfg(test)]
         assert!(!sources.iter().any(|source| source.body.ends_with(tests::PANICS)), "as a test has it");
-        let body = Body::from(compose(&self.uri.to_uri("sip"), &sources));
+        let body = Body::from(compose(Policy::Union, &self.uri.to_uri("sip"), &sources));
         self.composed = Some(body.clone());
         body
     }

@@ -5,11 +5,14 @@ use std::collections::HashSet;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
-use super::{Source, compose};
+use super::{Policy, Source, compose};
 use crate::document::pidf::{Part, Pidf, closed_document};
 use crate::document::xml::Limits;
 
+mod newest; // what `newest` leaves of several publications
 mod union; // what `union` makes of several publications
+
+const POLICIES: [Policy; 2] = [Policy::Newest, Policy::Union];
 
 const ENTITY: &str = "sip:dana@pres.example";
 
@@ -43,19 +46,24 @@ fn document(content: &str) -> String {
     )
 }
 
-/// Composes documents received one second after another, in every order, and checks the result as its receiver would.
-fn composed(documents: &[&str]) -> String {
+/// Composes documents received one second after another.
+fn composed(policy: Policy, documents: &[&str]) -> String {
     let sources: Vec<Source<'_>> = documents
         .iter()
         .zip(1_741_000_000..)
         .map(|(body, second)| Source { body: body.as_bytes(), received_at_ms: second * 1000, number: second })
         .collect();
-    for source in &sources {
+    composed_sources(policy, &sources)
+}
+
+/// Composes `sources` in every order and checks the result as its receiver would.
+fn composed_sources(policy: Policy, sources: &[Source<'_>]) -> String {
+    for source in sources {
         Pidf::read(source.body, &Limits::default()).expect("a test's documents are valid");
     }
-    let expected = compose(ENTITY, &sources);
-    for permutation in permutations(&sources) {
-        assert_eq!(compose(ENTITY, &permutation), expected, "the order of sources shows");
+    let expected = compose(policy, ENTITY, sources);
+    for permutation in permutations(sources) {
+        assert_eq!(compose(policy, ENTITY, &permutation), expected, "the order of sources shows");
     }
     assert_valid(&expected);
     String::from_utf8(expected).expect("documents are UTF-8")
@@ -93,21 +101,34 @@ fn assert_valid(document: &[u8]) {
 }
 
 #[test]
+fn every_policy_has_a_name() {
+    for (token, policy) in [("newest", Policy::Newest), ("union", Policy::Union)] {
+        assert_eq!(Policy::from_token(token), Some(policy));
+    }
+    assert_eq!(Policy::from_token("Union"), None);
+    assert_eq!(Policy::from_token(""), None);
+}
+
+#[test]
 fn nothing_published_is_one_closed_tuple() {
-    assert_snapshot!(composed(&[]), @r#"
+    assert_snapshot!(composed(Policy::Union, &[]), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
     <presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:dana@pres.example">
       <tuple id="off"><status><basic>closed</basic></status></tuple>
     </presence>
     "#);
-    assert_eq!(composed(&[&document("")]), composed(&[]));
-    assert_eq!(composed(&[&document("<!-- nobody -->"), &document(" ")]).as_bytes(), closed_document(ENTITY));
+    for policy in POLICIES {
+        assert_eq!(composed(policy, &[]).as_bytes(), closed_document(ENTITY));
+        assert_eq!(composed(policy, &[&document("")]).as_bytes(), closed_document(ENTITY));
+        let nobody = [&*document("<!-- nobody -->"), &*document(" ")];
+        assert_eq!(composed(policy, &nobody).as_bytes(), closed_document(ENTITY));
+    }
 }
 
 #[test]
 fn an_entity_is_escaped() {
     let entity = "sip:\"d&a\"<n>'a\u{1}@x";
-    assert_snapshot!(String::from_utf8(compose(entity, &[])).unwrap(), @r#"
+    assert_snapshot!(String::from_utf8(compose(Policy::Union, entity, &[])).unwrap(), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
     <presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:&quot;d&amp;a&quot;&lt;n&gt;'a�@x">
       <tuple id="off"><status><basic>closed</basic></status></tuple>
@@ -115,15 +136,20 @@ fn an_entity_is_escaped() {
     "#);
     let body = document("<note>n</note>");
     let source = Source { body: body.as_bytes(), received_at_ms: 0, number: 1 };
-    let out = compose(entity, &[source]);
-    assert_eq!(Pidf::read(&out, &Limits::default()).unwrap().entity(), "sip:\"d&a\"<n>'a\u{fffd}@x");
+    for policy in POLICIES {
+        let out = compose(policy, entity, &[source]);
+        assert_eq!(Pidf::read(&out, &Limits::default()).unwrap().entity(), "sip:\"d&a\"<n>'a\u{fffd}@x");
+    }
 }
 
 #[test]
 fn a_source_that_cannot_be_read_is_passed_over() {
-    let source = |body| Source { body, received_at_ms: 1, number: 1 };
-    let out = compose(ENTITY, &[source(b"<presence"), source(DESK.as_bytes())]);
-    assert_eq!(out, composed(&[DESK]).as_bytes());
+    let source = |body, number| Source { body, received_at_ms: number, number };
+    let unreadable: [&[u8]; 4] = [b"", b"<presence", b"\xff", b"<presence entity='sip:x@y'/>"];
+    for (policy, body) in POLICIES.into_iter().flat_map(|policy| unreadable.map(|body| (policy, body))) {
+        let out = compose(policy, ENTITY, &[source(DESK.as_bytes(), 1), source(body, 2)]);
+        assert_eq!(out, composed(policy, &[DESK]).as_bytes());
+    }
 }
 
 /// A valid document of random parts, with ids, prefixes and children that clash.
@@ -154,8 +180,10 @@ proptest! {
     #[test]
     fn what_is_composed_can_be_read_and_composed_again(documents in prop::collection::vec(any_document(), 0..4)) {
         let documents: Vec<_> = documents.iter().map(String::as_str).collect();
-        let once = composed(&documents);
-        let again = compose(ENTITY, &[Source { body: once.as_bytes(), received_at_ms: 0, number: 1 }]);
-        prop_assert_eq!(String::from_utf8_lossy(&again), once);
+        for policy in POLICIES {
+            let once = composed(policy, &documents);
+            let again = compose(policy, ENTITY, &[Source { body: once.as_bytes(), received_at_ms: 0, number: 1 }]);
+            prop_assert_eq!(String::from_utf8_lossy(&again), once);
+        }
     }
 }

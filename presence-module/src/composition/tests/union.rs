@@ -2,7 +2,11 @@
 
 use insta::assert_snapshot;
 
-use super::{CELL, DESK, composed, document};
+use super::{CELL, DESK, Policy, document};
+
+fn composed(documents: &[&str]) -> String {
+    super::composed(Policy::Union, documents)
+}
 
 #[test]
 fn one_device_is_passed_on() {

@@ -11,7 +11,7 @@ use smol_str::{SmolStr, format_smolstr};
 use super::memory_store::Disk;
 use super::rig::document;
 use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionKey, SubscriptionRow};
-use crate::composition::{Source, compose};
+use crate::composition::{Policy, Source, compose};
 use crate::dialog::DialogKey;
 use crate::effect::{Decision, Effect, Notification, Reply};
 use crate::headers::subscription_state::SubscriptionState;
@@ -349,7 +349,7 @@ impl Model {
             .iter()
             .map(|row| Source { body: row.body.as_bytes(), received_at_ms: row.received_time * 1000, number: row.id })
             .collect();
-        let composed = compose("sip:dana@pres.example", &sources);
+        let composed = compose(Policy::Union, "sip:dana@pres.example", &sources);
         for dialog in self.presentity.dialogs() {
             assert_eq!(String::from_utf8_lossy(&self.views[&dialog.key].body), String::from_utf8_lossy(&composed));
         }
