@@ -8,7 +8,7 @@
 
 pub mod presentity_uri; // who is watched, and who watches
 pub mod headers; // headers that only an event server reads or writes
-pub mod watcher; // a subscription as its presentity sees it
+pub mod watcher; // how a watcher's subscription stands, as its presentity sees it
 pub mod document; // presence documents: bounded reading, namespace-aware writing
 pub mod package; // the event packages served
 pub mod change; // what can happen to a presentity, as data

@@ -109,7 +109,7 @@ impl WatcherEntry {
             status: self.status,
             event: self.event,
             uri: &self.uri,
-            display_name: &self.display_name,
+            display_name: Some(&*self.display_name).filter(|name| !name.is_empty()),
             expiration_s: self.deadline.filter(|_| !is_over).map(|deadline| deadline.seconds_from(now.mono)),
             duration_subscribed_s: self.subscribed_at.map(|since| now.wall_s.saturating_sub(since)),
         }

@@ -1,4 +1,4 @@
-//! Presence documents, lowest floor first: XML, then its vocabularies.
+//! Documents of presence and of its watchers, lowest floor first: XML, then its vocabularies.
 
 /// Strict, bounded XML and namespace-aware copying.
 pub mod xml;
@@ -20,3 +20,6 @@ pub mod child_order;
 
 /// The presence information data format (RFC 3863).
 pub mod pidf;
+
+/// Watcher information (RFC 3858).
+pub mod watcherinfo;
