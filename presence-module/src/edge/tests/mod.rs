@@ -10,5 +10,7 @@ mod outages; // a database that is away
 mod panics; // a panic while deciding
 mod restarts; // what a second start finds
 mod rig; // one server under test
+mod sharing; // several subscriptions in one dialog
+mod watcher_information; // who may see whom, and who waits
 
 use rig::Rig;

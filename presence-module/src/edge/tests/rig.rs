@@ -138,6 +138,29 @@ impl Rig {
         self.call(1, &message).0
     }
 
+    /// Subscribes `watcher` at pres.example, in the dialog that `to_tag` names, to another Event than `presence`.
+    pub(super) fn subscribe_to(&self, event: &str, watcher: &str, to_tag: &str, cseq: u32, expires: u32) -> u64 {
+        let tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
+        let message = format!(
+            "SUBSCRIBE sip:dana@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{watcher}{cseq}\r\n\
+             From: <sip:{watcher}@pres.example>;tag=w\r\nTo: <sip:dana@pres.example>{tag}\r\nCall-ID: c-{watcher}\r\n\
+             CSeq: {cseq} SUBSCRIBE\r\nContact: <sip:{watcher}@192.0.2.1>\r\nEvent: {event}\r\nExpires: {expires}\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        self.call(1, &message).0
+    }
+
+    /// Waits for the next NOTIFY of which `is_it` holds, from number `from` on, and confirms it.
+    pub(super) fn next_notify(&self, what: &str, from: &mut usize, is_it: impl Fn(&SeenRequest) -> bool) -> SeenRequest {
+        let (at, notify) = self.host.wait_for(what, |seen| {
+            let found = seen.requests.iter().enumerate().skip(*from).find(|(_, notify)| is_it(notify));
+            found.map(|(at, notify)| (at, notify.clone()))
+        });
+        *from = at + 1;
+        self.confirm(&notify, 200);
+        notify
+    }
+
     /// Waits for the answer to a transaction.
     pub(super) fn answer(&self, transaction: u64) -> SeenReply {
         self.host.wait_for("answer", |seen| seen.replies.iter().find(|reply| reply.transaction == transaction).cloned())
