@@ -26,6 +26,7 @@ fn every_parameter_is_described_with_its_type_default_range_and_an_example() {
             ParameterKind::INTEGER => {
                 format!("Integer, {} to {}; default `{}`", parameter.minimum, parameter.maximum, parameter.default)
             }
+            _ if parameter.default.is_empty() => "default empty: ".to_owned(),
             _ => format!("default `{}`", parameter.default),
         };
         assert!(text.contains(&expected), "{}: expected {expected:?} in {text}", parameter.name);

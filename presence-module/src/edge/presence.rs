@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use module_api::abi::{
-    Argument, CallResult, Declaration, Function, Host, Module, Outcome, ParameterKind, ParameterProblem,
+    Argument, CallResult, Declaration, Function, Host, LogLevel, Module, Outcome, ParameterKind, ParameterProblem,
     Parameters, Request, RouteKinds,
 };
 use parking_lot::Mutex;
@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::commit_queue::Entry;
 use super::core::{Core, Settings};
 use super::driver::{self, Job};
-use super::identity;
+use super::identity::{self, IdentitySource};
 use super::parameters::{self, DatabaseUrl};
 use super::writer;
 use crate::dialog::Dialog;
@@ -91,8 +91,12 @@ impl Module for Presence {
                 opened => break opened,
             }
         };
+        let settings = parameters::settings(parameters);
+        if settings.identity == IdentitySource::From {
+            host.log(LogLevel::WARNING, "identity is `from`: watchers are who they say they are, and rules believe them");
+        }
         let (store, opening) = opened.map_err(|error| format!("db_url sqlite://{path}: {error}"))?;
-        Self::serve(host, parameters::settings(parameters), Box::new(store), &opening)
+        Self::serve(host, settings, Box::new(store), &opening)
             .map_err(|error| format!("db_url sqlite://{path}: {error}"))
     }
 
