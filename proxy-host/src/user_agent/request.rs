@@ -187,7 +187,10 @@ impl<'r> Request<'r> {
         let value: Option<Cow<'_, [u8]>> = match variable {
             Variable::CallId => self.message.header(HeaderId::CALL_ID).map(Cow::Borrowed),
             Variable::CSeqNumber => return self.message.cseq().is_some_and(|cseq| number(cseq.number.into(), out)),
-            Variable::DestinationAddress => local().map(|address| address.ip().to_string().into_bytes().into()),
+            Variable::DestinationAddress => {
+                let own = self.peer.local.or_else(|| local().map(|address| address.ip()));
+                own.map(|address| address.to_string().into_bytes().into())
+            }
             Variable::DestinationPort => return local().is_some_and(|address| number(address.port().into(), out)),
             Variable::FromDomain => self.part(HeaderId::FROM, |uri| Some(uri.host)).map(Cow::Borrowed),
             Variable::FromTag => self.name_addr(HeaderId::FROM).and_then(|from| from.tag()).map(Cow::Borrowed),
