@@ -197,7 +197,7 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
                 count(&self.counters.trying_sent);
                 let mut bytes = Vec::new();
                 let pending = server.machine.pending();
-                if let Some(destination) = pending.and_then(|it| render(it, &Answer::trying(), &mut bytes)) {
+                if let Some(destination) = pending.and_then(|it| render(it, &it.trying(), &mut bytes)) {
                     actions.push(Action::Respond { destination, bytes });
                 }
             }
