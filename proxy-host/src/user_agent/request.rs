@@ -111,9 +111,10 @@ impl<'r> Request<'r> {
 
     /// Gives the final answer: through the transaction if there is one, else statelessly. `headers` are complete lines.
     ///
-    /// Returns false if the request was answered before.
+    /// Returns false if the request was answered before, and for a 408 to what is no INVITE: by then its client has given
+    /// up, and says so to itself (RFC 4320 §4.2).
     pub(crate) fn reply(&mut self, code: u16, reason: &[u8], headers: &[u8]) -> bool {
-        if self.is_answered {
+        if self.is_answered || code == 408 && self.message.method() != Method::INVITE {
             return false;
         }
         self.is_answered = true;
