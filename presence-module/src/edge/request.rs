@@ -89,7 +89,8 @@ impl From<NotNow> for Refusal {
 }
 
 impl<'a> Incoming<'a> {
-    /// Reads the headers that identify a request, and refuses extensions nobody here knows (RFC 3261 §8.2.2.3).
+    /// Reads the headers that identify a request. What comes in a dialog is refused for the extensions it requires here,
+    /// the rest once it is known to be for us: the order of RFC 3261 §8.2.2.
     pub(super) fn read(request: &'a Request<'a>) -> Result<Self, Refusal> {
         let header =
             |id: HeaderId| request.header(id).ok_or_else(|| Refusal::new(400, format!("Missing {}", id.name())));
@@ -106,10 +107,13 @@ impl<'a> Incoming<'a> {
             cseq: cseq.number,
             branch: via.branch().unwrap_or_default(),
         };
-        incoming.refuse_extensions()?;
+        if incoming.to.tag().is_some() {
+            incoming.refuse_extensions()?;
+        }
         Ok(incoming)
     }
 
+    /// Refuses extensions nobody here knows (RFC 3261 §8.2.2.3).
     fn refuse_extensions(&self) -> Result<(), Refusal> {
         let required = List::of_all(self.request.message().headers(HeaderId::REQUIRE));
         let unsupported: Vec<_> = required.map(String::from_utf8_lossy).collect();
@@ -139,6 +143,7 @@ impl<'a> Incoming<'a> {
         if !core.settings.domains.iter().any(|domain| *domain == aor.host) && !core.host.is_local(&aor.host) {
             return Err(not_here());
         }
+        self.refuse_extensions()?;
         Ok(Arc::new(PresentityUri::new(aor.user, aor.host)))
     }
 

@@ -3,6 +3,7 @@
 use module_api::abi::{
     Argument as AbiArgument, Arrival, CallResult, RequestView, SocketAddress, Transport as AbiTransport,
 };
+use module_api::sip::header::HeaderId;
 use smallvec::SmallVec;
 
 use super::plan::Callable;
@@ -11,6 +12,7 @@ use crate::script::value::{Argument, AvpName, AvpValue, Variable};
 use crate::script::vocabulary::FunctionIndex;
 use crate::script::{Context, Refused};
 use crate::transport::address::Transport;
+use crate::user_agent::checks::refuse_extensions;
 use crate::user_agent::{Opened, Request};
 
 /// A request in the hands of the script, and what the script may call.
@@ -96,6 +98,11 @@ impl RequestContext<'_> {
                 return Some(0);
             }
             Opened::Yes => {}
+        }
+        // What a proxy in this place would have to know (RFC 3261 §16.3 step 5); Require is for the module to judge.
+        if let Some(refusal) = refuse_extensions(&request.message, HeaderId::PROXY_REQUIRE) {
+            request.reply(refusal.code, refusal.reason.as_bytes(), &refusal.headers);
+            return Some(0);
         }
         let is_merged = |handle| request.wire.table.is_merged(handle, &request.message);
         if !request.has_to_tag() && request.transaction.is_some_and(is_merged) {

@@ -111,9 +111,10 @@ impl<'r> Request<'r> {
 
     /// Gives the final answer: through the transaction if there is one, else statelessly. `headers` are complete lines.
     ///
-    /// Returns false if the request was answered before.
+    /// Returns false if the request was answered before, and for a 408 to what is no INVITE: by then its client has given
+    /// up, and says so to itself (RFC 4320 §4.2).
     pub(crate) fn reply(&mut self, code: u16, reason: &[u8], headers: &[u8]) -> bool {
-        if self.is_answered {
+        if self.is_answered || code == 408 && self.message.method() != Method::INVITE {
             return false;
         }
         self.is_answered = true;
@@ -187,7 +188,10 @@ impl<'r> Request<'r> {
         let value: Option<Cow<'_, [u8]>> = match variable {
             Variable::CallId => self.message.header(HeaderId::CALL_ID).map(Cow::Borrowed),
             Variable::CSeqNumber => return self.message.cseq().is_some_and(|cseq| number(cseq.number.into(), out)),
-            Variable::DestinationAddress => local().map(|address| address.ip().to_string().into_bytes().into()),
+            Variable::DestinationAddress => {
+                let own = self.peer.local.or_else(|| local().map(|address| address.ip()));
+                own.map(|address| address.to_string().into_bytes().into())
+            }
             Variable::DestinationPort => return local().is_some_and(|address| number(address.port().into(), out)),
             Variable::FromDomain => self.part(HeaderId::FROM, |uri| Some(uri.host)).map(Cow::Borrowed),
             Variable::FromTag => self.name_addr(HeaderId::FROM).and_then(|from| from.tag()).map(Cow::Borrowed),
