@@ -212,8 +212,7 @@ impl Writer<'_> {
             }
         }
         metrics.add(metrics.committed_decisions, committed);
-        self.core.queue.settle(count);
-        self.core.send(outgoing);
+        self.core.send_settling(outgoing, || self.core.queue.settle(count));
     }
 
     /// Takes back what was staged, and answers whoever waits. Nothing that rests on it leaves.
