@@ -7,33 +7,24 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use roxmltree::Node;
 use smallvec::SmallVec;
 
-use super::Published;
 use super::composite::{Composite, Occurrence};
+use super::{Published, occurrences};
 use crate::document::pidf::{Note, Part, Tuple};
 use crate::document::xml;
 
 /// Returns everything once.
 pub(super) fn compose<'d, 'a>(documents: &'d [Published<'a>]) -> Composite<'d, 'a> {
-    let mut union = Union { alone: documents.len() == 1, ..Union::default() };
-    for (source, document) in documents.iter().enumerate() {
-        for part in document.pidf.parts() {
-            let occurrence = Occurrence::new(part, source, document.received_at_ms);
-            match part {
-                Part::Tuple(tuple) => union.tuple(tuple, occurrence),
-                Part::Note(note) => union.note(note),
-                Part::Person(_) => union.person(occurrence),
-                Part::Device(device) => union.device(device.device_id(), occurrence),
-                Part::Extension(node) => union.extension(node, source),
-            }
-        }
+    let mut union = Union::of(documents);
+    for occurrence in occurrences(documents) {
+        union.add(occurrence);
     }
     union.composite
 }
 
 /// The policy at work. Keys are the publishers': trees, since nobody can make them slow.
 #[derive(Default)]
-struct Union<'d, 'a> {
-    composite: Composite<'d, 'a>,
+pub(super) struct Union<'d, 'a> {
+    pub(super) composite: Composite<'d, 'a>,
     /// There is one publication: nothing of it can repeat another's.
     alone: bool,
     services: BTreeMap<ServiceKey<'d>, usize>,
@@ -55,6 +46,22 @@ struct ServiceKey<'d> {
 }
 
 impl<'d, 'a> Union<'d, 'a> {
+    /// Begins with nothing of `documents`.
+    pub(super) fn of(documents: &[Published<'_>]) -> Self {
+        Self { alone: documents.len() == 1, ..Self::default() }
+    }
+
+    /// Adds what is no repetition; each document in turn, the first that began first.
+    pub(super) fn add(&mut self, occurrence: Occurrence<'d, 'a>) {
+        match occurrence.part {
+            Part::Tuple(tuple) => self.tuple(tuple, occurrence),
+            Part::Note(note) => self.note(note),
+            Part::Person(_) => self.person(occurrence),
+            Part::Device(device) => self.device(device.device_id(), occurrence),
+            Part::Extension(node) => self.extension(node, occurrence.source),
+        }
+    }
+
     /// Ids mean something within one publication only (RFC 3903 §10.4), so an equal id alone makes no two tuples one.
     fn tuple(&mut self, tuple: Tuple<'d, 'a>, occurrence: Occurrence<'d, 'a>) {
         let tuples = &mut self.composite.tuples;
