@@ -95,7 +95,8 @@ impl<'d, 'a> Occurrence<'d, 'a> {
         Some(Self { accounts, ..first })
     }
 
-    /// Since when this is so: as its publisher says, else since it came.
+    /// Since when this is so: as its publisher says, else since it came; nothing is said before it is so, whatever the
+    /// publisher's clock.
     pub(super) fn since_ms(&self) -> u64 {
         let timestamp_ms = match self.part {
             Part::Tuple(tuple) => tuple.timestamp_ms(),
@@ -103,7 +104,7 @@ impl<'d, 'a> Occurrence<'d, 'a> {
             Part::Device(device) => device.timestamp_ms(),
             Part::Note(_) | Part::Extension(_) => None,
         };
-        timestamp_ms.unwrap_or(self.received_at_ms)
+        timestamp_ms.map_or(self.received_at_ms, |timestamp_ms| timestamp_ms.min(self.received_at_ms))
     }
 
     /// Takes the place of `self`, which came earlier, unless `self` speaks of a later time.

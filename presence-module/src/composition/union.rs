@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::composite::{Composite, Occurrence};
 use super::{Published, occurrences};
+use crate::document::oma_presence::ServiceDescription;
 use crate::document::pidf::{Note, Part, Tuple};
 use crate::document::xml;
 
@@ -29,12 +30,14 @@ pub(super) struct Union<'d, 'a> {
     alone: bool,
     services: BTreeMap<ServiceKey<'d>, usize>,
     notes: BTreeSet<(Cow<'d, str>, Option<&'d str>)>,
-    /// By canonical form.
-    persons: BTreeMap<Vec<u8>, usize>,
+    persons: BTreeMap<Meaning<'d>, usize>,
     devices: BTreeMap<&'d str, usize>,
-    /// By canonical form: the publication each is from.
-    extensions: BTreeMap<Vec<u8>, usize>,
+    /// The publication each is from.
+    extensions: BTreeMap<Meaning<'d>, usize>,
 }
+
+/// What an element says: its language, and its canonical form.
+type Meaning<'d> = (Option<&'d str>, Vec<u8>);
 
 /// Tuples equal in this are the same service told twice: the earlier publication is a leftover, such as of a lost 200.
 #[derive(Eq, Ord, PartialEq, PartialOrd)]
@@ -43,6 +46,7 @@ struct ServiceKey<'d> {
     contact: Option<Cow<'d, str>>,
     device_ids: SmallVec<[&'d str; 2]>,
     service_class: Option<&'d str>,
+    description: Option<ServiceDescription<'d>>,
 }
 
 impl<'d, 'a> Union<'d, 'a> {
@@ -90,7 +94,7 @@ impl<'d, 'a> Union<'d, 'a> {
     fn person(&mut self, occurrence: Occurrence<'d, 'a>) {
         let persons = &mut self.composite.persons;
         if !self.alone {
-            match self.persons.entry(xml::canonical_form(occurrence.part.node())) {
+            match self.persons.entry(meaning(occurrence.part.node())) {
                 Entry::Occupied(place) if persons[*place.get()].source != occurrence.source => {
                     persons[*place.get()] = occurrence;
                     return;
@@ -122,7 +126,7 @@ impl<'d, 'a> Union<'d, 'a> {
 
     /// An extension is dropped if an earlier publication holds the same.
     fn extension(&mut self, node: Node<'d, 'a>, source: usize) {
-        if self.alone || *self.extensions.entry(xml::canonical_form(node)).or_insert(source) == source {
+        if self.alone || *self.extensions.entry(meaning(node)).or_insert(source) == source {
             self.composite.extensions.push(node);
         }
     }
@@ -132,6 +136,16 @@ impl<'d> ServiceKey<'d> {
     fn of(tuple: Tuple<'d, '_>) -> Self {
         let mut device_ids = tuple.device_ids();
         device_ids.sort_unstable();
-        Self { id: tuple.id(), contact: tuple.contact(), device_ids, service_class: tuple.service_class() }
+        Self {
+            id: tuple.id(),
+            contact: tuple.contact(),
+            device_ids,
+            service_class: tuple.service_class(),
+            description: tuple.service_description(),
+        }
     }
+}
+
+fn meaning<'d>(node: Node<'d, '_>) -> Meaning<'d> {
+    (xml::language(node), xml::canonical_form(node))
 }

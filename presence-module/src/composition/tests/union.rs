@@ -78,6 +78,17 @@ fn of_tuples_that_are_one_service_the_newest_is_kept() {
 }
 
 #[test]
+fn a_clock_that_is_ahead_wins_nothing() {
+    let tuple = |basic, year| {
+        document(&format!(
+            "<tuple id='t1'><status><basic>{basic}</basic></status><timestamp>{year}-01-01T00:00:00Z</timestamp></tuple>"
+        ))
+    };
+    let composed = composed(&[&tuple("open", 2099), &tuple("closed", 2098)]);
+    assert!(composed.contains("closed") && !composed.contains("open"), "{composed}");
+}
+
+#[test]
 fn device_and_service_class_tell_services_apart() {
     let tuple = |inner: &str| {
         document(&format!(
@@ -96,6 +107,13 @@ fn device_and_service_class_tell_services_apart() {
       <tuple id="t1"><status><basic>open</basic></status><contact>sip:a@x</contact></tuple>
     </presence>
     "#);
+    let op = |id: &str| {
+        tuple(&format!(
+            "<op:service-description xmlns:op='urn:oma:xml:prs:pidf:oma-pres'><op:service-id>{id}</op:service-id></op:service-description>"
+        ))
+    };
+    let composed_services = composed(&[&op("PoC"), &op("IM"), &op(" IM ")]);
+    assert_eq!(composed_services.matches("<tuple").count(), 2, "{composed_services}");
     // RFC 4480 knew the element first, and means the same.
     let same_device = tuple("<rpid:deviceID> urn:a </rpid:deviceID>");
     assert_snapshot!(composed(&[&device, &same_device]), @r#"
@@ -282,6 +300,23 @@ fn notes_are_kept_once_for_each_text_and_language() {
       <note>away</note>
       <note xml:lang="de">weg</note>
       <p:note xml:lang="en">back</p:note>
+    </presence>
+    "#);
+}
+
+#[test]
+fn one_word_in_two_languages_is_two() {
+    let person = |language| {
+        document("<dm:person id='p'><dm:note>Pain</dm:note></dm:person><e:e xmlns:e='urn:e'>Pain</e:e>")
+            .replace(" entity=", &format!(" xml:lang='{language}' entity="))
+    };
+    assert_snapshot!(composed(&[&person("en"), &person("fr"), &person("en")]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <dm:person id="p" xml:lang="en"><dm:note>Pain</dm:note></dm:person>
+      <dm:person id="p-2" xml:lang="fr"><dm:note>Pain</dm:note></dm:person>
+      <e:e xmlns:e="urn:e" xml:lang="en">Pain</e:e>
+      <e:e xmlns:e="urn:e" xml:lang="fr">Pain</e:e>
     </presence>
     "#);
 }
