@@ -9,6 +9,7 @@ use crate::document::child_order;
 use crate::document::pidf::{Part, Pidf, closed_document};
 use crate::document::xml::{Limits, elements};
 
+mod ancestors; // what the 2006 module and its descendants got wrong
 mod any_document; // what holds whatever is published
 mod newest; // what `newest` leaves of several publications
 mod oma; // what `oma` makes of several publications
