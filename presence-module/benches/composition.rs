@@ -81,6 +81,9 @@ fn documents(criterion: &mut Criterion) {
     criterion.bench_function("compose two", |bencher| {
         bencher.iter(|| compose(Policy::Union, black_box("sip:dana@pres.example"), black_box(&sources)));
     });
+    criterion.bench_function("compose two as oma", |bencher| {
+        bencher.iter(|| compose(Policy::Oma, black_box("sip:dana@pres.example"), black_box(&sources)));
+    });
     let publications: Vec<_> = (0..8).map(hostile_publication).collect();
     let sources: Vec<_> = publications
         .iter()
@@ -90,9 +93,11 @@ fn documents(criterion: &mut Criterion) {
         })
         .collect();
     println!("hostile publications compose to {} bytes", compose(Policy::Union, "", &sources).len());
-    criterion.bench_function("hostile/compose eight", |bencher| {
-        bencher.iter(|| compose(Policy::Union, "", black_box(&sources)))
-    });
+    for policy in [Policy::Oma, Policy::Union] {
+        criterion.bench_function(&format!("hostile/compose eight as {policy:?}"), |bencher| {
+            bencher.iter(|| compose(policy, "", black_box(&sources)));
+        });
+    }
     for (name, document) in hostile() {
         assert!(Xml::read(document.as_bytes(), &limits).is_ok(), "{name}: {} bytes", document.len());
         criterion.bench_function(&format!("hostile/{name}"), |bencher| {

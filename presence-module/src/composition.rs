@@ -5,10 +5,13 @@
 
 use smallvec::SmallVec;
 
+use self::composite::Occurrence;
 use crate::document::pidf::{self, Pidf};
 
+mod accounts; // several accounts of one thing written as one
 mod composite; // what a policy leaves of the publications, and how that is written
 mod union; // the policy `union`
+mod oma; // the policy `oma`
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +21,8 @@ mod tests;
 pub enum Policy {
     /// The publication that came last, alone.
     Newest,
+    /// What is one service, the person, and what is one device, each merged: the newest wins, attribute by attribute.
+    Oma,
     /// Everything, side by side; only what is plainly the same thing is said once.
     #[default]
     Union,
@@ -39,6 +44,7 @@ impl Policy {
     pub fn from_token(token: &str) -> Option<Self> {
         match token {
             "newest" => Some(Self::Newest),
+            "oma" => Some(Self::Oma),
             "union" => Some(Self::Union),
             _ => None,
         }
@@ -51,7 +57,10 @@ pub fn compose(policy: Policy, entity: &str, sources: &[Source<'_>]) -> Vec<u8> 
     if policy == Policy::Newest {
         keep_newest(&mut documents);
     }
-    let composite = union::compose(&documents);
+    let composite = match policy {
+        Policy::Newest | Policy::Union => union::compose(&documents),
+        Policy::Oma => oma::compose(&documents),
+    };
     if composite.is_empty() {
         return pidf::closed_document(entity);
     }
@@ -74,6 +83,13 @@ fn read<'a>(sources: &[Source<'a>]) -> Vec<Published<'a>> {
         Some(Published { pidf, received_at_ms: source.received_at_ms })
     };
     sources.into_iter().filter_map(published).collect()
+}
+
+/// Returns every part of every document.
+fn occurrences<'d, 'a>(documents: &'d [Published<'a>]) -> impl Iterator<Item = Occurrence<'d, 'a>> {
+    documents.iter().enumerate().flat_map(|(source, document)| {
+        document.pidf.parts().map(move |part| Occurrence::new(part, source, document.received_at_ms))
+    })
 }
 
 /// Of publications that came at one moment, the one that began last is kept.

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use roxmltree::Node;
+use smallvec::{SmallVec, smallvec};
 
-use super::Published;
+use super::{Published, accounts};
+use crate::document::occurrence_id;
 use crate::document::pidf::{self, Note, Part};
 use crate::document::xml::{self, Namespaces};
-use crate::document::{child_order, occurrence_id};
 
 /// The parts of a document, each kind in the order it is written in.
 #[derive(Default)]
@@ -28,9 +29,11 @@ pub(super) struct Occurrence<'d, 'a> {
     pub(super) source: usize,
     received_at_ms: u64,
     id: Cow<'d, str>,
+    /// All that is told of it, newest first.
+    accounts: SmallVec<[Node<'d, 'a>; 1]>,
 }
 
-impl Composite<'_, '_> {
+impl<'d> Composite<'d, '_> {
     pub(super) fn is_empty(&self) -> bool {
         self.tuples.is_empty()
             && self.notes.is_empty()
@@ -40,7 +43,7 @@ impl Composite<'_, '_> {
     }
 
     /// Writes the document: tuples, notes, then the rest (RFC 3863 §4.1.1), each element on a line.
-    pub(super) fn write(mut self, entity: &str, documents: &[Published<'_>], out: &mut Vec<u8>) {
+    pub(super) fn write(mut self, entity: &str, documents: &'d [Published<'_>], out: &mut Vec<u8>) {
         self.make_ids_unique();
         let mut scope = Namespaces::new(pidf::NAMESPACE);
         documents.iter().for_each(|document| scope.adopt(document.pidf.root()));
@@ -51,16 +54,13 @@ impl Composite<'_, '_> {
         xml::write_attribute_value(entity, out);
         out.extend_from_slice(b"\">\n");
         for tuple in &self.tuples {
-            let node = tuple.part.node();
-            line(out, |out| xml::write_parent(node, Some(&tuple.id), child_order::of_tuple(node), &scope, out));
+            line(out, |out| accounts::write(&tuple.accounts, Some(&tuple.id), &scope, out));
         }
         for note in &self.notes {
             line(out, |out| xml::write_element(note.node(), None, &scope, out));
         }
         for occurrence in self.persons.iter().chain(&self.devices) {
-            let node = occurrence.part.node();
-            let children = child_order::of_person_or_device(node);
-            line(out, |out| xml::write_parent(node, Some(&occurrence.id), children, &scope, out));
+            line(out, |out| accounts::write(&occurrence.accounts, Some(&occurrence.id), &scope, out));
         }
         for node in &self.extensions {
             line(out, |out| xml::write_element(*node, None, &scope, out));
@@ -84,10 +84,19 @@ impl Composite<'_, '_> {
 
 impl<'d, 'a> Occurrence<'d, 'a> {
     pub(super) fn new(part: Part<'d, 'a>, source: usize, received_at_ms: u64) -> Self {
-        Self { part, source, received_at_ms, id: Cow::Borrowed(id(part)) }
+        Self { part, source, received_at_ms, id: Cow::Borrowed(id(part)), accounts: smallvec![part.node()] }
     }
 
-    /// Since when this is so: as its publisher says, else since it came.
+    /// Makes one of several, which keeps the id of the publication that began first: it changes no oftener than it must.
+    pub(super) fn merged(mut group: Vec<Self>) -> Option<Self> {
+        group.sort_by_key(|account| (account.since_ms(), account.source));
+        let accounts = group.iter().rev().map(|account| account.part.node()).collect();
+        let first = group.into_iter().min_by_key(|account| account.source)?;
+        Some(Self { accounts, ..first })
+    }
+
+    /// Since when this is so: as its publisher says, else since it came; nothing is said before it is so, whatever the
+    /// publisher's clock.
     pub(super) fn since_ms(&self) -> u64 {
         let timestamp_ms = match self.part {
             Part::Tuple(tuple) => tuple.timestamp_ms(),
@@ -95,7 +104,7 @@ impl<'d, 'a> Occurrence<'d, 'a> {
             Part::Device(device) => device.timestamp_ms(),
             Part::Note(_) | Part::Extension(_) => None,
         };
-        timestamp_ms.unwrap_or(self.received_at_ms)
+        timestamp_ms.map_or(self.received_at_ms, |timestamp_ms| timestamp_ms.min(self.received_at_ms))
     }
 
     /// Takes the place of `self`, which came earlier, unless `self` speaks of a later time.

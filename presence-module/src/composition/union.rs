@@ -7,43 +7,37 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use roxmltree::Node;
 use smallvec::SmallVec;
 
-use super::Published;
 use super::composite::{Composite, Occurrence};
+use super::{Published, occurrences};
+use crate::document::oma_presence::ServiceDescription;
 use crate::document::pidf::{Note, Part, Tuple};
 use crate::document::xml;
 
 /// Returns everything once.
 pub(super) fn compose<'d, 'a>(documents: &'d [Published<'a>]) -> Composite<'d, 'a> {
-    let mut union = Union { alone: documents.len() == 1, ..Union::default() };
-    for (source, document) in documents.iter().enumerate() {
-        for part in document.pidf.parts() {
-            let occurrence = Occurrence::new(part, source, document.received_at_ms);
-            match part {
-                Part::Tuple(tuple) => union.tuple(tuple, occurrence),
-                Part::Note(note) => union.note(note),
-                Part::Person(_) => union.person(occurrence),
-                Part::Device(device) => union.device(device.device_id(), occurrence),
-                Part::Extension(node) => union.extension(node, source),
-            }
-        }
+    let mut union = Union::of(documents);
+    for occurrence in occurrences(documents) {
+        union.add(occurrence);
     }
     union.composite
 }
 
 /// The policy at work. Keys are the publishers': trees, since nobody can make them slow.
 #[derive(Default)]
-struct Union<'d, 'a> {
-    composite: Composite<'d, 'a>,
+pub(super) struct Union<'d, 'a> {
+    pub(super) composite: Composite<'d, 'a>,
     /// There is one publication: nothing of it can repeat another's.
     alone: bool,
     services: BTreeMap<ServiceKey<'d>, usize>,
     notes: BTreeSet<(Cow<'d, str>, Option<&'d str>)>,
-    /// By canonical form.
-    persons: BTreeMap<Vec<u8>, usize>,
+    persons: BTreeMap<Meaning<'d>, usize>,
     devices: BTreeMap<&'d str, usize>,
-    /// By canonical form: the publication each is from.
-    extensions: BTreeMap<Vec<u8>, usize>,
+    /// The publication each is from.
+    extensions: BTreeMap<Meaning<'d>, usize>,
 }
+
+/// What an element says: its language, and its canonical form.
+type Meaning<'d> = (Option<&'d str>, Vec<u8>);
 
 /// Tuples equal in this are the same service told twice: the earlier publication is a leftover, such as of a lost 200.
 #[derive(Eq, Ord, PartialEq, PartialOrd)]
@@ -52,9 +46,26 @@ struct ServiceKey<'d> {
     contact: Option<Cow<'d, str>>,
     device_ids: SmallVec<[&'d str; 2]>,
     service_class: Option<&'d str>,
+    description: Option<ServiceDescription<'d>>,
 }
 
 impl<'d, 'a> Union<'d, 'a> {
+    /// Begins with nothing of `documents`.
+    pub(super) fn of(documents: &[Published<'_>]) -> Self {
+        Self { alone: documents.len() == 1, ..Self::default() }
+    }
+
+    /// Adds what is no repetition; each document in turn, the first that began first.
+    pub(super) fn add(&mut self, occurrence: Occurrence<'d, 'a>) {
+        match occurrence.part {
+            Part::Tuple(tuple) => self.tuple(tuple, occurrence),
+            Part::Note(note) => self.note(note),
+            Part::Person(_) => self.person(occurrence),
+            Part::Device(device) => self.device(device.device_id(), occurrence),
+            Part::Extension(node) => self.extension(node, occurrence.source),
+        }
+    }
+
     /// Ids mean something within one publication only (RFC 3903 §10.4), so an equal id alone makes no two tuples one.
     fn tuple(&mut self, tuple: Tuple<'d, 'a>, occurrence: Occurrence<'d, 'a>) {
         let tuples = &mut self.composite.tuples;
@@ -83,7 +94,7 @@ impl<'d, 'a> Union<'d, 'a> {
     fn person(&mut self, occurrence: Occurrence<'d, 'a>) {
         let persons = &mut self.composite.persons;
         if !self.alone {
-            match self.persons.entry(xml::canonical_form(occurrence.part.node())) {
+            match self.persons.entry(meaning(occurrence.part.node())) {
                 Entry::Occupied(place) if persons[*place.get()].source != occurrence.source => {
                     persons[*place.get()] = occurrence;
                     return;
@@ -115,7 +126,7 @@ impl<'d, 'a> Union<'d, 'a> {
 
     /// An extension is dropped if an earlier publication holds the same.
     fn extension(&mut self, node: Node<'d, 'a>, source: usize) {
-        if self.alone || *self.extensions.entry(xml::canonical_form(node)).or_insert(source) == source {
+        if self.alone || *self.extensions.entry(meaning(node)).or_insert(source) == source {
             self.composite.extensions.push(node);
         }
     }
@@ -125,6 +136,16 @@ impl<'d> ServiceKey<'d> {
     fn of(tuple: Tuple<'d, '_>) -> Self {
         let mut device_ids = tuple.device_ids();
         device_ids.sort_unstable();
-        Self { id: tuple.id(), contact: tuple.contact(), device_ids, service_class: tuple.service_class() }
+        Self {
+            id: tuple.id(),
+            contact: tuple.contact(),
+            device_ids,
+            service_class: tuple.service_class(),
+            description: tuple.service_description(),
+        }
     }
+}
+
+fn meaning<'d>(node: Node<'d, '_>) -> Meaning<'d> {
+    (xml::language(node), xml::canonical_form(node))
 }

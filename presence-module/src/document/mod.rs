@@ -12,6 +12,9 @@ pub mod occurrence_id;
 /// Rich presence (RFC 4480).
 pub mod rpid;
 
+/// What the Open Mobile Alliance adds.
+pub mod oma_presence;
+
 /// Persons and devices (RFC 4479).
 pub mod data_model;
 

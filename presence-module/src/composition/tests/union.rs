@@ -68,13 +68,24 @@ fn of_tuples_that_are_one_service_the_newest_is_kept() {
       <tuple id="t1"><status><basic>open</basic></status><contact> sip:a@x </contact><timestamp>2025-03-04T08:15:30Z</timestamp></tuple>
     </presence>
     "#);
-    // And one without is as old as its publication, which came before those timestamps.
+    // And one without is as old as its publication, which came after those timestamps.
     assert_snapshot!(composed(&[&tuple("closed", stamped(10)), &tuple("open", String::new()), &tuple("closed", stamped(9))]), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
     <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
-      <tuple id="t1"><status><basic>closed</basic></status><contact> sip:a@x </contact><timestamp>2025-03-04T08:15:10Z</timestamp></tuple>
+      <tuple id="t1"><status><basic>open</basic></status><contact> sip:a@x </contact></tuple>
     </presence>
     "#);
+}
+
+#[test]
+fn a_clock_that_is_ahead_wins_nothing() {
+    let tuple = |basic, year| {
+        document(&format!(
+            "<tuple id='t1'><status><basic>{basic}</basic></status><timestamp>{year}-01-01T00:00:00Z</timestamp></tuple>"
+        ))
+    };
+    let composed = composed(&[&tuple("open", 2099), &tuple("closed", 2098)]);
+    assert!(composed.contains("closed") && !composed.contains("open"), "{composed}");
 }
 
 #[test]
@@ -96,6 +107,13 @@ fn device_and_service_class_tell_services_apart() {
       <tuple id="t1"><status><basic>open</basic></status><contact>sip:a@x</contact></tuple>
     </presence>
     "#);
+    let op = |id: &str| {
+        tuple(&format!(
+            "<op:service-description xmlns:op='urn:oma:xml:prs:pidf:oma-pres'><op:service-id>{id}</op:service-id></op:service-description>"
+        ))
+    };
+    let composed_services = composed(&[&op("PoC"), &op("IM"), &op(" IM ")]);
+    assert_eq!(composed_services.matches("<tuple").count(), 2, "{composed_services}");
     // RFC 4480 knew the element first, and means the same.
     let same_device = tuple("<rpid:deviceID> urn:a </rpid:deviceID>");
     assert_snapshot!(composed(&[&device, &same_device]), @r#"
@@ -156,13 +174,13 @@ fn children_in_another_order_are_put_in_the_schema_s() {
     <note>b</note>
     <contact>sip:second@x</contact>
     <rpid:class>biz</rpid:class>
-    <status><basic>open</basic></status>
+    <status><im:im xmlns:im="urn:ietf:params:xml:ns:pidf:im">busy</im:im><basic>open</basic></status>
   </tuple>"#,
     );
     assert_snapshot!(composed(&[&shuffled]), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
     <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
-      <tuple id="t"><status><basic>open</basic></status><rpid:class>biz</rpid:class><contact>sip:a@x</contact><note>a</note><note>b</note><timestamp>2025-03-04T08:15:00Z</timestamp></tuple>
+      <tuple id="t"><status><basic>open</basic><im:im xmlns:im="urn:ietf:params:xml:ns:pidf:im">busy</im:im></status><rpid:class>biz</rpid:class><contact>sip:a@x</contact><note>a</note><note>b</note><timestamp>2025-03-04T08:15:00Z</timestamp></tuple>
       <note>first</note>
       <dm:person id="p"><rpid:sphere><rpid:home/></rpid:sphere><dm:note>n</dm:note><dm:timestamp>2025-03-04T08:15:00Z</dm:timestamp></dm:person>
       <dm:device id="d"><rpid:user-input>idle</rpid:user-input><dm:deviceID>urn:1</dm:deviceID><dm:note>n</dm:note></dm:device>
@@ -194,6 +212,35 @@ fn prefixes_are_the_publishers_own() {
       <tuple xmlns:tuple="urn:other&amp;more" id="u"><status><tuple:state value='q:away'/></status></tuple>
       <person xmlns="urn:ietf:params:xml:ns:pidf:data-model" id="p"><r:mood xmlns:r="urn:ietf:params:xml:ns:pidf:rpid"><r:happy/></r:mood></person>
       <dm:device xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns="urn:ietf:params:xml:ns:pidf:data-model" id="d"><dm:deviceID>urn:1</dm:deviceID></dm:device>
+    </presence>
+    "#);
+}
+
+#[test]
+fn what_must_be_understood_stays_so() {
+    let status = r#"<p:status><p:basic>open</p:basic><x:mood xmlns:x="urn:x"><x:blue p:mustUnderstand="1"/></x:mood></p:status>"#;
+    let first = format!(
+        r#"<p:presence xmlns:p="urn:ietf:params:xml:ns:pidf" entity="sip:x@y"><p:tuple id="t">{status}</p:tuple></p:presence>"#
+    );
+    let other =
+        r#"<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:p="urn:p" entity="sip:x@y"><note>n</note></presence>"#;
+    assert_snapshot!(composed(&[other, &first]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:p="urn:p" entity="sip:dana@pres.example">
+      <p:tuple xmlns:p="urn:ietf:params:xml:ns:pidf" id="t"><p:status><p:basic>open</p:basic><x:mood xmlns:x="urn:x"><x:blue p:mustUnderstand="1"/></x:mood></p:status></p:tuple>
+      <note>n</note>
+    </presence>
+    "#);
+}
+
+#[test]
+fn a_prefix_may_mean_something_else_further_inside() {
+    let odd = r#"<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:a="urn:1" entity="sip:x@y"><tuple id="t" xmlns:a="urn:2"><status><a:b xmlns:a="urn:3"/><a:c/></status></tuple><a:d><a:e xmlns:a="urn:4"/></a:d></presence>"#;
+    assert_snapshot!(composed(&[odd]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:a="urn:1" entity="sip:dana@pres.example">
+      <tuple xmlns:a="urn:2" id="t"><status><a:b xmlns:a="urn:3"/><a:c/></status></tuple>
+      <a:d><a:e xmlns:a="urn:4"/></a:d>
     </presence>
     "#);
 }
@@ -253,6 +300,23 @@ fn notes_are_kept_once_for_each_text_and_language() {
       <note>away</note>
       <note xml:lang="de">weg</note>
       <p:note xml:lang="en">back</p:note>
+    </presence>
+    "#);
+}
+
+#[test]
+fn one_word_in_two_languages_is_two() {
+    let person = |language| {
+        document("<dm:person id='p'><dm:note>Pain</dm:note></dm:person><e:e xmlns:e='urn:e'>Pain</e:e>")
+            .replace(" entity=", &format!(" xml:lang='{language}' entity="))
+    };
+    assert_snapshot!(composed(&[&person("en"), &person("fr"), &person("en")]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <dm:person id="p" xml:lang="en"><dm:note>Pain</dm:note></dm:person>
+      <dm:person id="p-2" xml:lang="fr"><dm:note>Pain</dm:note></dm:person>
+      <e:e xmlns:e="urn:e" xml:lang="en">Pain</e:e>
+      <e:e xmlns:e="urn:e" xml:lang="fr">Pain</e:e>
     </presence>
     "#);
 }
