@@ -39,28 +39,7 @@ pub enum Event {
     Timeout,
 }
 
-/// What is laid down about a watcher at the moment of the SUBSCRIBE.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Policy {
-    /// Nothing.
-    Absent,
-    /// The watcher may see.
-    Accept,
-    /// The watcher may not see.
-    Reject,
-}
-
 impl Status {
-    /// Returns where a subscription begins: the arrows that leave the figure's `init`, all labelled `subscribe`.
-    pub fn on_subscribe(policy: Policy) -> Self {
-        match policy {
-            Policy::Accept => Self::Active,
-            Policy::Absent => Self::Pending,
-            // Answered with an error: the machine is gone before anyone could be told of it.
-            Policy::Reject => Self::Terminated,
-        }
-    }
-
     /// Returns the state `event` leads to, or `None` where Figure 1 has no such arrow.
     pub fn after(self, event: Event) -> Option<Self> {
         use Event::{Approved, Deactivated, Giveup, Noresource, Probation, Rejected, Timeout};
@@ -140,13 +119,6 @@ mod tests {
                 check(status, event, expected);
             }
         }
-    }
-
-    #[test]
-    fn s4_7_1_a_subscription_begins_as_policy_has_it() {
-        assert_eq!(Status::on_subscribe(Policy::Accept), Active);
-        assert_eq!(Status::on_subscribe(Policy::Absent), Pending);
-        assert_eq!(Status::on_subscribe(Policy::Reject), Terminated);
     }
 
     #[test]

@@ -79,7 +79,9 @@ fn body(request: &Request<'_>, package: Package) -> PublishedBody {
         request.header(HeaderId::CONTENT_ENCODING).is_none_or(|value| value.eq_ignore_ascii_case(b"identity"));
     let has_type = |value| is_media_type(value, package.media_type());
     if !is_plain || !request.header(HeaderId::CONTENT_TYPE).is_some_and(has_type) {
-        return PublishedBody::UnsupportedType;
+        // What need not be understood is passed over (RFC 3261 §20.11).
+        let is_optional = request.message().is_body_optional();
+        return if is_optional { PublishedBody::None } else { PublishedBody::UnsupportedType };
     }
     match (Pidf::read(body, &Limits::default()), std::str::from_utf8(body)) {
         (Ok(_), Ok(text)) => PublishedBody::Document(Arc::from(text)),

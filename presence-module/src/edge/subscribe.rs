@@ -6,7 +6,6 @@ use module_api::abi::{CallResult, Request, Transport};
 use module_api::sip::header::HeaderId;
 use module_api::sip::list::List;
 use module_api::sip::name_addr::NameAddr;
-use module_api::sip::params::Params;
 use module_api::sip::uri::Uri;
 use smol_str::SmolStr;
 
@@ -236,7 +235,7 @@ fn is_acceptable(request: &Request<'_>, package: Package) -> bool {
 fn refuse_body(request: &Request<'_>) -> Result<(), Refusal> {
     let is_filter = |value| is_media_type(value, FILTER);
     if request.message().body().is_empty()
-        || is_optional(request)
+        || request.message().is_body_optional()
         || request.header(HeaderId::CONTENT_TYPE).is_some_and(is_filter)
     {
         return Ok(());
@@ -246,13 +245,6 @@ fn refuse_body(request: &Request<'_>) -> Result<(), Refusal> {
 
 /// RFC 4661.
 const FILTER: &str = "application/simple-filter+xml";
-
-/// Returns whether a body that is not understood may be passed over (RFC 3261 §20.11).
-fn is_optional(request: &Request<'_>) -> bool {
-    let Some(disposition) = request.header(HeaderId::CONTENT_DISPOSITION) else { return false };
-    let params = disposition.iter().position(|byte| *byte == b';').map_or(&[][..], |at| &disposition[at..]);
-    Params::new(params).value(b"handling").is_some_and(|handling| handling.eq_ignore_ascii_case(b"optional"))
-}
 
 /// Names the watcher; a telephone number has no domain.
 fn watcher_of(uri: &Uri<'_>) -> Result<UserAtDomain, Refusal> {

@@ -10,6 +10,7 @@ mod outages; // a database that is away
 mod panics; // a panic while deciding
 mod restarts; // what a second start finds
 mod rig; // one server under test
+mod rules; // who is let in, what it sees, and what a change does
 mod sharing; // several subscriptions in one dialog
 mod watcher_information; // who may see whom, and who waits
 
