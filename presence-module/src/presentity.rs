@@ -208,9 +208,7 @@ impl Presentity {
         let (Some(dialog), Some(target)) = (self.dialogs.get(key), target) else { return Vec::new() };
         // Of a subscription that is over no row is left to change.
         let moved = dialog.usages().iter().filter(|usage| !usage.is_ending() && usage.row.remote_target != *target);
-        moved
-            .map(|usage| Change::RemoteTargetChanged { key: usage.row.key, remote_target: target.clone() })
-            .collect()
+        moved.map(|usage| Change::RemoteTargetChanged { key: usage.row.key, remote_target: target.clone() }).collect()
     }
 
     /// Decides on everything whose deadline has passed, in one go: two devices that expire together are one change.
@@ -382,12 +380,7 @@ impl Presentity {
 
     /// Returns what ends subscriptions, and what is to be written of watchers who lose the last one before they were
     /// decided on.
-    fn ends<'u>(
-        &self,
-        ended: impl Iterator<Item = (&'u Usage, Ending)>,
-        policy: &Policy,
-        now: Now,
-    ) -> Vec<Change> {
+    fn ends<'u>(&self, ended: impl Iterator<Item = (&'u Usage, Ending)>, policy: &Policy, now: Now) -> Vec<Change> {
         let (mut changes, mut undecided) = (Vec::new(), Vec::new());
         for (usage, ending) in ended {
             changes.push(Change::SubscriptionRemoved { key: usage.row.key, ending });

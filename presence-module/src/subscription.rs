@@ -239,9 +239,7 @@ fn moved(dialog: &Dialog, request: &RefreshSubscribe, refreshed: Option<&Usage>)
     let is_other = |usage: &&Usage| refreshed.is_none_or(|refreshed| refreshed.row.key != usage.row.key);
     let others = dialog.usages().iter().filter(is_other);
     let moved = others.filter(|usage| !usage.is_ending() && usage.row.remote_target != *target);
-    moved
-        .map(|usage| Change::RemoteTargetChanged { key: usage.row.key, remote_target: target.clone() })
-        .collect()
+    moved.map(|usage| Change::RemoteTargetChanged { key: usage.row.key, remote_target: target.clone() }).collect()
 }
 
 impl SubscribePolicy {

@@ -80,7 +80,13 @@ impl News {
         let mut entries = if self.is_full { everybody() } else { Vec::new() };
         entries.extend(self.changed.iter().cloned());
         let completeness = if self.is_full { Completeness::Full } else { Completeness::Partial };
-        watcherinfo::write(self.version, completeness, resource, package, entries.iter().map(|entry| entry.written(now)))
+        watcherinfo::write(
+            self.version,
+            completeness,
+            resource,
+            package,
+            entries.iter().map(|entry| entry.written(now)),
+        )
     }
 
     /// Notes that the document is on its way.

@@ -72,9 +72,9 @@ impl Watchers {
 
     /// Returns the entries of those who wait for package `event`.
     pub fn waiting(&self, event: &str) -> impl Iterator<Item = WatcherEntry> {
-        self.undecided().filter(move |(_, package, state)| *package == event && state.status == Status::Waiting).map(
-            |(watcher, _, state)| WatcherEntry::waiting(watcher, &state.id, Status::Waiting, Event::Timeout),
-        )
+        self.undecided()
+            .filter(move |(_, package, state)| *package == event && state.status == Status::Waiting)
+            .map(|(watcher, _, state)| WatcherEntry::waiting(watcher, &state.id, Status::Waiting, Event::Timeout))
     }
 
     /// Returns the deadlines of those nobody has decided on.

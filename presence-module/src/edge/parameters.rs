@@ -160,7 +160,10 @@ const TEXTS: &[Text] = &[
     ),
     (
         "contact_user",
-        |value| value.is_empty() || Uri::parse(format!("sip:{value}@h").as_bytes()).is_ok_and(|uri| uri.user == Some(value.as_bytes())),
+        |value| {
+            value.is_empty()
+                || Uri::parse(format!("sip:{value}@h").as_bytes()).is_ok_and(|uri| uri.user == Some(value.as_bytes()))
+        },
         "not the user part of a URI",
         "characters that may stand in front of the @ of a SIP URI",
     ),

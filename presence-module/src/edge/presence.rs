@@ -93,7 +93,10 @@ impl Module for Presence {
         };
         let settings = parameters::settings(parameters);
         if settings.identity == IdentitySource::From {
-            host.log(LogLevel::WARNING, "identity is `from`: watchers are who they say they are, and rules believe them");
+            host.log(
+                LogLevel::WARNING,
+                "identity is `from`: watchers are who they say they are, and rules believe them",
+            );
         }
         let (store, opening) = opened.map_err(|error| format!("db_url sqlite://{path}: {error}"))?;
         Self::serve(host, settings, Box::new(store), &opening)

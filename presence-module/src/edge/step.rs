@@ -36,8 +36,11 @@ pub(super) struct Parked {
     pub(super) transaction: u64,
     /// The To-tag of its answer.
     pub(super) to_tag: SmolStr,
-    pub(super) decide: Box<dyn FnOnce(&mut Presentity, Now) -> Decision + Send>,
+    pub(super) decide: Decide,
 }
+
+/// What a request makes of a presentity.
+type Decide = Box<dyn FnOnce(&mut Presentity, Now) -> Decision + Send>;
 
 /// Requests that may wait for the rules of one presentity.
 const PARKED_MAX: usize = 256;
@@ -82,9 +85,8 @@ impl Core {
 
     /// Sends away requests that waited.
     pub(super) fn refuse_all(&self, parked: Vec<Parked>, not_now: NotNow) {
-        let refused = |Parked { transaction, to_tag, .. }| {
-            Effect::Reply(Refusal::from(not_now).into_reply(transaction, to_tag))
-        };
+        let refused =
+            |Parked { transaction, to_tag, .. }| Effect::Reply(Refusal::from(not_now).into_reply(transaction, to_tag));
         self.act(parked.into_iter().map(refused).collect());
     }
 

@@ -54,7 +54,8 @@ impl Core {
         (row.local_tag, row.watcher_id) = (to_tag.clone(), minted.entity_tag);
         row.received = self.settings.follows_source.then(|| source_behind_nat(&row, request)).flatten();
         let (key, expires, flow) = (row.key, requested_expires(request), request.flow());
-        let subscribe = InitialSubscribe { package, row, expires, is_acceptable: is_acceptable(request, package), flow };
+        let subscribe =
+            InitialSubscribe { package, row, expires, is_acceptable: is_acceptable(request, package), flow };
         let answer = Answer { transaction: request.transaction(), code: self.settings.accepted.code(package) };
         let (policy, answer_tag) = (self.settings.policy, to_tag.clone());
         let decide = move |presentity: &mut Presentity, now: Now| {

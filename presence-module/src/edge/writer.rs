@@ -33,8 +33,15 @@ const GRACE_MS: u64 = 5_000;
 
 /// Commits until the queue is closed and empty, and gives the store back.
 pub(super) fn run(core: &Core, store: Box<dyn Store>) -> Box<dyn Store> {
-    let mut writer =
-        Writer { core, store, refused: FxHashSet::default(), stale: Vec::new(), asked: Vec::new(), unread: Vec::new(), outage: None };
+    let mut writer = Writer {
+        core,
+        store,
+        refused: FxHashSet::default(),
+        stale: Vec::new(),
+        asked: Vec::new(),
+        unread: Vec::new(),
+        outage: None,
+    };
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while core.queue.take(&mut batch, BATCH_MAX, writer.pause()) {
         writer.settle(batch.drain(..));

@@ -136,8 +136,7 @@ impl Presentity {
 
     /// Tells that nobody waits any more under the id that a watcher waited with.
     fn tell_of_waiting(&mut self, watcher: &UserAtDomain, event: &SmolStr, because: watcher::Event) {
-        let waiting =
-            self.watchers.get(watcher, event).filter(|former| former.status == watcher::Status::Waiting);
+        let waiting = self.watchers.get(watcher, event).filter(|former| former.status == watcher::Status::Waiting);
         if let Some(former) = waiting {
             let entry = WatcherEntry::waiting(watcher, &former.id, watcher::Status::Terminated, because);
             self.tell_of(event, &entry);

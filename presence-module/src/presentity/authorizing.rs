@@ -209,9 +209,8 @@ impl Presentity {
         };
         let mut waiting: Vec<&&Usage> = Vec::new();
         for usage in ended.iter().filter(|usage| usage.row.status == Status::Pending && !is_left(usage)) {
-            let of_same = |known: &&&Usage| {
-                known.row.watcher == usage.row.watcher && known.row.event == usage.row.event
-            };
+            let of_same =
+                |known: &&&Usage| known.row.watcher == usage.row.watcher && known.row.event == usage.row.event;
             // The last one to end is the one that waits.
             waiting.retain(|known| !of_same(known));
             waiting.push(usage);
@@ -221,9 +220,10 @@ impl Presentity {
 
     /// Who asks once without being authorised waits as if a subscription had run out.
     fn note_unauthorized_fetch(&self, row: &SubscriptionRow, policy: &Policy, now: Now) -> Option<Change> {
-        let is_known = self.watchers.get(&row.watcher, &row.event).is_some_and(|known| {
-            matches!(known.status, watcher::Status::Pending | watcher::Status::Waiting)
-        });
+        let is_known = self
+            .watchers
+            .get(&row.watcher, &row.event)
+            .is_some_and(|known| matches!(known.status, watcher::Status::Pending | watcher::Status::Waiting));
         (row.status == Status::Pending && !is_known).then(|| self.waits(row, policy, now))
     }
 
@@ -234,8 +234,7 @@ impl Presentity {
     /// Returns what is to be written of a watcher that stands at `status`, `None` if that is written already.
     fn watcher_change(&self, row: &SubscriptionRow, status: Status, policy: &Policy, now: Now) -> Option<Change> {
         let known = self.watchers.get(&row.watcher, &row.event);
-        let is_written =
-            known.is_some_and(|known| known.status == status.watcher() && known.reason == status.reason());
+        let is_written = known.is_some_and(|known| known.status == status.watcher() && known.reason == status.reason());
         (!is_written).then(|| self.watcher_stored(row, status.watcher(), status.reason(), policy, now))
     }
 
@@ -318,9 +317,7 @@ impl Presentity {
                 && row.event_id == begun.event_id
         };
         let former = self.dialogs.live().filter(is_former);
-        changes.extend(
-            former.map(|usage| Change::SubscriptionRemoved { key: usage.row.key, ending: Ending::Silent }),
-        );
+        changes.extend(former.map(|usage| Change::SubscriptionRemoved { key: usage.row.key, ending: Ending::Silent }));
     }
 }
 

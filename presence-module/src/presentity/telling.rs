@@ -8,8 +8,8 @@ use super::Presentity;
 use super::applying::entry;
 use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionRow};
 use crate::composition::Source;
-use crate::document::presence_rules::Permissions;
 use crate::disclosure::{EntityScheme, offline};
+use crate::document::presence_rules::Permissions;
 use crate::effect::{Decision, Effect, Notification};
 use crate::headers::subscription_state::{Reason, SubscriptionState};
 use crate::package::Package;
@@ -67,12 +67,7 @@ impl Presentity {
         }
     }
 
-    fn presence(
-        &mut self,
-        row: &SubscriptionRow,
-        permissions: &Arc<Permissions>,
-        policy: &Policy,
-    ) -> Body {
+    fn presence(&mut self, row: &SubscriptionRow, permissions: &Arc<Permissions>, policy: &Policy) -> Body {
         let published = self.publications.iter().filter(|publication| publication.row.event == row.event);
         let sources: Vec<_> = published
             .map(|publication| Source {

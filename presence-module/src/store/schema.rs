@@ -270,10 +270,7 @@ pub const TABLES: &[Table] = &[
                 "''",
             ),
             or(text("user_agent", "The watcher's User-Agent, for people; empty for none."), "''"),
-            or(
-                text("reason", "`polite-block` where an active watcher sees an offline user only; else empty."),
-                "''",
-            ),
+            or(text("reason", "`polite-block` where an active watcher sees an offline user only; else empty."), "''"),
             or(text("watcher_id", "The watcher's stable id in watcher information (RFC 3858 §4.4)."), "''"),
             or(text("display_name", "The display name of From; empty for none."), "''"),
             or(integer("subscribed_at", "When the subscription began, in seconds since 1970-01-01 UTC."), "0"),
@@ -294,10 +291,7 @@ pub const TABLES: &[Table] = &[
                 "subs_status",
                 "`active`, `pending`, `waiting` (asked, went away, and nobody has decided) or `terminated` (denied after it was allowed).",
             ),
-            or(
-                text("reason", "`polite-block`, `rejected` or `timeout`; empty for no particular reason."),
-                "''",
-            ),
+            or(text("reason", "`polite-block`, `rejected` or `timeout`; empty for no particular reason."), "''"),
             integer("inserted_time", "Since when, in seconds since 1970-01-01 UTC."),
             or(text("event", "The event package the decision is for."), "'presence'"),
             or(text("watcher_id", "The watcher's stable id in watcher information (RFC 3858 §4.4)."), "''"),

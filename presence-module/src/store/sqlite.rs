@@ -95,7 +95,8 @@ impl SqliteStore {
             for_each_row(connection, query, &["seq", "user", "domain"], |mut columns| {
                 last = columns.number().ok().or(last);
                 let owner = columns.user_at_domain();
-                changed.extend(owner.ok().map(|owner| PresentityUri::new(owner.user, owner.domain.to_ascii_lowercase())));
+                changed
+                    .extend(owner.ok().map(|owner| PresentityUri::new(owner.user, owner.domain.to_ascii_lowercase())));
             })?;
             if let Some(last) = last {
                 if run(connection, &statements.fence.with(&epoch))? == 0 {
@@ -169,9 +170,14 @@ impl Store for SqliteStore {
     fn changed_rules(&mut self) -> Result<Vec<PresentityUri>, StoreError> {
         // Other connections' commits change the number, our own do not.
         let mut version = None;
-        for_each_row(self.link.connection()?, self.statements.data_version.with(&[]), &["data_version"], |mut columns| {
-            version = columns.number().ok();
-        })?;
+        for_each_row(
+            self.link.connection()?,
+            self.statements.data_version.with(&[]),
+            &["data_version"],
+            |mut columns| {
+                version = columns.number().ok();
+            },
+        )?;
         if version.is_some() && version == self.data_version {
             return Ok(Vec::new());
         }

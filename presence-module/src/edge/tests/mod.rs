@@ -6,6 +6,7 @@ mod fake_host; // a host that records
 mod hostile; // what peers write into headers
 mod memory_store; // a store that waits, refuses and fails when told
 mod model; // one presentity against a reference model, at random
+mod operator; // what the operator may set
 mod outages; // a database that is away
 mod panics; // a panic while deciding
 mod restarts; // what a second start finds

@@ -188,7 +188,8 @@ impl Model {
         let key = DialogKey::of(row.call_id.as_bytes(), row.local_tag.as_bytes(), row.remote_tag.as_bytes());
         row.key = key.subscription("presence", "");
         self.told.insert(id, Told::Dialog(watcher, key));
-        let request = InitialSubscribe { package: Package::Presence, row, expires: Some(expires), is_acceptable: true, flow: 0 };
+        let request =
+            InitialSubscribe { package: Package::Presence, row, expires: Some(expires), is_acceptable: true, flow: 0 };
         self.step(|presentity, now| {
             let subscribed = presentity.on_subscribe(key, request, &POLICY, now).expect("everybody may watch");
             Decision { changes: subscribed.changes, ..reply(id, if expires == 0 { 204 } else { 200 }) }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use module_api::abi::{Arrival, CallResult, Host, Module, Outcome, OutcomeView, Request, RequestView, Transport};
+use module_api::abi::{
+    Argument, Arrival, CallResult, Host, Module, Outcome, OutcomeView, Request, RequestView, Transport,
+};
 use module_api::sip::message::{HeaderTable, scan};
 use smol_str::SmolStr;
 
@@ -44,10 +46,15 @@ impl Rig {
     }
 
     pub(super) fn with_queue_places(queue_places: usize) -> Self {
-        let settings = Settings {
+        Self::with(|settings| settings.queue_places = queue_places)
+    }
+
+    /// Starts under other settings than the quickstart's.
+    pub(super) fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings {
             policy: POLICY,
             shards: 8,
-            queue_places,
+            queue_places: 1000,
             to_tag_prefix: "a".into(),
             clean_period: None,
             rules_poll_period: None,
@@ -61,6 +68,7 @@ impl Rig {
             presentity_in_to: false,
             accepted: AcceptedWith::Code200,
         };
+        change(&mut settings);
         Self::start(FakeHost::default(), MemoryStore::default(), settings)
     }
 
@@ -98,6 +106,11 @@ impl Rig {
 
     /// Calls a script function with a request; returns its transaction and what the script sees.
     pub(super) fn call(&self, function: usize, message: &str) -> (u64, CallResult) {
+        self.call_with(function, message, &[])
+    }
+
+    /// Calls a script function with a request and arguments.
+    pub(super) fn call_with(&self, function: usize, message: &str, arguments: &[Argument<'_>]) -> (u64, CallResult) {
         let transaction = self.transactions.fetch_add(1, Ordering::Relaxed);
         let mut table = HeaderTable::new();
         let message = scan(message.as_bytes(), &mut table).expect("the rig writes SIP");
@@ -114,18 +127,11 @@ impl Rig {
             to_tag: b"",
         };
         let view = RequestView::new(&message, &arrival).expect("a request");
-        (transaction, self.presence.call(function, &Request::new(&view), &[]))
+        (transaction, self.presence.call(function, &Request::new(&view), arguments))
     }
 
     pub(super) fn publish(&self, user: &str, call: &str, condition: &str, expires: u32, body: &str) -> u64 {
-        let message = format!(
-            "PUBLISH sip:{user}@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call}\r\n\
-             From: <sip:{user}@pres.example>;tag=f\r\nTo: <sip:{user}@pres.example>\r\nCall-ID: {call}\r\n\
-             CSeq: 1 PUBLISH\r\nEvent: presence\r\nExpires: {expires}\r\n{condition}\
-             Content-Type: application/pidf+xml\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        self.call(0, &message).0
+        self.call(0, &publish_request(user, call, condition, expires, body)).0
     }
 
     pub(super) fn subscribe(&self, watcher: &str, to_tag: &str, cseq: u32, expires: u32) -> u64 {
@@ -151,7 +157,12 @@ impl Rig {
     }
 
     /// Waits for the next NOTIFY of which `is_it` holds, from number `from` on, and confirms it.
-    pub(super) fn next_notify(&self, what: &str, from: &mut usize, is_it: impl Fn(&SeenRequest) -> bool) -> SeenRequest {
+    pub(super) fn next_notify(
+        &self,
+        what: &str,
+        from: &mut usize,
+        is_it: impl Fn(&SeenRequest) -> bool,
+    ) -> SeenRequest {
         let (at, notify) = self.host.wait_for(what, |seen| {
             let found = seen.requests.iter().enumerate().skip(*from).find(|(_, notify)| is_it(notify));
             found.map(|(at, notify)| (at, notify.clone()))
@@ -181,6 +192,15 @@ impl Rig {
 
     pub(super) fn confirm(&self, notify: &SeenRequest, code: u16) {
         let view = OutcomeView::local(notify.token, code);
+        self.presence.on_outcomes(&mut [Outcome::new(&view)].into_iter());
+    }
+
+    /// Answers a NOTIFY with a response that has further headers.
+    pub(super) fn answer_with(&self, notify: &SeenRequest, code: u16, headers: &str) {
+        let response = format!("SIP/2.0 {code} Said\r\n{headers}Content-Length: 0\r\n\r\n");
+        let mut table = HeaderTable::new();
+        let message = scan(response.as_bytes(), &mut table).expect("the rig writes SIP");
+        let view = OutcomeView::of_response(notify.token, &message).expect("a response");
         self.presence.on_outcomes(&mut [Outcome::new(&view)].into_iter());
     }
 
@@ -231,6 +251,16 @@ impl Rig {
             (disk.publications.values().cloned().collect(), disk.subscriptions.values().cloned().collect())
         })
     }
+}
+
+pub(super) fn publish_request(user: &str, call: &str, condition: &str, expires: u32, body: &str) -> String {
+    format!(
+        "PUBLISH sip:{user}@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call}\r\n\
+         From: <sip:{user}@pres.example>;tag=f\r\nTo: <sip:{user}@pres.example>\r\nCall-ID: {call}\r\n\
+         CSeq: 1 PUBLISH\r\nEvent: presence\r\nExpires: {expires}\r\n{condition}\
+         Content-Type: application/pidf+xml\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 pub(super) fn document(note: &str) -> String {

@@ -24,7 +24,8 @@ fn rule(conditions: &str, handling: &str, transformations: &str) -> String {
 
 const ELI: &str = "<cp:identity><cp:one id='sip:eli@pres.example'/></cp:identity>";
 const SERVICES: &str = "<pr:provide-services><pr:all-services/></pr:provide-services>";
-const NOTES: &str = "<pr:provide-services><pr:all-services/></pr:provide-services><pr:provide-note>true</pr:provide-note>";
+const NOTES: &str =
+    "<pr:provide-services><pr:all-services/></pr:provide-services><pr:provide-note>true</pr:provide-note>";
 
 fn for_eli(handling: &str, transformations: &str) -> String {
     ruleset(&rule(ELI, handling, transformations))
@@ -51,7 +52,11 @@ fn subscribed(rig: &Rig, rules: &str, note: &str) -> (u16, String) {
 
 #[test]
 fn who_is_blocked_or_unheard_of_is_answered_403_and_leaves_nothing() {
-    for rules in [for_eli("block", NOTES), ruleset(""), ruleset(&rule("<cp:identity><cp:one id='sip:fay@pres.example'/></cp:identity>", "allow", NOTES))] {
+    for rules in [
+        for_eli("block", NOTES),
+        ruleset(""),
+        ruleset(&rule("<cp:identity><cp:one id='sip:fay@pres.example'/></cp:identity>", "allow", NOTES)),
+    ] {
         let rig = Rig::new();
         assert_eq!(subscribed(&rig, &rules, "here").0, 403);
         rig.until_settled();
@@ -92,7 +97,9 @@ fn who_is_blocked_politely_sees_an_offline_user_to_the_byte_and_no_change() {
     let honest = offline.notify(1);
     assert_eq!((code, state(&polite)), (truly.code, state(&honest)));
     assert_eq!((&polite.body, &again.body), (&honest.body, &honest.body));
-    let names = |notify: &SeenRequest| notify.head.lines().map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect::<Vec<_>>();
+    let names = |notify: &SeenRequest| {
+        notify.head.lines().map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
     assert_eq!(names(&polite), names(&honest));
     assert_eq!(rig.notify_count(), 2, "nothing is told when something changes");
 }
@@ -163,7 +170,9 @@ fn who_waits_is_decided_on_by_a_change_of_rules() {
         change_rules(&rig, &rules);
         let decided = rig.next_notify("partial", &mut from, |_| true);
         assert!(decided.body.contains(&format!("status=\"terminated\" event=\"{event}\"")), "{}", decided.body);
-        rig.until("the row is gone", || rig.store.with(|disk| disk.watchers.values().all(|row| row.event == "presence.winfo")));
+        rig.until("the row is gone", || {
+            rig.store.with(|disk| disk.watchers.values().all(|row| row.event == "presence.winfo"))
+        });
     }
 }
 
@@ -174,14 +183,19 @@ fn a_watcher_who_is_blocked_politely_finds_itself_active_in_watcher_information(
     rig.next_notify("first", &mut from, |_| true);
     assert_eq!(rig.answer(rig.subscribe_to("presence.winfo", "eli", "", 5, 600)).code, 200);
     let told = rig.next_notify("full", &mut from, |_| true);
-    assert!(told.body.contains("status=\"active\" event=\"subscribe\"") && !told.body.contains("polite"), "{}", told.body);
+    assert!(
+        told.body.contains("status=\"active\" event=\"subscribe\"") && !told.body.contains("polite"),
+        "{}",
+        told.body
+    );
 }
 
 #[test]
 fn a_rule_counts_from_its_begin_to_its_end() {
     let rig = Rig::new();
     rig.host.advance(Duration::from_secs(1_000_000));
-    let validity = "<cp:validity><cp:from>1970-01-12T13:46:50Z</cp:from><cp:until>1970-01-12T13:47:00Z</cp:until></cp:validity>";
+    let validity =
+        "<cp:validity><cp:from>1970-01-12T13:46:50Z</cp:from><cp:until>1970-01-12T13:47:00Z</cp:until></cp:validity>";
     let rules = ruleset(&(rule(&format!("{ELI}{validity}"), "allow", NOTES) + &rule(ELI, "confirm", "")));
     let mut from = 0;
     subscribed(&rig, &rules, "here");

@@ -88,12 +88,15 @@ fn after_a_crash_the_dialog_goes_on_above_every_cseq_its_subscriptions_used() {
 fn a_contact_in_any_request_moves_all_of_the_dialog() {
     let (rig, mut from) = (Rig::new(), 0);
     let to_tag = furnish(&rig, &mut from);
-    let moved = rig.call(1, &format!(
-        "SUBSCRIBE sip:dana@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKmoved\r\n\
+    let moved = rig.call(
+        1,
+        &format!(
+            "SUBSCRIBE sip:dana@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKmoved\r\n\
          From: <sip:eli@pres.example>;tag=w\r\nTo: <sip:dana@pres.example>;tag={to_tag}\r\nCall-ID: c-eli\r\n\
          CSeq: 9 SUBSCRIBE\r\nContact: <sip:moved@192.0.2.1>\r\nEvent: presence;id=2\r\nExpires: 600\r\n\
          Content-Length: 0\r\n\r\n"
-    ));
+        ),
+    );
     assert_eq!(rig.answer(moved.0).code, 200);
     rig.next_notify("refresh", &mut from, |_| true);
     rig.answer(rig.publish("dana", "p", "", 600, &document("news")));
@@ -118,12 +121,15 @@ fn a_dialog_holds_a_bounded_number() {
 fn another_person_cannot_speak_in_a_dialog() {
     let (rig, mut from) = (Rig::new(), 0);
     let to_tag = furnish(&rig, &mut from);
-    let foreign = rig.call(1, &format!(
-        "SUBSCRIBE sip:dana@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKforeign\r\n\
+    let foreign = rig.call(
+        1,
+        &format!(
+            "SUBSCRIBE sip:dana@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKforeign\r\n\
          From: <sip:mallory@pres.example>;tag=w\r\nTo: <sip:dana@pres.example>;tag={to_tag}\r\nCall-ID: c-eli\r\n\
          CSeq: 9 SUBSCRIBE\r\nContact: <sip:mallory@192.0.2.6>\r\nEvent: presence\r\nExpires: 600\r\n\
          Content-Length: 0\r\n\r\n"
-    ));
+        ),
+    );
     assert_eq!(rig.answer(foreign.0).code, 403);
     rig.host.advance(Duration::from_secs(1));
     assert!(rig.disk().1.iter().all(|row| row.remote_target == "sip:eli@192.0.2.1"));

@@ -53,8 +53,18 @@ pub(super) const SUBSCRIPTION: &[&str] = &[
 ];
 
 /// The columns of an authorisation state, in the order they are written and read.
-pub(super) const WATCHER: &[&str] =
-    &["p_user", "p_domain", "w_user", "w_domain", "subs_status", "reason", "inserted_time", "event", "watcher_id", "deadline"];
+pub(super) const WATCHER: &[&str] = &[
+    "p_user",
+    "p_domain",
+    "w_user",
+    "w_domain",
+    "subs_status",
+    "reason",
+    "inserted_time",
+    "event",
+    "watcher_id",
+    "deadline",
+];
 
 /// The columns of a rules document, in the order they are read.
 pub(super) const RULES_DOCUMENT: &[&str] = &["user", "domain", "doc_type", "xcap"];
@@ -240,7 +250,11 @@ impl Statements {
                 " SET cseq = ?, contact = ?, expires = ?, granted_s = ?, accept = ?, local_cseq = ?, remote_cseq = ?, \
                  received = ?, socket = ?, user_agent = ? WHERE id = ?",
             ),
-            subscription_authorized: Statement::on("UPDATE ", subscriptions, " SET status = ?, reason = ? WHERE id = ?"),
+            subscription_authorized: Statement::on(
+                "UPDATE ",
+                subscriptions,
+                " SET status = ?, reason = ? WHERE id = ?",
+            ),
             remote_target_changed: Statement::on("UPDATE ", subscriptions, " SET contact = ? WHERE id = ?"),
             cseq_reserved: Statement::on("UPDATE ", subscriptions, " SET local_cseq = ? WHERE id = ?"),
             subscription_removed: Statement::on("DELETE FROM ", subscriptions, " WHERE id = ?"),
