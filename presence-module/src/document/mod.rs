@@ -26,6 +26,3 @@ pub mod pidf;
 
 /// Watcher information (RFC 3858).
 pub mod watcherinfo;
-
-/// stub
-pub mod presence_rules;
