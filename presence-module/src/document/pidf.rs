@@ -149,7 +149,7 @@ impl<'d, 'a> Tuple<'d, 'a> {
 
     /// Returns the URI of the service.
     pub fn contact(self) -> Option<Cow<'d, str>> {
-        child(self.0, "contact").map(|contact| trimmed(xml::text(contact)))
+        child(self.0, "contact").map(|contact| xml::trimmed(xml::text(contact)))
     }
 
     /// Returns the devices the service runs on.
@@ -181,7 +181,7 @@ impl<'d, 'a> Note<'d, 'a> {
 
     /// Returns what it says, without white space around it.
     pub fn text(self) -> Cow<'d, str> {
-        trimmed(xml::text(self.0))
+        xml::trimmed(xml::text(self.0))
     }
 
     /// Returns the language it is in, as far as the publisher says.
@@ -228,13 +228,6 @@ fn check_tuple(tuple: Node<'_, '_>) -> Result<(), Malformed> {
 
 fn child<'d, 'a>(node: Node<'d, 'a>, name: &'static str) -> Option<Node<'d, 'a>> {
     xml::elements(node).find(|child| child.has_tag_name((NAMESPACE, name)))
-}
-
-fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
-        Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
-    }
 }
 
 #[cfg(test)]

@@ -173,6 +173,14 @@ pub fn text<'d>(node: Node<'d, '_>) -> Cow<'d, str> {
     }
 }
 
+/// Returns `text` without white space around it.
+pub fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
+        Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
+    }
+}
+
 /// Returns `xml:lang` as it holds at `node`, inherited from the nearest element that has one.
 pub fn language<'d>(node: Node<'d, '_>) -> Option<&'d str> {
     node.ancestors().find_map(|element| element.attribute((roxmltree::NS_XML_URI, "lang")))
