@@ -6,6 +6,9 @@ pub mod xml;
 /// Instants as documents write them (RFC 3339).
 pub mod timestamp;
 
+/// Domains, in one spelling (RFC 4745 §7.1.3).
+pub mod domain_name;
+
 /// Ids of tuples, persons and devices, unique over a document.
 pub mod occurrence_id;
 
