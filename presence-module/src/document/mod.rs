@@ -23,3 +23,6 @@ pub mod child_order;
 
 /// The presence information data format (RFC 3863).
 pub mod pidf;
+
+/// Rules and when they hold (RFC 4745).
+pub mod common_policy;
