@@ -26,3 +26,6 @@ pub mod pidf;
 
 /// Rules and when they hold (RFC 4745).
 pub mod common_policy;
+
+/// What rules permit of presence (RFC 5025).
+pub mod presence_rules;
