@@ -15,7 +15,7 @@ pub mod tag; // to-tags and entity-tags
 pub mod dialog; // a dialog as its notifier holds it
 mod dialogs; // all dialogs of one presentity
 pub mod publication; // a PUBLISH, step by step
-pub mod authorization; // whether a watcher may see
+pub mod authorization; // what a watcher may see
 pub mod subscription; // a SUBSCRIBE, initial and inside a dialog
 pub mod composition; // several publications of one presentity made into one document
 pub mod notify_outcome; // what the outcome of a NOTIFY does to its subscription
