@@ -18,6 +18,7 @@ pub mod publication; // a PUBLISH, step by step
 pub mod authorization; // what a watcher may see
 pub mod subscription; // a SUBSCRIBE, initial and inside a dialog
 pub mod composition; // several publications of one presentity made into one document
+pub mod privacy_filter; // what of that document a watcher is shown
 pub mod notify_outcome; // what the outcome of a NOTIFY does to its subscription
 pub mod effect; // what a decision makes leave the server
 pub mod notification; // a NOTIFY as bytes

@@ -120,7 +120,8 @@ impl<'d, 'a> Part<'d, 'a> {
         }
     }
 
-    fn of(node: Node<'d, 'a>) -> Self {
+    /// Returns what `node`, a child of `presence`, says.
+    pub fn of(node: Node<'d, 'a>) -> Self {
         match (node.tag_name().namespace(), node.tag_name().name()) {
             (Some(NAMESPACE), "tuple") => Self::Tuple(Tuple(node)),
             (Some(NAMESPACE), "note") => Self::Note(Note(node)),
