@@ -6,6 +6,9 @@ pub mod xml;
 /// Instants as documents write them (RFC 3339).
 pub mod timestamp;
 
+/// Domains, in one spelling (RFC 4745 §7.1.3).
+pub mod domain_name;
+
 /// Ids of tuples, persons and devices, unique over a document.
 pub mod occurrence_id;
 
@@ -26,3 +29,9 @@ pub mod pidf;
 
 /// Watcher information (RFC 3858).
 pub mod watcherinfo;
+
+/// Rules and when they hold (RFC 4745).
+pub mod common_policy;
+
+/// What rules permit of presence (RFC 5025).
+pub mod presence_rules;

@@ -13,7 +13,7 @@ mod canonical;
 mod fragment;
 
 pub use canonical::canonical_form;
-pub use fragment::{Namespaces, write_around, write_attribute_value, write_element, write_parent};
+pub use fragment::{Namespaces, content, write_around, write_attribute_value, write_element, write_parent};
 
 /// How much of a document is read before it is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

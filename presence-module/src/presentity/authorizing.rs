@@ -8,14 +8,13 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use super::Presentity;
-use crate::authorization::Rules;
+use crate::authorization::{self, Rules};
 use crate::change::{Change, Ending, Now, Status, SubscriptionKey, SubscriptionRow, WatcherRow};
 use crate::document::presence_rules::{Permissions, SubHandling};
 use crate::effect::Decision;
 use crate::package::Package;
 use crate::policy::Policy;
 use crate::presentity_uri::UserAtDomain;
-use crate::privacy_filter;
 use crate::usage::{Usage, View};
 use crate::watcher;
 
@@ -182,7 +181,7 @@ impl Presentity {
     pub(super) fn refresh_sphere(&mut self) {
         let asked = self.rules.as_ref().is_some_and(|rules| rules.mentions_sphere());
         let bodies = self.publications.iter().map(|publication| publication.row.body.as_bytes());
-        let sphere = if asked { privacy_filter::sphere(bodies).map(SmolStr::from) } else { None };
+        let sphere = if asked { authorization::sphere(bodies).map(SmolStr::from) } else { None };
         self.is_review_due |= sphere != self.sphere;
         self.sphere = sphere;
     }

@@ -223,7 +223,7 @@ fn qualified_name<'a>(node: Node<'_, 'a>) -> &'a str {
 }
 
 /// Returns what lies between the start tag and the end tag; `None` if that is nothing.
-fn content(node: Node<'_, '_>) -> Option<Range<usize>> {
+pub fn content(node: Node<'_, '_>) -> Option<Range<usize>> {
     let start = node.first_child()?.range().start;
     let element = node.range();
     let end_tag = memchr::memrchr(b'<', node.document().input_text()[element.clone()].as_bytes())?;
