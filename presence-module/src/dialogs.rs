@@ -2,6 +2,7 @@
 //!
 //! Pure. Keeps the indexes in step with the dialogs; what a dialog may do next, `dialog.rs` decides.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -9,7 +10,7 @@ use slab::Slab;
 
 use crate::change::{Ending, Moment, SubscriptionKey, SubscriptionRow};
 use crate::dialog::{Dialog, DialogKey};
-use crate::usage::Usage;
+use crate::usage::{Usage, View};
 
 /// Everyone who watches one presentity.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub(crate) struct Dialogs {
     slots: Slab<Dialog>,
     by_key: FxHashMap<DialogKey, usize>,
     by_subscription: FxHashMap<SubscriptionKey, usize>,
+    /// Those among the subscriptions that are to watcher information: few, and told of every change among the others.
+    to_watchers: BTreeSet<SubscriptionKey>,
     /// Dialogs that may have become due since they were last asked for.
     touched: Vec<usize>,
     /// Dialogs that ended for good since the caller last asked.
@@ -80,6 +83,9 @@ impl Dialogs {
         add: fn(&mut Dialog, Usage),
     ) {
         let subscription = usage.row.key;
+        if matches!(usage.view, View::Watchers(_)) {
+            self.to_watchers.insert(subscription);
+        }
         let slot = match self.by_key.get(&key) {
             Some(&slot) => {
                 add(&mut self.slots[slot], usage);
@@ -98,6 +104,17 @@ impl Dialogs {
         if let Some(usage) = self.slots[slot].usage_mut(key) {
             change(usage);
             self.touch_or_drop(slot);
+        }
+    }
+
+    /// Shows each live subscription to watcher information to `change`.
+    pub(crate) fn change_to_watchers(&mut self, mut change: impl FnMut(&mut Usage)) {
+        for key in &self.to_watchers {
+            let Some(&slot) = self.by_subscription.get(key) else { continue };
+            if let Some(usage) = self.slots[slot].usage_mut(*key).filter(|usage| !usage.is_ending()) {
+                change(usage);
+                self.touched.push(slot);
+            }
         }
     }
 
@@ -201,6 +218,7 @@ impl Dialogs {
     fn touch_or_drop(&mut self, slot: usize) {
         for gone in self.slots[slot].remove_silent() {
             self.by_subscription.remove(&gone);
+            self.to_watchers.remove(&gone);
         }
         if self.slots[slot].is_over() {
             let dialog = self.slots.remove(slot);

@@ -2,6 +2,7 @@
 //!
 //! Pure. Each watcher stands in the news once, with its latest state; one that is gone stays until its end is told.
 
+use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
 use crate::change::{Moment, Now};
@@ -37,14 +38,15 @@ pub struct News {
     version: u32,
     /// Everything is owed.
     is_full: bool,
-    /// In the order they changed.
-    changed: Vec<WatcherEntry>,
+    /// By id, with a number that grows with each watcher that changes.
+    changed: FxHashMap<SmolStr, (u64, WatcherEntry)>,
+    next: u64,
 }
 
 impl News {
     /// Owes everything, in a document with number `version`.
     pub fn everything(version: u32) -> Self {
-        Self { version, is_full: true, changed: Vec::new() }
+        Self { version, is_full: true, changed: FxHashMap::default(), next: 0 }
     }
 
     /// Returns whether the next document is to list everybody.
@@ -56,17 +58,27 @@ impl News {
     pub fn owe_everything(&mut self) {
         self.is_full = true;
         // Who is there is listed anyway; who is gone is still to be told.
-        self.changed.retain(|entry| entry.status == watcher::Status::Terminated);
+        self.changed.retain(|_, (_, entry)| entry.status == watcher::Status::Terminated);
     }
 
     /// Owes the latest state of one watcher.
     pub fn owe(&mut self, entry: WatcherEntry) {
-        let known = self.changed.iter_mut().find(|known| known.id == entry.id);
-        match known {
-            Some(known) => *known = entry,
-            None if self.is_full && entry.status != watcher::Status::Terminated => {}
-            None => self.changed.push(entry),
+        if self.is_full && entry.status != watcher::Status::Terminated {
+            // Who comes back under an id that is over would be listed twice.
+            self.changed.remove(&entry.id);
+            return;
         }
+        let number = self.next;
+        self.next += 1;
+        let known = self.changed.entry(entry.id.clone()).or_insert_with(|| (number, entry.clone()));
+        known.1 = entry;
+    }
+
+    /// Returns who changed, in the order they first did.
+    fn changed(&self) -> Vec<&WatcherEntry> {
+        let mut changed: Vec<_> = self.changed.values().collect();
+        changed.sort_unstable_by_key(|(number, _)| *number);
+        changed.into_iter().map(|(_, entry)| entry).collect()
     }
 
     /// Writes the next document; `everybody` is asked if all are owed.
@@ -78,7 +90,7 @@ impl News {
         now: Now,
     ) -> Vec<u8> {
         let mut entries = if self.is_full { everybody() } else { Vec::new() };
-        entries.extend(self.changed.iter().cloned());
+        entries.extend(self.changed().into_iter().cloned());
         let completeness = if self.is_full { Completeness::Full } else { Completeness::Partial };
         watcherinfo::write(
             self.version,
@@ -141,7 +153,7 @@ mod tests {
     }
 
     fn statuses(news: &News) -> Vec<(&str, Status)> {
-        news.changed.iter().map(|entry| (&*entry.id, entry.status)).collect()
+        news.changed().into_iter().map(|entry| (&*entry.id, entry.status)).collect()
     }
 
     #[test]

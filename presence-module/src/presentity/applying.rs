@@ -147,13 +147,12 @@ impl Presentity {
     fn tell_of(&mut self, event: &str, entry: &WatcherEntry) {
         let Some(winfo) = Package::of(event).and_then(Package::winfo) else { return };
         let owner = self.uri.clone();
-        self.dialogs.touch_live(|usage| {
+        self.dialogs.change_to_watchers(|usage| {
             let sees = usage.row.event == winfo.name() && (usage.is_of(&owner) || usage.row.watcher == entry.watcher);
             if let (true, View::Watchers(news)) = (sees, &mut usage.view) {
                 news.owe(entry.clone());
                 usage.owe_news();
             }
-            sees
         });
     }
 
