@@ -1,12 +1,16 @@
-# Sourced by the other scripts: installs a Debian package when the command it brings is missing, and says why.
+# Sourced by the other scripts: installs a Debian package when what it brings is missing, and says why.
 
 # need COMMAND PACKAGE REASON
 need() {
-    command -v "$1" >/dev/null 2>&1 && return 0
-    echo "installing $2: $3" >&2
-    as_root apt-get install -y --no-install-recommends "$2" >/dev/null && return 0
+    command -v "$1" >/dev/null 2>&1 || install_package "$2" "$3"
+}
+
+# install_package PACKAGE REASON
+install_package() {
+    echo "installing $1: $2" >&2
+    as_root apt-get install -y --no-install-recommends "$1" >/dev/null && return 0
     as_root apt-get update >/dev/null
-    as_root apt-get install -y --no-install-recommends "$2" >/dev/null
+    as_root apt-get install -y --no-install-recommends "$1" >/dev/null
 }
 
 as_root() {

@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use presence::composition::{Source, compose};
+use presence::composition::{Policy, Source, compose};
 use presence::document::pidf::Pidf;
 use presence::document::xml::{Limits, Xml};
 
@@ -76,10 +76,13 @@ fn documents(criterion: &mut Criterion) {
     criterion
         .bench_function("read", |bencher| bencher.iter(|| Pidf::read(black_box(first.as_bytes()), &limits).is_ok()));
     criterion.bench_function("compose one", |bencher| {
-        bencher.iter(|| compose(black_box("sip:dana@pres.example"), black_box(&sources[..1])));
+        bencher.iter(|| compose(Policy::Union, black_box("sip:dana@pres.example"), black_box(&sources[..1])));
     });
     criterion.bench_function("compose two", |bencher| {
-        bencher.iter(|| compose(black_box("sip:dana@pres.example"), black_box(&sources)));
+        bencher.iter(|| compose(Policy::Union, black_box("sip:dana@pres.example"), black_box(&sources)));
+    });
+    criterion.bench_function("compose two as oma", |bencher| {
+        bencher.iter(|| compose(Policy::Oma, black_box("sip:dana@pres.example"), black_box(&sources)));
     });
     let publications: Vec<_> = (0..8).map(hostile_publication).collect();
     let sources: Vec<_> = publications
@@ -89,8 +92,12 @@ fn documents(criterion: &mut Criterion) {
             Source { body: body.as_bytes(), received_at_ms: 0, number: 0 }
         })
         .collect();
-    println!("hostile publications compose to {} bytes", compose("", &sources).len());
-    criterion.bench_function("hostile/compose eight", |bencher| bencher.iter(|| compose("", black_box(&sources))));
+    println!("hostile publications compose to {} bytes", compose(Policy::Union, "", &sources).len());
+    for policy in [Policy::Oma, Policy::Union] {
+        criterion.bench_function(&format!("hostile/compose eight as {policy:?}"), |bencher| {
+            bencher.iter(|| compose(policy, "", black_box(&sources)));
+        });
+    }
     for (name, document) in hostile() {
         assert!(Xml::read(document.as_bytes(), &limits).is_ok(), "{name}: {} bytes", document.len());
         criterion.bench_function(&format!("hostile/{name}"), |bencher| {

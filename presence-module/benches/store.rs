@@ -31,6 +31,7 @@ fn publications(criterion: &mut Criterion) {
             received_time: 1_700_000_000,
             expires: 1_700_003_600 + n,
             deadline: Moment(0),
+            sender: None,
         });
         bench(criterion, "publication modified", batch, |n| Change::PublicationContinued {
             id: shuffled(n),
@@ -39,6 +40,7 @@ fn publications(criterion: &mut Criterion) {
             received_time: 1_700_000_000,
             expires: 1_700_003_600 + n,
             deadline: Moment(0),
+            sender: None,
         });
     }
 }
@@ -153,7 +155,7 @@ fn publication_stored(n: u64) -> Change {
         received_time: 1_700_000_000,
         body: body(n),
     };
-    Change::PublicationStored { row, deadline: Moment(0) }
+    Change::PublicationStored { row, deadline: Moment(0), sender: None }
 }
 
 fn body(n: u64) -> Arc<str> {
@@ -199,5 +201,6 @@ fn subscription(n: u64) -> SubscriptionRow {
         watcher_id: format!("w{n:x}").into(),
         display_name: "Watcher".into(),
         subscribed_at: 1_700_000_000,
+        instance: Default::default(),
     }
 }

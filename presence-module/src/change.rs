@@ -11,6 +11,7 @@ use module_api::abi::Transport;
 use smol_str::SmolStr;
 
 use crate::presentity_uri::{PresentityUri, UserAtDomain};
+use crate::watcher;
 
 /// A moment on the monotonic clock, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -60,29 +61,49 @@ pub struct PublicationRow {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SubscriptionKey(pub [u8; 16]);
 
-/// Where a subscription stands (RFC 6665 §4.1.3); `Terminated` ones have no row.
+/// Where a subscription stands (RFC 6665 §4.1.3); what is terminated has no row.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Status {
     /// Authorised.
     Active,
     /// Not decided on yet.
     Pending,
+    /// Blocked without being told: active to the watcher, and the presentity looks offline (RFC 5025 §3.2.1).
+    PoliteBlocked,
 }
 
 impl Status {
     /// Returns the token of Subscription-State and of the `status` column.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Pending => "pending",
+        self.watcher().as_str()
+    }
+
+    /// Returns what the `reason` column says besides.
+    pub fn reason(self) -> &'static str {
+        if self == Self::PoliteBlocked { POLITE_BLOCK } else { "" }
+    }
+
+    /// Reads both columns; a reason that is none of ours says nothing.
+    pub fn from_columns(status: &str, reason: &str) -> Option<Self> {
+        match (watcher::Status::from_token(status)?, reason) {
+            (watcher::Status::Active, POLITE_BLOCK) => Some(Self::PoliteBlocked),
+            (watcher::Status::Active, _) => Some(Self::Active),
+            (watcher::Status::Pending, _) => Some(Self::Pending),
+            (watcher::Status::Terminated | watcher::Status::Waiting, _) => None,
         }
     }
 
-    /// Reads the token.
-    pub fn from_token(token: &str) -> Option<Self> {
-        [Self::Active, Self::Pending].into_iter().find(|status| status.as_str() == token)
+    /// Returns how the presentity's other watchers are told of it: a polite block shows nowhere (RFC 3857 §4.7.2).
+    pub fn watcher(self) -> watcher::Status {
+        match self {
+            Self::Active | Self::PoliteBlocked => watcher::Status::Active,
+            Self::Pending => watcher::Status::Pending,
+        }
     }
 }
+
+/// As the module of 2006 wrote it.
+const POLITE_BLOCK: &str = "polite-block";
 
 /// A transport address as a column writes it: `udp:192.0.2.1:5060`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -120,7 +141,7 @@ pub struct SubscriptionRow {
     pub key: SubscriptionKey,
     /// Whose state is watched: `to_user`, `to_domain`.
     pub presentity: Arc<PresentityUri>,
-    /// Who watches, from the From URI: `from_user`, `from_domain`.
+    /// Who watches, by the identity or, without one, by the From URI: `from_user`, `from_domain`.
     pub watcher: UserAtDomain,
     /// The event package.
     pub event: SmolStr,
@@ -144,7 +165,7 @@ pub struct SubscriptionRow {
     pub expires: u64,
     /// What was granted last, seconds: bounds what a recovery may believe.
     pub granted_s: u32,
-    /// Active or pending.
+    /// Active or pending: `status`, `reason`.
     pub status: Status,
     /// The document version, for packages that count.
     pub version: u32,
@@ -166,6 +187,8 @@ pub struct SubscriptionRow {
     pub socket: Option<TransportAddress>,
     /// The watcher's User-Agent, cut to what a person needs (256 bytes).
     pub user_agent: SmolStr,
+    /// Which device it is, from `+sip.instance` of Contact (RFC 5626 §4.1), empty for none.
+    pub instance: SmolStr,
     /// The stable id in watcher information.
     pub watcher_id: SmolStr,
     /// The From display name.
@@ -183,14 +206,16 @@ pub struct WatcherRow {
     pub watcher: UserAtDomain,
     /// For which event package.
     pub event: SmolStr,
-    /// `active` or `pending`: `subs_status`.
-    pub status: Status,
+    /// `subs_status`.
+    pub status: watcher::Status,
     /// Why, empty for none.
     pub reason: SmolStr,
     /// Since when, wall seconds.
     pub inserted_time: u64,
     /// The stable id in watcher information.
     pub watcher_id: SmolStr,
+    /// When a state nobody decides on is given up, wall seconds; 0 for never.
+    pub deadline: u64,
 }
 
 /// How a subscription ends, and what its watcher hears of it (RFC 6665 §4.2.2).
@@ -198,10 +223,25 @@ pub struct WatcherRow {
 pub enum Ending {
     /// It was not refreshed: `terminated;reason=timeout`, no document.
     Expired,
+    /// Nobody decided on it in time: `terminated;reason=giveup`.
+    GivenUp,
+    /// The rules deny it from now on: `terminated;reason=rejected`.
+    Rejected,
     /// The watcher is gone or asked for silence: nothing is sent.
     Silent,
     /// The watcher asked for the end: `terminated;reason=timeout` with the current document (§4.4.3).
     Unsubscribed,
+}
+
+impl Ending {
+    /// Returns what it is to the presentity's other watchers (RFC 3857 §4.7.1).
+    pub fn event(self) -> watcher::Event {
+        match self {
+            Self::Expired | Self::Silent | Self::Unsubscribed => watcher::Event::Timeout,
+            Self::GivenUp => watcher::Event::Giveup,
+            Self::Rejected => watcher::Event::Rejected,
+        }
+    }
 }
 
 /// One thing that happens to one presentity.
@@ -213,6 +253,8 @@ pub enum Change {
         row: PublicationRow,
         /// When it ends.
         deadline: Moment,
+        /// Whose subscriptions are not told; never stored.
+        sender: Option<Box<UserAtDomain>>,
     },
     /// A publication goes on: refreshed, and modified where there is a body.
     PublicationContinued {
@@ -228,13 +270,15 @@ pub enum Change {
         expires: u64,
         /// When it ends.
         deadline: Moment,
+        /// Whose subscriptions are not told; never stored.
+        sender: Option<Box<UserAtDomain>>,
     },
     /// A publication ends.
     PublicationRemoved {
         /// Which row.
         id: u64,
     },
-    /// A subscription begins, or goes on under another authorisation.
+    /// A subscription begins.
     SubscriptionStored {
         /// The whole row.
         row: Arc<SubscriptionRow>,
@@ -252,7 +296,14 @@ pub enum Change {
         /// The open connection its NOTIFYs use, 0 for none; never stored.
         flow: u64,
     },
-    /// A target refresh by the 2xx of a NOTIFY.
+    /// A subscription goes on under another authorisation.
+    SubscriptionAuthorized {
+        /// Which row.
+        key: SubscriptionKey,
+        /// Where it stands from now on.
+        status: Status,
+    },
+    /// A target refresh, by a request in the dialog or the 2xx of a NOTIFY.
     RemoteTargetChanged {
         /// Which row.
         key: SubscriptionKey,
@@ -274,7 +325,23 @@ pub enum Change {
         ending: Ending,
     },
     /// A watcher's authorisation state begins or changes.
-    WatcherStored(WatcherRow),
+    WatcherStored {
+        /// The whole row.
+        row: WatcherRow,
+        /// When it is given up, if it is a state nobody has decided on.
+        deadline: Option<Moment>,
+    },
+    /// A watcher who waited for a decision is forgotten.
+    WatcherRemoved {
+        /// Whose.
+        presentity: Arc<PresentityUri>,
+        /// Who.
+        watcher: UserAtDomain,
+        /// For which event package.
+        event: SmolStr,
+        /// What ended the wait.
+        because: watcher::Event,
+    },
     /// Somebody asks once (RFC 6665 §4.4.3): a dialog that lives until its one NOTIFY is answered. Memory only.
     SubscriptionFetched {
         /// What the row would be.
@@ -282,6 +349,14 @@ pub enum Change {
         /// The open connection its NOTIFY uses, 0 for none.
         flow: u64,
     },
+}
+
+impl Now {
+    /// Returns the moment at which the wall clock, if nobody sets it, shows `wall_ms`.
+    pub fn at_wall_ms(self, wall_ms: u64) -> Moment {
+        let ahead_ms = wall_ms.saturating_sub(self.wall_s * 1000);
+        Moment(self.mono.0.saturating_add(ahead_ms))
+    }
 }
 
 impl Change {

@@ -6,9 +6,12 @@
 
 use std::sync::Arc;
 
+use module_api::abi::Body;
 use sha2::{Digest, Sha256};
+use smallvec::{SmallVec, smallvec};
 
 use crate::change::{Ending, Moment, SubscriptionKey, SubscriptionRow};
+use crate::usage::Usage;
 
 /// NOTIFY CSeqs are reserved in blocks of this size, so that a row is written once in so many NOTIFYs.
 pub const CSEQ_BLOCK: u32 = 64;
@@ -46,61 +49,87 @@ fn hash(parts: &[&[u8]]) -> [u8; 16] {
     key.try_into().expect("split at 16")
 }
 
-/// A dialog and the subscription in it.
+/// A dialog and the subscriptions in it, which share its CSeqs.
 #[derive(Clone, Debug)]
 pub struct Dialog {
     /// Its identity.
     pub key: DialogKey,
-    /// The subscription's row as it is now.
-    pub row: Arc<SubscriptionRow>,
-    /// When the subscription ends.
-    pub deadline: Moment,
-    /// The open connection its NOTIFYs use, 0 for none.
-    pub flow: u64,
+    /// The least recently told first.
+    usages: SmallVec<[Usage; 1]>,
     /// The CSeq of the last NOTIFY bound.
     cseq: u32,
     /// The NOTIFY whose outcome is unknown.
     in_flight: Option<InFlight>,
-    /// Whether the watcher is owed the present state.
-    dirty: bool,
-    /// Set once the subscription is over and the watcher is still to hear of it.
-    ending: Option<Ending>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
     cseq: u32,
+    subscription: SubscriptionKey,
     /// Whether it tells the end of the subscription.
     is_last: bool,
+    has_document: bool,
 }
 
 impl Dialog {
     /// Begins a dialog whose NOTIFYs continue above `row.local_cseq` less one block: that much is reserved and unused.
-    pub fn begin(key: DialogKey, row: Arc<SubscriptionRow>, deadline: Moment, flow: u64) -> Self {
-        let cseq = row.local_cseq.saturating_sub(CSEQ_BLOCK);
-        Self { key, row, deadline, flow, cseq, in_flight: None, dirty: true, ending: None }
+    pub fn begin(key: DialogKey, usage: Usage) -> Self {
+        let cseq = usage.row.local_cseq.saturating_sub(CSEQ_BLOCK);
+        Self { key, usages: smallvec![usage], cseq, in_flight: None }
     }
 
-    /// Takes up a dialog from its row: every CSeq up to `row.local_cseq` may have been used.
-    pub fn resume(key: DialogKey, row: Arc<SubscriptionRow>, deadline: Moment) -> Self {
-        let cseq = row.local_cseq;
-        Self { key, row, deadline, flow: 0, cseq, in_flight: None, dirty: false, ending: None }
+    /// Takes up a dialog from a row: every CSeq up to `row.local_cseq` may have been used.
+    pub fn resume(key: DialogKey, usage: Usage) -> Self {
+        let cseq = usage.row.local_cseq;
+        Self { key, usages: smallvec![usage], cseq, in_flight: None }
     }
 
-    /// Takes the place of `former`, which had the same id: CSeqs go on, and what is on the wire is still waited for.
-    pub fn follow(&mut self, former: &Dialog) {
-        self.cseq = former.cseq;
-        self.in_flight = former.in_flight.map(|in_flight| InFlight { is_last: false, ..in_flight });
+    /// Takes in a further subscription, or one that begins again; it takes the place of one with its key.
+    pub fn add(&mut self, usage: Usage) {
+        self.usages.retain(|known| known.row.key != usage.row.key);
+        self.usages.push(usage);
     }
 
-    /// Returns whether the subscription is alive at `now`.
-    pub fn is_live(&self, now: Moment) -> bool {
-        self.ending.is_none() && self.deadline > now
+    /// Takes up a further subscription from its row.
+    pub fn add_resumed(&mut self, usage: Usage) {
+        self.cseq = self.cseq.max(usage.row.local_cseq);
+        self.add(usage);
     }
 
-    /// Returns whether the subscription is over and only its last NOTIFY keeps the dialog.
-    pub fn is_ending(&self) -> bool {
-        self.ending.is_some()
+    /// Returns all subscriptions, those that are over and not yet told among them.
+    pub fn usages(&self) -> &[Usage] {
+        &self.usages
+    }
+
+    /// Returns them to be changed.
+    pub fn usages_mut(&mut self) -> &mut [Usage] {
+        &mut self.usages
+    }
+
+    /// Returns the subscription `key`.
+    pub fn usage(&self, key: SubscriptionKey) -> Option<&Usage> {
+        self.usages.iter().find(|usage| usage.row.key == key)
+    }
+
+    /// Returns the subscription `key`, to be changed.
+    pub fn usage_mut(&mut self, key: SubscriptionKey) -> Option<&mut Usage> {
+        self.usages.iter_mut().find(|usage| usage.row.key == key)
+    }
+
+    /// Returns a subscription that is alive at `now`: it knows what all of them share.
+    pub fn any_live(&self, now: Moment) -> Option<&Usage> {
+        self.usages.iter().find(|usage| usage.is_live(now))
+    }
+
+    /// Returns the CSeq of the last request in the dialog.
+    pub fn remote_cseq(&self) -> u32 {
+        self.usages.iter().map(|usage| usage.row.remote_cseq).max().unwrap_or_default()
+    }
+
+    /// Returns the highest CSeq that the rows reserve.
+    pub fn reserved(&self) -> u32 {
+        let live = self.usages.iter().filter(|usage| !usage.is_ending());
+        live.map(|usage| usage.row.local_cseq).max().unwrap_or(CSEQ_BLOCK)
     }
 
     /// Returns whether a NOTIFY's outcome is unknown.
@@ -108,87 +137,86 @@ impl Dialog {
         self.in_flight.is_some()
     }
 
-    /// Owes the watcher the present state.
-    pub fn owe(&mut self) {
-        self.dirty = true;
-    }
-
     /// Returns whether a NOTIFY was ever sent in it, which is never before its row was written.
     pub fn has_spoken(&self) -> bool {
         self.cseq > 0
     }
 
-    /// Returns how the subscription ended, `None` while it lives.
-    pub fn ending(&self) -> Option<Ending> {
-        self.ending
+    /// Returns whether everybody knows everything, and has said so.
+    pub fn is_told(&self) -> bool {
+        !self.is_busy() && self.usages.iter().all(Usage::is_told)
     }
 
-    /// Returns whether a NOTIFY can be bound.
-    pub fn is_due(&self) -> bool {
-        let has_news = self.ending.map_or(self.dirty, |ending| ending != Ending::Silent);
-        self.in_flight.is_none() && has_news
+    /// Returns the subscription to which a NOTIFY can be bound at `now`.
+    pub fn due(&self, now: Moment) -> Option<&Usage> {
+        let is_free = self.in_flight.is_none();
+        self.usages.iter().find(|usage| is_free && usage.is_due(now))
+    }
+
+    /// Returns when what is owed may leave, if that is a matter of time.
+    pub fn waits_until(&self) -> Option<Moment> {
+        self.usages.iter().filter_map(Usage::waits_until).min()
     }
 
     /// Returns whether nothing is left to tell or to wait for.
     pub fn is_over(&self) -> bool {
-        self.in_flight.is_none() && self.ending == Some(Ending::Silent)
+        self.in_flight.is_none() && self.usages.is_empty()
     }
 
-    /// Ends the subscription; its watcher is told as `ending` says.
-    pub fn end(&mut self, ending: Ending) {
-        self.ending = Some(ending);
+    /// Removes the subscriptions that are over and have nothing to tell, and returns their keys.
+    pub fn remove_silent(&mut self) -> SmallVec<[SubscriptionKey; 1]> {
+        let is_silent = |usage: &Usage| usage.ending() == Some(Ending::Silent);
+        let gone = self.usages.iter().filter(|usage| is_silent(usage)).map(|usage| usage.row.key).collect();
+        self.usages.retain(|usage| !is_silent(usage));
+        gone
     }
 
-    /// Takes up a row read back after a failed commit: nothing of what was refused remains, what is on the wire does.
-    pub fn restore(&mut self, row: Arc<SubscriptionRow>, deadline: Moment) {
-        (self.row, self.deadline, self.ending) = (row, deadline, None);
-    }
-
-    /// Binds the next NOTIFY.
-    ///
-    /// The CSeq is exactly one higher than the last (RFC 3261 §12.2.1.1). If it passes what is reserved, the row is to
-    /// be written first.
-    pub fn bind(&mut self) -> Bound {
+    /// Binds the next NOTIFY, about subscription `key` and with `document`, and returns its CSeq: exactly one higher
+    /// than the last (RFC 3261 §12.2.1.1).
+    pub fn bind(&mut self, key: SubscriptionKey, document: &Body, quiet_until: Moment) -> u32 {
         self.cseq += 1;
-        self.in_flight = Some(InFlight { cseq: self.cseq, is_last: self.ending.is_some() });
-        self.dirty = false;
-        let reserve = (self.cseq > self.row.local_cseq && self.ending.is_none()).then(|| self.cseq + CSEQ_BLOCK - 1);
-        Bound { cseq: self.cseq, reserve }
+        let mut is_last = false;
+        if let Some(at) = self.usages.iter().position(|usage| usage.row.key == key) {
+            let mut usage = self.usages.remove(at);
+            is_last = usage.is_ending();
+            usage.told(document, quiet_until);
+            self.usages.push(usage);
+        }
+        let has_document = !document.is_empty();
+        self.in_flight = Some(InFlight { cseq: self.cseq, subscription: key, is_last, has_document });
+        self.cseq
+    }
+
+    /// Returns the row to write first, and its new upper bound, if the CSeq of the last NOTIFY passes what the rows
+    /// reserve.
+    pub fn reserve(&mut self) -> Option<(SubscriptionKey, u32)> {
+        let key = self.usages.iter().find(|usage| !usage.is_ending())?.row.key;
+        if self.reserved() >= self.cseq {
+            return None;
+        }
+        let local_cseq = self.cseq + CSEQ_BLOCK - 1;
+        let usage = self.usage_mut(key)?;
+        Arc::make_mut(&mut usage.row).local_cseq = local_cseq;
+        Some((key, local_cseq))
     }
 
     /// Takes back a NOTIFY that never left, because what it rests on was refused.
     pub fn unbind(&mut self, cseq: u32) {
-        if self.in_flight.is_some_and(|in_flight| in_flight.cseq == cseq) {
-            (self.in_flight, self.cseq, self.dirty) = (None, cseq - 1, true);
+        let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.cseq == cseq) else { return };
+        self.cseq = cseq - 1;
+        if let Some(usage) = self.usage_mut(in_flight.subscription) {
+            usage.take_back(in_flight.has_document);
         }
     }
 
-    /// Notes that the outcome of NOTIFY `cseq` is known.
-    pub fn settle(&mut self, cseq: u32) -> Settled {
-        let Some(in_flight) = self.in_flight.filter(|in_flight| in_flight.cseq == cseq) else {
-            return Settled::Unexpected;
-        };
-        self.in_flight = None;
-        if in_flight.is_last || self.is_over() { Settled::Over } else { Settled::Free }
+    /// Notes that the outcome of NOTIFY `cseq` is known, and returns what it was about; `None` if it was not under way.
+    pub fn settle(&mut self, cseq: u32) -> Option<SubscriptionKey> {
+        let in_flight = self.in_flight.take_if(|in_flight| in_flight.cseq == cseq)?;
+        if in_flight.is_last
+            && let Some(usage) = self.usage_mut(in_flight.subscription).filter(|usage| usage.is_ending())
+        {
+            usage.end(Ending::Silent);
+        }
+        Some(in_flight.subscription)
     }
-}
-
-/// A NOTIFY about to be sent.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Bound {
-    /// Its CSeq.
-    pub cseq: u32,
-    /// The upper bound to write before it leaves.
-    pub reserve: Option<u32>,
-}
-
-/// What the outcome of a NOTIFY leaves of its dialog.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Settled {
-    /// The next NOTIFY may be bound.
-    Free,
-    /// The watcher has heard of the end, or is not to: nothing more is sent.
-    Over,
-    /// It was not the NOTIFY under way.
-    Unexpected,
 }

@@ -2,13 +2,15 @@
 //!
 //! Pure. Keeps the indexes in step with the dialogs; what a dialog may do next, `dialog.rs` decides.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use slab::Slab;
 
-use crate::change::{Ending, Moment, Status, SubscriptionKey, SubscriptionRow};
-use crate::dialog::{Dialog, DialogKey, Settled};
+use crate::change::{Ending, Moment, SubscriptionKey, SubscriptionRow};
+use crate::dialog::{Dialog, DialogKey};
+use crate::usage::{Usage, View};
 
 /// Everyone who watches one presentity.
 #[derive(Debug, Default)]
@@ -16,6 +18,8 @@ pub(crate) struct Dialogs {
     slots: Slab<Dialog>,
     by_key: FxHashMap<DialogKey, usize>,
     by_subscription: FxHashMap<SubscriptionKey, usize>,
+    /// Those among the subscriptions that are to watcher information: few, and told of every change among the others.
+    to_watchers: BTreeSet<SubscriptionKey>,
     /// Dialogs that may have become due since they were last asked for.
     touched: Vec<usize>,
     /// Dialogs that ended for good since the caller last asked.
@@ -32,77 +36,100 @@ impl Dialogs {
         self.slots.iter().map(|(_, dialog)| dialog)
     }
 
-    /// Returns those whose subscription is alive, to be changed.
-    pub(crate) fn live_mut(&mut self) -> impl Iterator<Item = &mut Dialog> {
-        self.slots.iter_mut().map(|(_, dialog)| dialog).filter(|dialog| !dialog.is_ending())
+    /// Returns the subscriptions that are not over, in the order their dialogs began.
+    pub(crate) fn live(&self) -> impl Iterator<Item = &Usage> {
+        self.iter().flat_map(Dialog::usages).filter(|usage| !usage.is_ending())
+    }
+
+    /// Shows each subscription that is not over to `change`, which says whether it is owed something now.
+    pub(crate) fn touch_live(&mut self, mut change: impl FnMut(&mut Usage) -> bool) {
+        for (slot, dialog) in &mut self.slots {
+            let live = dialog.usages_mut().iter_mut().filter(|usage| !usage.is_ending());
+            if live.fold(false, |touched, usage| change(usage) | touched) {
+                self.touched.push(slot);
+            }
+        }
     }
 
     pub(crate) fn get(&self, key: DialogKey) -> Option<&Dialog> {
         self.by_key.get(&key).map(|&slot| &self.slots[slot])
     }
 
-    /// Returns the dialog of a subscription.
-    pub(crate) fn of(&self, subscription: SubscriptionKey) -> Option<&Dialog> {
-        self.by_subscription.get(&subscription).map(|&slot| &self.slots[slot])
+    /// Returns a subscription.
+    pub(crate) fn usage(&self, key: SubscriptionKey) -> Option<&Usage> {
+        self.dialog_of(key)?.usage(key)
     }
 
-    /// Takes one in. It follows one that has its id: a subscription that begins again, or under another authorisation.
-    pub(crate) fn insert(&mut self, dialog: Dialog) {
-        let (key, subscription) = (dialog.key, dialog.row.key);
+    /// Returns the dialog of a subscription.
+    pub(crate) fn dialog_of(&self, key: SubscriptionKey) -> Option<&Dialog> {
+        self.by_subscription.get(&key).map(|&slot| &self.slots[slot])
+    }
+
+    /// Takes in a subscription that begins, in a new dialog or in one that is there.
+    pub(crate) fn insert(&mut self, key: DialogKey, usage: Usage) {
+        self.place(key, usage, Dialog::begin, Dialog::add);
+    }
+
+    /// Takes up a subscription from its row.
+    pub(crate) fn resume(&mut self, key: DialogKey, usage: Usage) {
+        self.place(key, usage, Dialog::resume, Dialog::add_resumed);
+    }
+
+    fn place(
+        &mut self,
+        key: DialogKey,
+        usage: Usage,
+        begin: fn(DialogKey, Usage) -> Dialog,
+        add: fn(&mut Dialog, Usage),
+    ) {
+        let subscription = usage.row.key;
+        if matches!(usage.view, View::Watchers(_)) {
+            self.to_watchers.insert(subscription);
+        }
         let slot = match self.by_key.get(&key) {
             Some(&slot) => {
-                let former = std::mem::replace(&mut self.slots[slot], dialog);
-                self.slots[slot].follow(&former);
-                self.by_subscription.remove(&former.row.key);
+                add(&mut self.slots[slot], usage);
                 slot
             }
-            None => self.slots.insert(dialog),
+            None => self.slots.insert(begin(key, usage)),
         };
         self.by_key.insert(key, slot);
         self.by_subscription.insert(subscription, slot);
         self.touched.push(slot);
     }
 
-    /// Takes over the row of a refreshed subscription, and owes its watcher the present state.
-    pub(crate) fn refresh(&mut self, row: &Arc<SubscriptionRow>, deadline: Moment, flow: u64) {
-        let Some(&slot) = self.by_subscription.get(&row.key) else { return };
-        let dialog = &mut self.slots[slot];
-        (dialog.row, dialog.deadline, dialog.flow) = (row.clone(), deadline, flow);
-        dialog.owe();
-        self.touched.push(slot);
-    }
-
-    /// Changes the row of a subscription.
-    pub(crate) fn change_row(&mut self, key: SubscriptionKey, change: impl FnOnce(&mut SubscriptionRow)) {
-        if let Some(&slot) = self.by_subscription.get(&key) {
-            change(Arc::make_mut(&mut self.slots[slot].row));
-        }
-    }
-
-    /// Ends a subscription; its dialog lives until there is nothing more to tell or to wait for.
-    pub(crate) fn end(&mut self, key: SubscriptionKey, ending: Ending) {
-        if let Some(&slot) = self.by_subscription.get(&key) {
-            self.slots[slot].end(ending);
+    /// Changes a subscription, and sees whether it is owed something now.
+    pub(crate) fn change(&mut self, key: SubscriptionKey, change: impl FnOnce(&mut Usage)) {
+        let Some(&slot) = self.by_subscription.get(&key) else { return };
+        if let Some(usage) = self.slots[slot].usage_mut(key) {
+            change(usage);
             self.touch_or_drop(slot);
         }
     }
 
-    /// Owes one watcher the present state.
+    /// Shows each live subscription to watcher information to `change`.
+    pub(crate) fn change_to_watchers(&mut self, mut change: impl FnMut(&mut Usage)) {
+        for key in &self.to_watchers {
+            let Some(&slot) = self.by_subscription.get(key) else { continue };
+            if let Some(usage) = self.slots[slot].usage_mut(*key).filter(|usage| !usage.is_ending()) {
+                change(usage);
+                self.touched.push(slot);
+            }
+        }
+    }
+
+    /// Owes the watcher in a dialog the present state of all it subscribes to.
     pub(crate) fn owe(&mut self, key: DialogKey) {
         if let Some(&slot) = self.by_key.get(&key) {
-            self.slots[slot].owe();
+            self.slots[slot].usages_mut().iter_mut().for_each(Usage::owe);
             self.touched.push(slot);
         }
     }
 
-    /// Owes everyone the present state who sees the document.
-    pub(crate) fn owe_document(&mut self) {
-        for (slot, dialog) in &mut self.slots {
-            if dialog.row.status == Status::Active && !dialog.is_ending() {
-                dialog.owe();
-                self.touched.push(slot);
-            }
-        }
+    /// Sees again to the dialogs that wait for `now`.
+    pub(crate) fn touch_waiting(&mut self, now: Moment) {
+        let waiting = self.slots.iter().filter(|(_, dialog)| dialog.waits_until().is_some_and(|at| at <= now));
+        self.touched.extend(waiting.map(|(slot, _)| slot));
     }
 
     /// Returns the slots of those to which a NOTIFY can be bound, and of some to which none can.
@@ -110,9 +137,14 @@ impl Dialogs {
         std::mem::take(&mut self.touched)
     }
 
-    /// Returns the dialog in `slot` if a NOTIFY can be bound to it.
-    pub(crate) fn due(&mut self, slot: usize) -> Option<&mut Dialog> {
-        self.slots.get_mut(slot).filter(|dialog| dialog.is_due())
+    /// Returns the dialog in a slot.
+    pub(crate) fn slot(&self, slot: usize) -> Option<&Dialog> {
+        self.slots.get(slot)
+    }
+
+    /// Returns the dialog in a slot, to be changed.
+    pub(crate) fn slot_mut(&mut self, slot: usize) -> Option<&mut Dialog> {
+        self.slots.get_mut(slot)
     }
 
     /// Takes back a NOTIFY that never left.
@@ -123,50 +155,59 @@ impl Dialogs {
         }
     }
 
-    /// Notes that the outcome of a NOTIFY is known. Returns the dialog if it was expected and there is more to come.
-    pub(crate) fn settle(&mut self, key: DialogKey, cseq: u32, is_failure: bool) -> Option<&Dialog> {
+    /// Notes that the outcome of a NOTIFY is known, and returns the subscription it was about if it was expected.
+    pub(crate) fn settle(&mut self, key: DialogKey, cseq: u32) -> Option<SubscriptionKey> {
         let &slot = self.by_key.get(&key)?;
-        let settled = self.slots[slot].settle(cseq);
-        let is_ending = self.slots[slot].is_ending();
-        match settled {
-            Settled::Unexpected => None,
-            // A watcher that does not take this NOTIFY would not take the last one.
-            Settled::Free if !(is_ending && is_failure) => {
-                self.touched.push(slot);
-                Some(&self.slots[slot])
-            }
-            Settled::Free | Settled::Over => {
-                self.drop(slot);
-                None
-            }
-        }
+        let subscription = self.slots[slot].settle(cseq)?;
+        self.touch_or_drop(slot);
+        Some(subscription)
+    }
+
+    /// Ends what is over and not told yet in a dialog whose watcher takes nothing any more.
+    pub(crate) fn silence(&mut self, key: DialogKey, about: impl Fn(&Usage) -> bool) {
+        let Some(&slot) = self.by_key.get(&key) else { return };
+        let ending = self.slots[slot].usages_mut().iter_mut().filter(|usage| usage.is_ending() && about(usage));
+        ending.for_each(|usage| usage.end(Ending::Silent));
+        self.touch_or_drop(slot);
     }
 
     /// Takes over what the database holds, after a commit was refused. What is on the wire stays.
     pub(crate) fn restore(&mut self, subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>) {
-        let rows: FxHashSet<_> = subscriptions.iter().map(|(row, _)| DialogKey::of_row(row)).collect();
-        let gone: Vec<_> =
-            self.slots.iter().filter(|(_, dialog)| !rows.contains(&dialog.key)).map(|(slot, _)| slot).collect();
-        for slot in gone {
+        let rows: FxHashSet<_> = subscriptions.iter().map(|(row, _)| row.key).collect();
+        let slots: Vec<_> = self.slots.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
             let dialog = &mut self.slots[slot];
-            // The end of a subscription that is in the database is still to be told.
-            if !(dialog.is_ending() && dialog.has_spoken()) {
-                dialog.end(Ending::Silent);
-                self.touch_or_drop(slot);
+            let has_spoken = dialog.has_spoken();
+            for usage in dialog.usages_mut().iter_mut().filter(|usage| !rows.contains(&usage.row.key)) {
+                // The end of a subscription that is in the database is still to be told.
+                if !(usage.is_ending() && has_spoken) {
+                    usage.end(Ending::Silent);
+                }
             }
+            self.touch_or_drop(slot);
         }
         for (row, deadline) in subscriptions {
             let key = DialogKey::of_row(&row);
-            match self.by_key.get(&key) {
-                Some(&slot) => self.slots[slot].restore(row, deadline),
+            let known = self.by_key.get(&key).and_then(|&slot| self.slots[slot].usage_mut(row.key));
+            match known {
+                Some(usage) => usage.restore(row, deadline),
                 None => {
-                    let mut dialog = Dialog::resume(key, row, deadline);
-                    dialog.owe();
-                    self.insert(dialog);
+                    let mut usage = Usage::resume(row, deadline);
+                    usage.owe();
+                    self.restore_missing(key, usage);
                 }
             }
         }
         self.touched = self.slots.iter().map(|(slot, _)| slot).collect();
+    }
+
+    /// Takes back in a subscription whose end was refused. If its dialog is still there, its CSeqs go on.
+    fn restore_missing(&mut self, key: DialogKey, usage: Usage) {
+        if self.by_key.contains_key(&key) {
+            self.insert(key, usage);
+        } else {
+            self.resume(key, usage);
+        }
     }
 
     /// Returns the dialogs that ended for good since the last call.
@@ -175,17 +216,16 @@ impl Dialogs {
     }
 
     fn touch_or_drop(&mut self, slot: usize) {
+        for gone in self.slots[slot].remove_silent() {
+            self.by_subscription.remove(&gone);
+            self.to_watchers.remove(&gone);
+        }
         if self.slots[slot].is_over() {
-            self.drop(slot);
+            let dialog = self.slots.remove(slot);
+            self.by_key.remove(&dialog.key);
+            self.dropped.push(dialog.key);
         } else {
             self.touched.push(slot);
         }
-    }
-
-    fn drop(&mut self, slot: usize) {
-        let dialog = self.slots.remove(slot);
-        self.by_key.remove(&dialog.key);
-        self.by_subscription.remove(&dialog.row.key);
-        self.dropped.push(dialog.key);
     }
 }

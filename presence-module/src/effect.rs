@@ -30,6 +30,11 @@ impl Decision {
         self.changes.iter().any(Change::is_durable)
     }
 
+    /// Returns whether it answers a request, and says no.
+    pub fn is_refusal(&self) -> bool {
+        self.effects.iter().any(|effect| matches!(effect, Effect::Reply(reply) if reply.code >= 300))
+    }
+
     /// Returns whether nothing happens at all.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.effects.is_empty()

@@ -8,16 +8,23 @@
 
 pub mod presentity_uri; // who is watched, and who watches
 pub mod headers; // headers that only an event server reads or writes
+pub mod watcher; // how a watcher's subscription stands, as its presentity sees it
 pub mod document; // presence documents: bounded reading, namespace-aware writing
 pub mod package; // the event packages served
 pub mod change; // what can happen to a presentity, as data
 pub mod tag; // to-tags and entity-tags
+pub mod publication; // a PUBLISH, step by step
+pub mod composition; // several publications of one presentity made into one document
+pub mod authorization; // whether a watcher may see
+pub mod privacy_filter; // what of the document it may see
+pub mod watcher_information; // what a subscriber to watcher information is owed
+pub mod usage; // a subscription, and what its watcher is owed
 pub mod dialog; // a dialog as its notifier holds it
 mod dialogs; // all dialogs of one presentity
-pub mod publication; // a PUBLISH, step by step
-pub mod authorization; // whether a watcher may see
+pub mod watchers; // the authorisation states of its watchers
 pub mod subscription; // a SUBSCRIBE, initial and inside a dialog
-pub mod composition; // several publications of one presentity made into one document
+pub mod policy; // what the operator decided
+pub mod disclosure; // what watchers see, composed and filtered once
 pub mod notify_outcome; // what the outcome of a NOTIFY does to its subscription
 pub mod effect; // what a decision makes leave the server
 pub mod notification; // a NOTIFY as bytes

@@ -1,4 +1,4 @@
-//! What the outcome of a NOTIFY does to its subscription (RFC 6665 §4.2.2).
+//! What the outcome of a NOTIFY does to its subscription (RFC 6665 §4.2.2) and to the others in its dialog (RFC 5057 §5.1).
 
 use smol_str::SmolStr;
 
@@ -11,25 +11,36 @@ pub struct NotifyOutcome {
     pub is_local: bool,
     /// The Contact of a 2xx: the watcher moved (RFC 3261 §12.2.1.2).
     pub remote_target: Option<SmolStr>,
+    /// When a watcher that cannot take it at present may be tried again, seconds.
+    pub retry_after_s: Option<u32>,
 }
 
 /// What follows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// The subscription is gone; nothing more is sent.
+    /// The watcher knows nothing of the dialog, or is gone: so are all subscriptions in it.
+    EndDialog,
+    /// The subscription is gone; nothing more is sent about it.
     EndSubscription,
     /// It goes on until it expires, whatever this one transaction came to.
     Keep,
 }
 
 impl NotifyOutcome {
-    /// Returns what follows from the outcome.
-    pub fn verdict(&self) -> Verdict {
+    /// Returns what follows from the outcome; `silence_ends` says whether no answer does (`timeout_rm_subs`).
+    pub fn verdict(&self, silence_ends: bool) -> Verdict {
         match self.code {
-            404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 604 => Verdict::EndSubscription,
-            503 if self.is_local => Verdict::EndSubscription,
+            408 | 503 if !silence_ends => Verdict::Keep,
+            404 | 408 | 410 | 416 | 481..=485 | 604 => Verdict::EndDialog,
+            405 | 480 | 489 | 501 => Verdict::EndSubscription,
+            503 if self.is_local => Verdict::EndDialog,
             _ => Verdict::Keep,
         }
+    }
+
+    /// Returns whether the watcher has understood.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.code)
     }
 }
 
@@ -37,23 +48,34 @@ impl NotifyOutcome {
 mod tests {
     use super::*;
 
-    fn check(code: u16, is_local: bool, expected: Verdict) {
-        assert_eq!(NotifyOutcome { code, is_local, remote_target: None }.verdict(), expected, "{code}");
+    fn check(code: u16, is_local: bool, silence_ends: bool, expected: Verdict) {
+        let outcome = NotifyOutcome { code, is_local, remote_target: None, retry_after_s: None };
+        assert_eq!(outcome.verdict(silence_ends), expected, "{code}");
     }
 
     #[test]
-    fn only_the_codes_of_the_clause_and_silence_end_a_subscription() {
-        for code in [404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604, 408] {
-            check(code, false, Verdict::EndSubscription);
+    fn s4_2_2_only_the_codes_of_the_clause_and_silence_end_a_subscription() {
+        for code in [404, 410, 416, 481, 482, 483, 484, 485, 604, 408] {
+            check(code, false, true, Verdict::EndDialog);
+        }
+        for code in [405, 480, 489, 501] {
+            check(code, false, true, Verdict::EndSubscription);
         }
         for code in [200, 202, 204, 301, 400, 401, 403, 406, 415, 486, 488, 491, 500, 503, 600, 603] {
-            check(code, false, Verdict::Keep);
+            check(code, false, true, Verdict::Keep);
         }
     }
 
     #[test]
     fn a_target_that_cannot_be_reached_is_as_one_that_is_silent() {
-        check(408, true, Verdict::EndSubscription);
-        check(503, true, Verdict::EndSubscription);
+        for code in [408, 503] {
+            check(code, true, true, Verdict::EndDialog);
+            check(code, true, false, Verdict::Keep);
+        }
+    }
+
+    #[test]
+    fn an_operator_who_keeps_the_silent_keeps_nobody_who_says_no() {
+        check(481, false, false, Verdict::EndDialog);
     }
 }

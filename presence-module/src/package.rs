@@ -1,17 +1,21 @@
 //! The event packages this server serves (RFC 6665 §7.2), each with what its own RFC leaves to the package.
 
 /// An event package.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Package {
     /// `presence`, RFC 3856.
     Presence,
+    /// `presence.winfo`: who watches a presentity, RFC 3857.
+    PresenceWinfo,
+    /// `presence.winfo.winfo`: who watches who watches; deeper it does not go (RFC 3857 §4.6).
+    PresenceWinfoWinfo,
 }
 
 impl Package {
-    /// Every package, in the order Allow-Events lists them.
-    pub const ALL: [Self; 1] = [Self::Presence];
+    /// Every package.
+    pub const ALL: [Self; 3] = [Self::Presence, Self::PresenceWinfo, Self::PresenceWinfoWinfo];
 
-    /// The value of Allow-Events (RFC 6665 §8.2.2).
+    /// The value of Allow-Events: packages without their templates (RFC 6665 §4.4.4, §8.2.2).
     pub const ALLOW_EVENTS: &str = "presence";
 
     /// Returns the package named exactly `name`: event types are compared byte by byte (RFC 6665 §8.2.1).
@@ -23,6 +27,8 @@ impl Package {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Presence => "presence",
+            Self::PresenceWinfo => "presence.winfo",
+            Self::PresenceWinfoWinfo => "presence.winfo.winfo",
         }
     }
 
@@ -30,13 +36,35 @@ impl Package {
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Presence => "application/pidf+xml",
+            Self::PresenceWinfo | Self::PresenceWinfoWinfo => "application/watcherinfo+xml",
         }
     }
 
-    /// Returns the lifetime of a subscription or publication that asks for none (RFC 3856 §6.4).
-    pub fn default_expires_s(self) -> u32 {
+    /// Returns whether its state is published (RFC 3903); else it comes about by itself.
+    pub const fn is_published(self) -> bool {
+        matches!(self, Self::Presence)
+    }
+
+    /// Returns the package whose watchers it tells of, `None` if it tells of something else.
+    pub const fn watched(self) -> Option<Self> {
         match self {
-            Self::Presence => 3600,
+            Self::Presence => None,
+            Self::PresenceWinfo => Some(Self::Presence),
+            Self::PresenceWinfoWinfo => Some(Self::PresenceWinfo),
         }
+    }
+
+    /// Returns the package that tells of its watchers, `None` where that is refused.
+    pub const fn winfo(self) -> Option<Self> {
+        match self {
+            Self::Presence => Some(Self::PresenceWinfo),
+            Self::PresenceWinfo => Some(Self::PresenceWinfoWinfo),
+            Self::PresenceWinfoWinfo => None,
+        }
+    }
+
+    /// Returns the lifetime of a subscription or publication that asks for none (RFC 3856 §6.4, RFC 3857 §4.4).
+    pub fn default_expires_s(self) -> u32 {
+        3600
     }
 }

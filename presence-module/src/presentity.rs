@@ -1,26 +1,33 @@
 //! A presentity: everything published of one user and everyone who watches, as one machine.
 //!
-//! Each `on_*` decides and changes nothing; `apply` stages a decision; `bind_notifications` then says what the watchers
-//! are told. Pure: the caller brings `now`, holds the lock, and sees to the database (`edge/step.rs`).
+//! Each `on_*` decides and changes nothing; `apply` stages a decision; then the watchers are told. Pure: the caller
+//! brings `now`, holds the lock, and sees to the database (`edge/step.rs`). Read in this order:
+
+mod applying; // what was decided, taken into memory
+mod authorizing; // who may see, and what becomes of it when that changes
+mod telling; // what each watcher is told, bound to its dialog
+
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::sync::Arc;
 
-use module_api::abi::Body;
-use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
-use crate::authorization;
-use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionRow, WatcherRow};
-use crate::composition::{Source, compose};
+use crate::authorization::Rules;
+use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionKey, SubscriptionRow, WatcherRow};
 use crate::dialog::{Dialog, DialogKey};
 use crate::dialogs::Dialogs;
-use crate::effect::{Creation, Decision, Effect, Notification};
-use crate::headers::subscription_state::{Reason, SubscriptionState};
+use crate::disclosure::Disclosure;
+use crate::effect::{Creation, Decision, Effect};
 use crate::notify_outcome::{NotifyOutcome, Verdict};
-use crate::package::Package;
-use crate::presentity_uri::{PresentityUri, UserAtDomain};
-use crate::publication::{self, Publication, PublishPolicy, PublishRequest, Published};
-use crate::subscription::{self, InitialSubscribe, RefreshSubscribe, SubscribePolicy, Subscribed};
+use crate::policy::Policy;
+use crate::presentity_uri::PresentityUri;
+use crate::publication::{self, Publication, PublishRequest, Published};
+use crate::subscription::{self, InitialSubscribe, RefreshSubscribe, Rejection, Subscribed};
+use crate::usage::Usage;
+use crate::watcher;
+use crate::watchers::Watchers;
 
 /// A subscription that ran out longer ago than 64·T1 ends without a NOTIFY: its watcher has given up by now.
 const SILENT_AFTER_MS: u64 = 32_000;
@@ -31,10 +38,16 @@ pub struct Presentity {
     uri: Arc<PresentityUri>,
     publications: Vec<Publication>,
     dialogs: Dialogs,
-    /// The authorisation state of each watcher, by event package, as its row has it.
-    watchers: FxHashMap<(UserAtDomain, SmolStr), Status>,
-    /// The document everyone allowed sees, composed when first needed.
-    composed: Option<Body>,
+    watchers: Watchers,
+    /// Its privacy rules, `None` until they are read.
+    rules: Option<Arc<Rules>>,
+    /// As all publications agree on it (RFC 5025 §3.1.2); kept only where rules ask for it.
+    sphere: Option<SmolStr>,
+    /// When a rule begins or ceases to be valid.
+    boundary: Option<Moment>,
+    /// Somebody may stand elsewhere now than when last decided on.
+    is_review_due: bool,
+    disclosure: Disclosure,
     /// No deadline is earlier than this.
     earliest: Option<Moment>,
 }
@@ -46,8 +59,12 @@ impl Presentity {
             uri,
             publications: Vec::new(),
             dialogs: Dialogs::default(),
-            watchers: FxHashMap::default(),
-            composed: None,
+            watchers: Watchers::default(),
+            rules: None,
+            sphere: None,
+            boundary: None,
+            is_review_due: false,
+            disclosure: Disclosure::default(),
             earliest: None,
         }
     }
@@ -59,7 +76,12 @@ impl Presentity {
 
     /// Returns whether nothing would be lost by forgetting it.
     pub fn is_idle(&self) -> bool {
-        self.publications.is_empty() && self.dialogs.is_empty()
+        self.publications.is_empty() && self.dialogs.is_empty() && !self.watchers.is_somebody_undecided()
+    }
+
+    /// Returns whether somebody watches, or waits to: then its privacy rules are needed.
+    pub fn is_watched(&self) -> bool {
+        !self.dialogs.is_empty() || self.watchers.is_somebody_undecided()
     }
 
     /// Returns a moment before which nothing expires, `None` if nothing does.
@@ -74,27 +96,34 @@ impl Presentity {
     pub fn on_publish(
         &self,
         request: &PublishRequest,
-        policy: PublishPolicy,
+        policy: &Policy,
         now: Now,
     ) -> Result<Published, publication::Rejection> {
-        publication::on_publish(&self.uri, &self.publications, request, policy, now)
+        publication::on_publish(&self.uri, &self.publications, request, policy.publish, now)
     }
 
     /// Decides on a SUBSCRIBE that would begin dialog `key`.
+    ///
+    /// # Errors
+    /// Why it is refused.
     pub fn on_subscribe(
         &self,
         key: DialogKey,
         request: InitialSubscribe,
-        policy: SubscribePolicy,
+        policy: &Policy,
         now: Now,
-    ) -> Subscribed {
-        let status = authorization::without_rules(policy.force_active);
-        let change = self.authorisation_change(&request.row, status, now);
-        let mut subscribed = subscription::on_initial(request, self.dialogs.get(key), policy, now);
-        if subscribed.is_new {
-            subscribed.changes.extend(change);
+    ) -> Result<Subscribed, Rejection> {
+        if !self.knows_rules() {
+            return Err(Rejection::Undecidable);
         }
-        subscribed
+        let standing = self.standing(request.package, &request.row.identity, policy, now).map(|(status, _)| status);
+        let existing = self.dialogs.get(key);
+        let mut subscribed = subscription::on_initial(request, existing, standing, policy.subscribe, now)?;
+        self.note_begin(&mut subscribed.changes, policy, now);
+        if policy.subscribe.one_per_device {
+            self.end_former(&mut subscribed.changes);
+        }
+        Ok(subscribed)
     }
 
     /// Decides on a SUBSCRIBE inside dialog `key`.
@@ -105,51 +134,94 @@ impl Presentity {
         &self,
         key: DialogKey,
         request: RefreshSubscribe,
-        policy: SubscribePolicy,
+        policy: &Policy,
         now: Now,
-    ) -> Result<Subscribed, subscription::Rejection> {
-        subscription::on_refresh(request, self.dialogs.get(key), policy, now)
-    }
-
-    /// Decides on what the operator's `policy` makes of the subscription in dialog `key`, which began under another.
-    pub fn on_policy(&self, key: DialogKey, policy: SubscribePolicy, now: Now) -> Decision {
-        let status = authorization::without_rules(policy.force_active);
-        let differs = |dialog: &&Dialog| !dialog.is_ending() && dialog.row.status != status;
-        let Some(dialog) = self.dialogs.get(key).filter(differs) else { return Decision::default() };
-        let row = Arc::new(SubscriptionRow { status, ..SubscriptionRow::clone(&dialog.row) });
-        let mut changes: Vec<_> = self.authorisation_change(&row, status, now).into_iter().collect();
-        changes.push(Change::SubscriptionStored { row, deadline: dialog.deadline, flow: dialog.flow });
-        Decision { changes, effects: Vec::new() }
+    ) -> Result<Subscribed, Rejection> {
+        let (dialog, live) = subscription::in_dialog(&request, self.dialogs.get(key), policy.subscribe, now)?;
+        if !request.identity.is_empty() && request.identity != live.row.identity {
+            // Somebody else speaks in a dialog that was begun by another.
+            return Err(Rejection::Forbidden);
+        }
+        let wanted = key.subscription(request.package.name(), &request.event_id);
+        let known = dialog.usage(wanted).filter(|usage| usage.is_live(now.mono));
+        let mut subscribed = match known {
+            Some(usage) => subscription::on_refresh(request, dialog, usage, policy.subscribe, now)?,
+            None => {
+                let standing = self.standing(request.package, &live.row.identity, policy, now);
+                let standing = standing.map(|(status, _)| status);
+                subscription::on_joining(request, dialog, live, standing, policy.subscribe, now)?
+            }
+        };
+        match known {
+            Some(usage) if subscribed.expires_s == 0 => {
+                subscribed.changes.extend(self.note_waiting(&[usage], policy, now));
+            }
+            Some(_) => {}
+            None => self.note_begin(&mut subscribed.changes, policy, now),
+        }
+        Ok(subscribed)
     }
 
     /// Decides on what became of NOTIFY `cseq` in dialog `key`; the dialog is free for the next at once.
-    pub fn on_notify_outcome(&mut self, key: DialogKey, cseq: u32, outcome: &NotifyOutcome) -> Decision {
-        let is_failure = outcome.verdict() == Verdict::EndSubscription;
-        let Some(dialog) = self.dialogs.settle(key, cseq, is_failure) else { return Decision::default() };
-        let row = &dialog.row;
-        let change = match &outcome.remote_target {
-            _ if is_failure => Change::SubscriptionRemoved { key: row.key, ending: Ending::Silent },
-            // Of a subscription that is over no row is left to change.
-            Some(target) if *target != row.remote_target && !dialog.is_ending() => {
-                Change::RemoteTargetChanged { key: row.key, remote_target: target.clone() }
+    pub fn on_notify_outcome(
+        &mut self,
+        key: DialogKey,
+        cseq: u32,
+        outcome: &NotifyOutcome,
+        policy: &Policy,
+        now: Now,
+    ) -> Decision {
+        let Some(told) = self.dialogs.settle(key, cseq) else { return Decision::default() };
+        let changes = match outcome.verdict(policy.silence_ends) {
+            Verdict::EndDialog => self.fail(key, |_| true, policy, now),
+            Verdict::EndSubscription => self.fail(key, |usage| usage.row.key == told, policy, now),
+            Verdict::Keep => {
+                self.take_note(told, outcome, now);
+                self.moved(key, outcome.remote_target.as_ref())
             }
-            _ => return Decision::default(),
         };
-        Decision { changes: vec![change], effects: Vec::new() }
+        Decision { changes, effects: Vec::new() }
+    }
+
+    /// Ends subscriptions whose watcher did not take a NOTIFY; nothing more is sent to it.
+    fn fail(&mut self, key: DialogKey, about: impl Fn(&Usage) -> bool, policy: &Policy, now: Now) -> Vec<Change> {
+        // A watcher that does not take this NOTIFY would not take the last one.
+        self.dialogs.silence(key, &about);
+        let Some(dialog) = self.dialogs.get(key) else { return Vec::new() };
+        let failed = dialog.usages().iter().filter(|usage| !usage.is_ending() && about(usage));
+        self.ends(failed.map(|usage| (usage, Ending::Silent)), policy, now)
+    }
+
+    /// Keeps in mind that a watcher may not have understood, or cannot take anything before a while.
+    fn take_note(&mut self, told: SubscriptionKey, outcome: &NotifyOutcome, now: Now) {
+        if outcome.is_success() {
+            return;
+        }
+        self.dialogs.change(told, |usage| match outcome.retry_after_s {
+            Some(retry_after_s) => usage.owe_at(now.mono.plus_s(retry_after_s.into())),
+            None => usage.doubt(),
+        });
+    }
+
+    /// Follows a watcher that says in its answer where it is from now on (RFC 3261 §12.2.1.2).
+    fn moved(&self, key: DialogKey, target: Option<&SmolStr>) -> Vec<Change> {
+        let (Some(dialog), Some(target)) = (self.dialogs.get(key), target) else { return Vec::new() };
+        // Of a subscription that is over no row is left to change.
+        let moved = dialog.usages().iter().filter(|usage| !usage.is_ending() && usage.row.remote_target != *target);
+        moved.map(|usage| Change::RemoteTargetChanged { key: usage.row.key, remote_target: target.clone() }).collect()
     }
 
     /// Decides on everything whose deadline has passed, in one go: two devices that expire together are one change.
-    fn on_timeout(&self, now: Now) -> Decision {
+    fn on_timeout(&self, policy: &Policy, now: Now) -> Decision {
         let expired = self.publications.iter().filter(|publication| publication.deadline <= now.mono);
         let mut changes: Vec<_> =
             expired.map(|publication| Change::PublicationRemoved { id: publication.row.id }).collect();
-        for dialog in self.dialogs.iter() {
-            if dialog.deadline <= now.mono && !dialog.is_ending() {
-                let is_stale = now.mono.0 - dialog.deadline.0 > SILENT_AFTER_MS;
-                let ending = if is_stale { Ending::Silent } else { Ending::Expired };
-                changes.push(Change::SubscriptionRemoved { key: dialog.row.key, ending });
-            }
-        }
+        let over = self.dialogs.live().filter(|usage| usage.deadline <= now.mono).map(|usage| {
+            let is_stale = now.mono.0 - usage.deadline.0 > SILENT_AFTER_MS;
+            (usage, if is_stale { Ending::Silent } else { Ending::Expired })
+        });
+        changes.extend(self.ends(over, policy, now));
+        changes.extend(self.give_up(policy, now));
         Decision { changes, effects: Vec::new() }
     }
 
@@ -162,8 +234,8 @@ impl Presentity {
                 self.publications.iter().find(is_it).map(|_| Change::PublicationRemoved { id: *id })
             }
             Creation::Subscription(key) => {
-                let dialog = self.dialogs.of(*key).filter(|dialog| !dialog.is_ending());
-                dialog.map(|_| Change::SubscriptionRemoved { key: *key, ending: Ending::Silent })
+                let usage = self.dialogs.usage(*key).filter(|usage| !usage.is_ending());
+                usage.map(|_| Change::SubscriptionRemoved { key: *key, ending: Ending::Silent })
             }
         };
         Decision { changes: change.into_iter().collect(), effects: Vec::new() }
@@ -172,26 +244,31 @@ impl Presentity {
     /// Decides on what is over, then as `decide` does, then on the `outcomes` that waited; stages all of it, and binds what
     /// the watchers are owed by then. What it comes to is added to `whole` as it goes, so that a panic shows how far it came.
     ///
-    /// No request meets state whose deadline has passed.
+    /// No request meets state whose deadline has passed, or a watcher that the rules deny by now.
     pub fn step(
         &mut self,
+        policy: &Policy,
         now: Now,
         decide: impl FnOnce(&mut Self, Now) -> Decision,
         outcomes: &[(DialogKey, u32, NotifyOutcome)],
         whole: &mut Decision,
     ) {
         if self.earliest.is_some_and(|at| at <= now.mono) {
-            let over = self.on_timeout(now);
+            let over = self.on_timeout(policy, now);
             self.stage(over, whole);
+            self.is_review_due |= self.boundary.is_some_and(|at| at <= now.mono);
+            self.dialogs.touch_waiting(now.mono);
             self.expect_next_timeout(now);
         }
+        self.review(policy, now, whole);
         let decided = decide(self, now);
         self.stage(decided, whole);
         for (dialog, cseq, outcome) in outcomes {
-            let settled = self.on_notify_outcome(*dialog, *cseq, outcome);
+            let settled = self.on_notify_outcome(*dialog, *cseq, outcome, policy, now);
             self.stage(settled, whole);
         }
-        self.bind_notifications(now, whole);
+        self.review(policy, now, whole);
+        self.bind_notifications(policy, now, whole);
     }
 
     fn stage(&mut self, decided: Decision, whole: &mut Decision) {
@@ -209,91 +286,24 @@ impl Presentity {
         }
     }
 
-    /// Stages changes: the next request sees them, nobody outside does.
-    pub fn apply(&mut self, changes: &[Change]) {
-        for change in changes {
-            self.apply_one(change);
-        }
-    }
-
-    fn apply_one(&mut self, change: &Change) {
-        match change {
-            Change::PublicationStored { row, deadline } => {
-                self.publications.push(Publication { row: row.clone(), deadline: *deadline });
-                self.expect_timeout(*deadline);
-                self.document_changed();
-            }
-            Change::PublicationContinued { id, entity_tag, body, received_time, expires, deadline } => {
-                let Some(publication) = self.publications.iter_mut().find(|publication| publication.row.id == *id)
-                else {
-                    return;
-                };
-                publication.deadline = *deadline;
-                let row = &mut publication.row;
-                (row.entity_tag, row.received_time, row.expires) = (entity_tag.clone(), *received_time, *expires);
-                if let Some(body) = body {
-                    row.body = body.clone();
-                    self.document_changed();
-                }
-                self.expect_timeout(*deadline);
-            }
-            Change::PublicationRemoved { id } => {
-                self.publications.retain(|publication| publication.row.id != *id);
-                self.document_changed();
-            }
-            Change::SubscriptionStored { row, deadline, flow } => {
-                self.dialogs.insert(Dialog::begin(DialogKey::of_row(row), row.clone(), *deadline, *flow));
-                self.expect_timeout(*deadline);
-            }
-            Change::SubscriptionFetched { row, flow } => {
-                let mut dialog = Dialog::begin(DialogKey::of_row(row), row.clone(), Moment(0), *flow);
-                dialog.end(Ending::Unsubscribed);
-                self.dialogs.insert(dialog);
-            }
-            Change::SubscriptionRefreshed { row, deadline, flow } => {
-                self.dialogs.refresh(row, *deadline, *flow);
-                self.expect_timeout(*deadline);
-            }
-            Change::RemoteTargetChanged { key, remote_target } => {
-                self.dialogs.change_row(*key, |row| row.remote_target = remote_target.clone());
-            }
-            Change::CseqReserved { key, local_cseq } => {
-                self.dialogs.change_row(*key, |row| row.local_cseq = *local_cseq);
-            }
-            Change::SubscriptionRemoved { key, ending } => self.dialogs.end(*key, *ending),
-            Change::WatcherStored(row) => {
-                self.watchers.insert((row.watcher.clone(), row.event.clone()), row.status);
-            }
-        }
-    }
-
-    /// Binds a NOTIFY to every dialog that is free and owed one: CSeq, state and document of this moment.
-    fn bind_notifications(&mut self, now: Now, decision: &mut Decision) {
-        for slot in self.dialogs.take_touched() {
-            let Some(dialog) = self.dialogs.due(slot) else { continue };
-            let (state, shows_document) = state_of(dialog, now);
-            let package = Package::of(&dialog.row.event).filter(|_| shows_document);
-            // Composed before anything is bound, so that a panic leaves no NOTIFY bound that nobody knows of.
-            let body = package.map_or_else(Body::empty, |package| self.document(package));
-            let Some(dialog) = self.dialogs.due(slot) else { continue };
-            let bound = dialog.bind();
-            if let Some(local_cseq) = bound.reserve {
-                Arc::make_mut(&mut dialog.row).local_cseq = local_cseq;
-                decision.changes.push(Change::CseqReserved { key: dialog.row.key, local_cseq });
-            }
-            let (row, cseq, flow) = (dialog.row.clone(), bound.cseq, dialog.flow);
-            decision.effects.push(Effect::Notify(Notification { dialog: dialog.key, row, cseq, state, body, flow }));
-        }
-    }
-
-    /// Owes every watcher the present state: what a start after a crash does, watcher by watcher.
+    /// Owes a watcher the present state: what a start after a crash does, watcher by watcher.
     pub fn owe(&mut self, key: DialogKey) {
         self.dialogs.owe(key);
     }
 
-    /// Returns the live dialogs, in the order they began.
+    /// Decides on everybody anew with the next step: another policy may be in force.
+    pub fn review_soon(&mut self) {
+        self.is_review_due = true;
+    }
+
+    /// Returns the dialogs, in the order they began.
     pub fn dialogs(&self) -> impl Iterator<Item = &Dialog> {
         self.dialogs.iter()
+    }
+
+    /// Returns the subscriptions that are not over.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &Usage> {
+        self.dialogs.live()
     }
 
     /// Returns the live publications, in the order they began.
@@ -313,31 +323,43 @@ impl Presentity {
         &mut self,
         publications: Vec<Publication>,
         subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>,
-        watchers: Vec<WatcherRow>,
+        watchers: Vec<(WatcherRow, Option<Moment>)>,
     ) {
         self.publications = publications;
-        self.watchers = watchers.into_iter().map(|row| ((row.watcher, row.event), row.status)).collect();
-        self.composed = None;
+        self.watchers = Watchers::default();
+        watchers.iter().for_each(|(row, deadline)| self.watchers.store(row, *deadline));
         self.dialogs.restore(subscriptions);
+        self.publications_changed();
+        self.is_review_due = true;
         self.earliest = self.deadlines().min();
     }
 
     /// Lets what ended before `now` and is not decided on live `by_ms` longer.
     pub fn prolong(&mut self, now: Now, by_ms: u64) {
-        let publications = self.publications.iter_mut().map(|publication| &mut publication.deadline);
-        let deadlines = publications.chain(self.dialogs.live_mut().map(|dialog| &mut dialog.deadline));
-        for deadline in deadlines.filter(|deadline| **deadline <= now.mono) {
-            deadline.0 += by_ms;
-        }
+        let prolong = |deadline: &mut Moment| {
+            if *deadline <= now.mono {
+                deadline.0 += by_ms;
+            }
+        };
+        self.publications.iter_mut().for_each(|publication| prolong(&mut publication.deadline));
+        self.dialogs.touch_live(|usage| {
+            prolong(&mut usage.deadline);
+            false
+        });
         self.earliest = self.deadlines().min();
     }
 
     /// Takes up a subscription from its row at start; nothing is owed yet.
     pub fn resume(&mut self, row: Arc<SubscriptionRow>, deadline: Moment) -> DialogKey {
         let key = DialogKey::of_row(&row);
-        self.dialogs.insert(Dialog::resume(key, row, deadline));
+        self.dialogs.resume(key, Usage::resume(row, deadline));
         self.expect_timeout(deadline);
         key
+    }
+
+    /// Returns the dialog `key`.
+    pub fn dialog(&self, key: DialogKey) -> Option<&Dialog> {
+        self.dialogs.get(key)
     }
 
     /// Finds the earliest deadline after `now` anew; those before it are being decided on.
@@ -346,78 +368,27 @@ impl Presentity {
     }
 
     fn deadlines(&self) -> impl Iterator<Item = Moment> {
-        let dialogs = self.dialogs.iter().filter(|dialog| !dialog.is_ending()).map(|dialog| dialog.deadline);
-        self.publications.iter().map(|publication| publication.deadline).chain(dialogs)
-    }
-
-    /// Returns the dialog `key`.
-    pub fn dialog(&self, key: DialogKey) -> Option<&Dialog> {
-        self.dialogs.get(key)
+        let subscriptions = self.dialogs.live().map(|usage| usage.deadline);
+        let waiting = self.dialogs.iter().filter_map(Dialog::waits_until);
+        let publications = self.publications.iter().map(|publication| publication.deadline);
+        publications.chain(subscriptions).chain(waiting).chain(self.watchers.deadlines()).chain(self.boundary)
     }
 
     fn expect_timeout(&mut self, deadline: Moment) {
         self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
     }
 
-    fn document_changed(&mut self) {
-        self.composed = None;
-        self.dialogs.owe_document();
-    }
-
-    /// Returns the document of this moment, composed when it is first needed.
-    fn document(&mut self, package: Package) -> Body {
-        if let Some(composed) = &self.composed {
-            return composed.clone();
+    /// Returns what ends subscriptions, and what is to be written of watchers who lose the last one before they were
+    /// decided on.
+    fn ends<'u>(&self, ended: impl Iterator<Item = (&'u Usage, Ending)>, policy: &Policy, now: Now) -> Vec<Change> {
+        let (mut changes, mut undecided) = (Vec::new(), Vec::new());
+        for (usage, ending) in ended {
+            changes.push(Change::SubscriptionRemoved { key: usage.row.key, ending });
+            if ending.event() == watcher::Event::Timeout && usage.row.status == Status::Pending {
+                undecided.push(usage);
+            }
         }
-        let published = self.publications.iter().filter(|publication| publication.row.event == package.name());
-        let sources: Vec<_> = published
-            .map(|publication| Source {
-                body: publication.row.body.as_bytes(),
-                received_at_ms: publication.row.received_time * 1000,
-                number: publication.row.id,
-            })
-            .collect();
-        #[cfg(test)]
-        assert!(!sources.iter().any(|source| source.body.ends_with(tests::PANICS)), "as a test has it");
-        let body = Body::from(compose(&format!("sip:{}", self.uri), &sources));
-        self.composed = Some(body.clone());
-        body
+        changes.extend(self.note_waiting(&undecided, policy, now));
+        changes
     }
-
-    /// Returns what is to be written of a watcher's authorisation state, `None` if that is written already.
-    fn authorisation_change(&self, row: &SubscriptionRow, status: Status, now: Now) -> Option<Change> {
-        let (watcher, event) = (row.watcher.clone(), row.event.clone());
-        if self.watchers.get(&(watcher.clone(), event.clone())) == Some(&status) {
-            return None;
-        }
-        Some(Change::WatcherStored(WatcherRow {
-            presentity: self.uri.clone(),
-            watcher,
-            event,
-            status,
-            reason: SmolStr::default(),
-            inserted_time: now.wall_s,
-            watcher_id: row.watcher_id.clone(),
-        }))
-    }
-}
-
-/// Returns what the watcher is told of its subscription, and whether with the document.
-fn state_of(dialog: &Dialog, now: Now) -> (SubscriptionState, bool) {
-    let is_active = dialog.row.status == Status::Active;
-    let expires_s = dialog.deadline.seconds_from(now.mono) as u32;
-    match dialog.ending() {
-        None if is_active => (SubscriptionState::Active { expires_s }, true),
-        None => (SubscriptionState::Pending { expires_s }, false),
-        Some(ending) => {
-            let state = SubscriptionState::Terminated { reason: Reason::Timeout, retry_after_s: None };
-            (state, is_active && ending == Ending::Unsubscribed)
-        }
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    /// What a document ends with whose composition panics.
-    pub(crate) const PANICS: &[u8] = b"<!--panics-->";
 }

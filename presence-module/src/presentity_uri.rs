@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use module_api::sip::uri::push_escaped_user;
 use smol_str::SmolStr;
 
 /// A user at a domain.
@@ -23,10 +24,57 @@ impl UserAtDomain {
     pub fn new(user: impl Into<SmolStr>, domain: impl Into<SmolStr>) -> Self {
         Self { user: user.into(), domain: domain.into() }
     }
+
+    /// Returns the URI of `scheme`, such as `sip`, that names it: what may not stand in a user part is escaped. Without a
+    /// domain it is a telephone number, whatever the scheme.
+    pub fn to_uri(&self, scheme: &str) -> String {
+        if self.domain.is_empty() {
+            return format!("tel:{}", self.user);
+        }
+        let mut user = Vec::with_capacity(self.user.len());
+        push_escaped_user(&mut user, self.user.as_bytes());
+        let user = String::from_utf8(user).expect("escaping leaves ASCII");
+        format!("{scheme}:{user}@{}", self.domain)
+    }
 }
 
 impl fmt::Display for UserAtDomain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.user, self.domain)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use module_api::sip::uri::Uri;
+
+    use super::*;
+
+    fn check(user: &str, expected: &str) {
+        let uri = UserAtDomain::new(user, "pres.example").to_uri("sip");
+        assert_eq!(uri, expected);
+        let read = Uri::parse(uri.as_bytes()).unwrap().aor().unwrap();
+        assert_eq!((&*read.user, &*read.host), (user, "pres.example"));
+    }
+
+    #[test]
+    fn a_user_part_is_escaped_and_reads_back() {
+        check("dana", "sip:dana@pres.example");
+        check("a b", "sip:a%20b@pres.example");
+        check("a@b:c", "sip:a%40b%3Ac@pres.example");
+        check("50%", "sip:50%25@pres.example");
+        check("d\u{e4}na", "sip:d%C3%A4na@pres.example");
+        check("<&>\"\0", "sip:%3C&%3E%22%00@pres.example");
+        check("+15550100;phone-context=x", "sip:+15550100;phone-context=x@pres.example");
+    }
+
+    #[test]
+    fn a_telephone_number_has_no_domain() {
+        assert_eq!(UserAtDomain::new("+15550100", "").to_uri("sip"), "tel:+15550100");
+    }
+
+    #[test]
+    fn the_scheme_is_the_caller_s() {
+        assert_eq!(UserAtDomain::new("dana", "pres.example").to_uri("pres"), "pres:dana@pres.example");
     }
 }

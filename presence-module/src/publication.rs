@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use crate::change::{Change, Moment, Now, PublicationRow};
 use crate::package::Package;
-use crate::presentity_uri::PresentityUri;
+use crate::presentity_uri::{PresentityUri, UserAtDomain};
 
 /// One live publication.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,6 +34,8 @@ pub struct PublishRequest {
     pub entity_tag: SmolStr,
     /// The row id it gets if it creates a publication.
     pub id: u64,
+    /// Whose subscriptions are not told of it: who sent it knows already.
+    pub sender: Option<Box<UserAtDomain>>,
 }
 
 /// What SIP-If-Match says.
@@ -65,6 +67,8 @@ pub enum PublishedBody {
 pub struct PublishPolicy {
     /// The longest lifetime granted, seconds.
     pub max_expires_s: u32,
+    /// The shortest lifetime that may be asked for, seconds; 0 asks for the end and is never too short.
+    pub min_expires_s: u32,
     /// Subtracted from the lifetime that the answer names, so that publishers refresh early; the rest is at least 1.
     pub expires_offset_s: u32,
 }
@@ -91,6 +95,11 @@ pub enum Rejection {
     MalformedCondition,
     /// 412, step 3c.
     ConditionalRequestFailed,
+    /// 423, step 4c.
+    IntervalTooBrief {
+        /// Min-Expires of the answer.
+        min_expires_s: u32,
+    },
     /// 415, step 5a.
     UnsupportedMediaType,
     /// 400, step 5a: the type is right, the document is not.
@@ -121,7 +130,11 @@ pub fn on_publish(
         Condition::Malformed => return Err(Rejection::MalformedCondition),
         Condition::Matches(tag) => Some(live(tag).ok_or(Rejection::ConditionalRequestFailed)?),
     };
-    let granted_s = request.expires.unwrap_or(package.default_expires_s()).min(policy.max_expires_s);
+    let requested_s = request.expires.unwrap_or(package.default_expires_s());
+    if requested_s > 0 && requested_s < policy.min_expires_s {
+        return Err(Rejection::IntervalTooBrief { min_expires_s: policy.min_expires_s });
+    }
+    let granted_s = requested_s.min(policy.max_expires_s);
     match matched {
         None => initial(presentity, package, request, policy, granted_s, now),
         Some(publication) => continued(publication, request, policy, granted_s, now),
@@ -158,7 +171,8 @@ fn initial(
         received_time: now.wall_s,
         body,
     };
-    let change = Change::PublicationStored { row, deadline: now.mono.plus_s(granted_s.into()) };
+    let deadline = now.mono.plus_s(granted_s.into());
+    let change = Change::PublicationStored { row, deadline, sender: request.sender.clone() };
     Ok(Published {
         change: Some(change),
         entity_tag,
@@ -190,6 +204,7 @@ fn continued(
         body,
         expires: now.wall_s + u64::from(granted_s),
         deadline: now.mono.plus_s(granted_s.into()),
+        sender: request.sender.clone(),
     };
     Ok(Published { change: Some(change), entity_tag, expires_s: policy.announced(granted_s), created: None })
 }
@@ -215,7 +230,7 @@ mod tests {
     use super::*;
 
     const NOW: Now = Now { mono: Moment(1_000_000), wall_s: 5000 };
-    const POLICY: PublishPolicy = PublishPolicy { max_expires_s: 3600, expires_offset_s: 10 };
+    const POLICY: PublishPolicy = PublishPolicy { max_expires_s: 3600, min_expires_s: 0, expires_offset_s: 10 };
 
     fn stored() -> Vec<Publication> {
         let presentity = Arc::new(PresentityUri::new("dana", "pres.example"));
@@ -237,7 +252,8 @@ mod tests {
     }
 
     fn request(condition: Condition, expires: Option<u32>, body: PublishedBody) -> PublishRequest {
-        PublishRequest { package: Some(Package::Presence), condition, expires, body, entity_tag: "new".into(), id: 9 }
+        let (package, entity_tag) = (Some(Package::Presence), "new".into());
+        PublishRequest { package, condition, expires, body, entity_tag, id: 9, sender: None }
     }
 
     fn check(request: &PublishRequest) -> Result<Published, Rejection> {

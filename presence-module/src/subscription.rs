@@ -1,15 +1,15 @@
 //! A SUBSCRIBE as its notifier decides it (RFC 6665 §4.2.1), initial, refreshing, ending or asking once.
 //!
-//! Pure: the request is already taken apart; what the headers alone can refuse, `edge/subscribe.rs` has refused.
+//! Pure: the request is already taken apart, and whether its watcher may see is already known.
 
 use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use crate::authorization;
-use crate::change::{Change, Ending, Now, SubscriptionRow, TransportAddress};
+use crate::change::{Change, Ending, Now, Status, SubscriptionRow, TransportAddress};
 use crate::dialog::{CSEQ_BLOCK, Dialog};
 use crate::package::Package;
+use crate::usage::Usage;
 
 /// A SUBSCRIBE without a To tag, taken apart.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct InitialSubscribe {
     pub row: SubscriptionRow,
     /// The requested lifetime.
     pub expires: Option<u32>,
+    /// Whether Accept admits the package's documents.
+    pub is_acceptable: bool,
     /// The connection it came on, 0 for none.
     pub flow: u64,
 }
@@ -35,16 +37,22 @@ pub struct RefreshSubscribe {
     pub cseq: u32,
     /// The requested lifetime.
     pub expires: Option<u32>,
+    /// Whether Accept admits the package's documents.
+    pub is_acceptable: bool,
     /// Its Contact: the new remote target (RFC 3261 §12.2.2).
     pub remote_target: Option<SmolStr>,
     /// Its Accept, empty for none: it replaces the former (RFC 3856 §6.7).
     pub accept: SmolStr,
-    /// Where NOTIFYs go instead of the remote target.
-    pub received: Option<TransportAddress>,
+    /// The identity of its sender, empty for none.
+    pub identity: SmolStr,
+    /// Where it came from: NOTIFYs go there if they did not go to the remote target before.
+    pub source: Option<TransportAddress>,
     /// The listener it came in on.
     pub socket: Option<TransportAddress>,
     /// The connection it came on, 0 for none.
     pub flow: u64,
+    /// The id in watcher information of a subscription that it begins.
+    pub watcher_id: SmolStr,
 }
 
 /// The bounds the operator sets.
@@ -52,8 +60,12 @@ pub struct RefreshSubscribe {
 pub struct SubscribePolicy {
     /// The longest lifetime granted, seconds.
     pub max_expires_s: u32,
-    /// Whether a watcher nobody has decided on is active at once.
-    pub force_active: bool,
+    /// The shortest lifetime that may be asked for, seconds.
+    pub min_expires_s: u32,
+    /// How far a CSeq may fall behind the last one (RFC 3261 §12.2.2 allows no step).
+    pub cseq_offset: u32,
+    /// Whether a device that subscribes anew ends what it subscribed to before.
+    pub one_per_device: bool,
 }
 
 /// What a successful SUBSCRIBE came to.
@@ -69,86 +81,175 @@ pub struct Subscribed {
     pub is_new: bool,
 }
 
-/// Why a SUBSCRIBE inside a dialog is refused.
+/// Why a SUBSCRIBE is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Rejection {
-    /// 481: no such dialog, or its subscription is over (RFC 6665 §4.2.1.1).
+    /// 403: the rules deny it (RFC 6665 §4.2.1.3).
+    Forbidden,
+    /// 423 (RFC 6665 §4.2.1.1).
+    IntervalTooBrief {
+        /// Min-Expires of the answer.
+        min_expires_s: u32,
+    },
+    /// 481: no such dialog, or its subscriptions are over (RFC 6665 §4.2.1.1).
     NoSuchDialog,
+    /// 503: the privacy rules are not read yet; nobody is let in or sent away before.
+    Undecidable,
+    /// 406: no format in Accept can be produced (RFC 6665 §4.1.2.1).
+    NotAcceptable,
     /// 500: a CSeq that is not higher than the last (RFC 3261 §12.2.2).
     OutOfOrder,
-    /// 403: another event or id in a dialog that has one (RFC 6665 §4.5.2).
-    DialogSharing,
+    /// 403: more subscriptions than one dialog may hold (RFC 6665 §4.5.2 lets a notifier refuse any).
+    TooManySubscriptions,
 }
 
-/// Decides on a SUBSCRIBE that would begin a dialog. `existing` has the same dialog id: the request came again, unless
-/// its CSeq says that somebody chose this To-tag for a later one too.
+/// Subscriptions that may share a dialog.
+const USAGES_MAX: usize = 8;
+
+/// Decides on a SUBSCRIBE that would begin a dialog, whose watcher would stand at `standing`, or is denied. `existing`
+/// has the same dialog id: the request came again, unless its CSeq says that somebody chose this To-tag for a later one
+/// too.
 pub fn on_initial(
     request: InitialSubscribe,
     existing: Option<&Dialog>,
+    standing: Option<Status>,
     policy: SubscribePolicy,
     now: Now,
-) -> Subscribed {
-    let is_repeated = |dialog: &&Dialog| dialog.is_live(now.mono) || dialog.row.remote_cseq >= request.row.remote_cseq;
-    if let Some(dialog) = existing.filter(is_repeated) {
-        let left_s = dialog.deadline.seconds_from(now.mono) as u32;
-        let expires_s = if dialog.is_live(now.mono) { left_s } else { 0 };
-        let local_contact = dialog.row.local_contact.clone();
-        return Subscribed { changes: Vec::new(), expires_s, local_contact, is_new: false };
+) -> Result<Subscribed, Rejection> {
+    if let Some(dialog) = existing {
+        let live = dialog.usage(request.row.key).filter(|usage| usage.is_live(now.mono));
+        if live.is_some() || dialog.remote_cseq() >= request.row.remote_cseq {
+            return Ok(repeated(live, &request.row, now));
+        }
     }
-    let granted_s = policy.grant(request.package, request.expires);
-    let row = Arc::new(SubscriptionRow {
-        expires: now.wall_s + u64::from(granted_s),
-        granted_s,
-        local_cseq: CSEQ_BLOCK,
-        status: authorization::without_rules(policy.force_active),
-        subscribed_at: now.wall_s,
-        ..request.row
-    });
+    let status = standing.ok_or(Rejection::Forbidden)?;
+    let granted_s = policy.grant(request.package, request.expires)?;
+    if !request.is_acceptable {
+        return Err(Rejection::NotAcceptable);
+    }
+    let row = SubscriptionRow { local_cseq: CSEQ_BLOCK, status, subscribed_at: now.wall_s, ..request.row };
+    Ok(begun(row, granted_s, request.flow, now))
+}
+
+/// Answers a request that was executed before a crash as it was answered then.
+fn repeated(live: Option<&Usage>, row: &SubscriptionRow, now: Now) -> Subscribed {
+    let expires_s = live.map_or(0, |usage| usage.deadline.seconds_from(now.mono) as u32);
+    let local_contact = live.map_or(&row.local_contact, |usage| &usage.row.local_contact).clone();
+    Subscribed { changes: Vec::new(), expires_s, local_contact, is_new: false }
+}
+
+fn begun(row: SubscriptionRow, granted_s: u32, flow: u64, now: Now) -> Subscribed {
+    let row = Arc::new(SubscriptionRow { expires: now.wall_s + u64::from(granted_s), granted_s, ..row });
     let local_contact = row.local_contact.clone();
-    let (deadline, flow) = (now.mono.plus_s(granted_s.into()), request.flow);
     let change = match granted_s {
         0 => Change::SubscriptionFetched { row, flow },
-        _ => Change::SubscriptionStored { row, deadline, flow },
+        _ => Change::SubscriptionStored { row, deadline: now.mono.plus_s(granted_s.into()), flow },
     };
     Subscribed { changes: vec![change], expires_s: granted_s, local_contact, is_new: granted_s > 0 }
 }
 
-/// Decides on a SUBSCRIBE inside `dialog`.
+/// Finds the dialog of a SUBSCRIBE that is inside one, and refuses what comes too late or out of order.
+pub fn in_dialog<'d>(
+    request: &RefreshSubscribe,
+    dialog: Option<&'d Dialog>,
+    policy: SubscribePolicy,
+    now: Now,
+) -> Result<(&'d Dialog, &'d Usage), Rejection> {
+    let dialog = dialog.ok_or(Rejection::NoSuchDialog)?;
+    let live = dialog.any_live(now.mono).ok_or(Rejection::NoSuchDialog)?;
+    if request.cseq.saturating_add(policy.cseq_offset) <= dialog.remote_cseq() {
+        return Err(Rejection::OutOfOrder);
+    }
+    Ok((dialog, live))
+}
+
+/// Decides on a SUBSCRIBE for a subscription that `dialog` has.
 pub fn on_refresh(
     request: RefreshSubscribe,
-    dialog: Option<&Dialog>,
+    dialog: &Dialog,
+    usage: &Usage,
     policy: SubscribePolicy,
     now: Now,
 ) -> Result<Subscribed, Rejection> {
-    let dialog = dialog.filter(|dialog| dialog.is_live(now.mono)).ok_or(Rejection::NoSuchDialog)?;
-    if request.cseq <= dialog.row.remote_cseq {
-        return Err(Rejection::OutOfOrder);
+    let granted_s = policy.grant(request.package, request.expires)?;
+    if !request.is_acceptable {
+        return Err(Rejection::NotAcceptable);
     }
-    if dialog.row.event != request.package.name() || dialog.row.event_id != request.event_id {
-        return Err(Rejection::DialogSharing);
-    }
-    let granted_s = policy.grant(request.package, request.expires);
-    let mut row = SubscriptionRow::clone(&dialog.row);
-    row.remote_cseq = request.cseq;
-    row.remote_target = request.remote_target.unwrap_or(row.remote_target);
-    row.accept = request.accept;
-    (row.received, row.socket) = (request.received, request.socket);
+    let mut row = SubscriptionRow::clone(&usage.row);
+    let mut changes = moved(dialog, &request, Some(usage));
+    request.carry_into(&mut row, dialog);
     row.expires = now.wall_s + u64::from(granted_s);
     row.granted_s = granted_s;
     let (key, local_contact) = (row.key, row.local_contact.clone());
     let (deadline, flow) = (now.mono.plus_s(granted_s.into()), request.flow);
-    let refreshed = Change::SubscriptionRefreshed { row: Arc::new(row), deadline, flow };
-    let changes = match granted_s {
-        // The target it names is where its last NOTIFY goes, so the refresh comes first.
-        0 => vec![refreshed, Change::SubscriptionRemoved { key, ending: Ending::Unsubscribed }],
-        _ => vec![refreshed],
-    };
+    // The target it names is where its last NOTIFY goes, so the refresh comes before an end.
+    changes.push(Change::SubscriptionRefreshed { row: Arc::new(row), deadline, flow });
+    if granted_s == 0 {
+        changes.push(Change::SubscriptionRemoved { key, ending: Ending::Unsubscribed });
+    }
     Ok(Subscribed { changes, expires_s: granted_s, local_contact, is_new: false })
 }
 
+/// Decides on a SUBSCRIBE for another Event or id in a dialog (RFC 6665 §4.5.2): a further subscription to the same
+/// presentity. `known` is one that is alive in the dialog.
+pub fn on_joining(
+    request: RefreshSubscribe,
+    dialog: &Dialog,
+    known: &Usage,
+    standing: Option<Status>,
+    policy: SubscribePolicy,
+    now: Now,
+) -> Result<Subscribed, Rejection> {
+    let status = standing.ok_or(Rejection::Forbidden)?;
+    let granted_s = policy.grant(request.package, request.expires)?;
+    if !request.is_acceptable {
+        return Err(Rejection::NotAcceptable);
+    }
+    if dialog.usages().len() >= USAGES_MAX {
+        return Err(Rejection::TooManySubscriptions);
+    }
+    let mut row = SubscriptionRow::clone(&known.row);
+    let moved = moved(dialog, &request, None);
+    request.carry_into(&mut row, dialog);
+    row.event = SmolStr::new_static(request.package.name());
+    row.event_id = request.event_id;
+    row.key = dialog.key.subscription(&row.event, &row.event_id);
+    row.watcher_id = request.watcher_id;
+    (row.local_cseq, row.version, row.status, row.subscribed_at) = (dialog.reserved(), 0, status, now.wall_s);
+    let mut subscribed = begun(row, granted_s, request.flow, now);
+    subscribed.changes.splice(0..0, moved);
+    Ok(subscribed)
+}
+
+impl RefreshSubscribe {
+    /// Writes into `row` what every request in the dialog renews.
+    fn carry_into(&self, row: &mut SubscriptionRow, dialog: &Dialog) {
+        row.remote_cseq = self.cseq.max(dialog.remote_cseq());
+        row.remote_target = self.remote_target.clone().unwrap_or_else(|| row.remote_target.clone());
+        row.accept = self.accept.clone();
+        // Its address behind the NAT may have changed; that there is one has not.
+        (row.received, row.socket) = (row.received.and(self.source), self.socket);
+    }
+}
+
+/// Moves the other subscriptions of the dialog to the remote target that `request` names: it is the dialog's
+/// (RFC 3261 §12.2.2).
+fn moved(dialog: &Dialog, request: &RefreshSubscribe, refreshed: Option<&Usage>) -> Vec<Change> {
+    let Some(target) = &request.remote_target else { return Vec::new() };
+    let is_other = |usage: &&Usage| refreshed.is_none_or(|refreshed| refreshed.row.key != usage.row.key);
+    let others = dialog.usages().iter().filter(is_other);
+    let moved = others.filter(|usage| !usage.is_ending() && usage.row.remote_target != *target);
+    moved.map(|usage| Change::RemoteTargetChanged { key: usage.row.key, remote_target: target.clone() }).collect()
+}
+
 impl SubscribePolicy {
-    /// Returns the lifetime granted: never more than asked for (RFC 6665 §3.1.1).
-    fn grant(self, package: Package, requested: Option<u32>) -> u32 {
-        requested.unwrap_or(package.default_expires_s()).min(self.max_expires_s)
+    /// Returns the lifetime granted: never more than asked for (RFC 6665 §3.1.1). Only what is under an hour may be too
+    /// brief (§4.2.1.1).
+    fn grant(self, package: Package, requested: Option<u32>) -> Result<u32, Rejection> {
+        let requested = requested.unwrap_or(package.default_expires_s());
+        if (1..3600).contains(&requested) && requested < self.min_expires_s {
+            return Err(Rejection::IntervalTooBrief { min_expires_s: self.min_expires_s });
+        }
+        Ok(requested.min(self.max_expires_s))
     }
 }

@@ -3,6 +3,11 @@
 //! `docs/rfc-map.md` lists them; `map.rs` sees to it that it lists all of them. Real binaries, real sockets.
 
 mod scene; // who is who
+mod requests; // requests outside any dialog, and what answers them
+
+mod rfc3261; // SIP
+mod rfc3581; // rport
+mod rfc4320; // transactions that are no INVITE
 
 mod rfc3903; // PUBLISH
 mod rfc6665; // SUBSCRIBE and NOTIFY

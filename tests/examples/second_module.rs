@@ -1,4 +1,5 @@
-//! A module besides presence: it counts, answers and panics on request, so that tests see how a host keeps modules apart.
+//! A module besides presence: it counts, answers, panics and tells what it is told, so that tests see how a host treats
+//! its modules.
 //!
 //! Owns nothing but a counter. Its library shares every symbol name with `libpresence.so`.
 
@@ -11,6 +12,7 @@ use module_api::abi::{
     Argument, CallResult, Declaration, Function, Host, LogLevel, Module, Parameter, ParameterKind, Parameters, Reply,
     ReplyOutcome, Request, RouteKinds,
 };
+use module_api::sip::header::HeaderId;
 use module_api::sip::method::Method;
 
 struct Second {
@@ -29,6 +31,7 @@ impl Module for Second {
             function("second_panic", &[], true),
             function("second_reply", &[ParameterKind::INTEGER], true),
             function("second_is_publish", &[], false),
+            function("second_tells_identity", &[], false),
         ],
         event_packages: &[],
         accepts: &[],
@@ -44,8 +47,13 @@ impl Module for Second {
             "second_count" => self.count(),
             "second_panic" => panic!("asked to by the script"),
             "second_is_publish" => CallResult::new(if request.message().method() == Method::PUBLISH { 1 } else { -1 }),
+            "second_tells_identity" => self.tell_identity(request),
             _ => self.reply(request, arguments[0].as_integer()),
         }
+    }
+
+    fn refresh(&self) {
+        self.host.log(LogLevel::INFO, &format!("{} looks again", self.label));
     }
 }
 
@@ -55,6 +63,14 @@ impl Second {
         let calls = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         self.host.log(LogLevel::INFO, &format!("{} counts {calls}", self.label));
         CallResult::new(i32::try_from(calls).unwrap_or(i32::MAX))
+    }
+
+    /// Says who sent the request, as far as anybody has stated it.
+    fn tell_identity(&self, request: &Request<'_>) -> CallResult {
+        let identity = request.identity().map_or("nobody".into(), String::from_utf8_lossy);
+        let call_id = String::from_utf8_lossy(request.header(HeaderId::CALL_ID).unwrap_or_default());
+        self.host.log(LogLevel::INFO, &format!("{call_id} is of {identity}."));
+        CallResult::new(1)
     }
 
     fn reply(&self, request: &Request<'_>, code: i64) -> CallResult {

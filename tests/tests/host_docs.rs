@@ -58,6 +58,8 @@ fn functions_come_to_the_codes_of_the_table() {
         ("has_totag()", -1),
         ("mf_process_maxfwd_header(10)", 1),
         ("xlog(\"L_NOTICE\", \"a line\\n\")", 1),
+        ("presence_identity(\"<sip:ann@watch.example>\")", 1),
+        ("presence_identity(\"$hdr(P-Asserted-Identity)\")", -1),
         ("t_newtran()", 1),
         ("t_newtran()", 1),
         ("t_release()", 1),
@@ -65,6 +67,8 @@ fn functions_come_to_the_codes_of_the_table() {
         ("t_reply(200, \"Fine\")", -1),
         ("sl_send_reply(404, \"Late\")", -1),
         ("handle_publish()", -1),
+        ("handle_publish(\"sip:ann@watch.example\")", -1),
+        ("handle_publish(\"$hdr(Sender)\")", -1),
     ];
     let line = |(number, (call, _)): (usize, &(&str, i32))| format!("{call};\nxlog(\"call {number}: $rc.\\n\");\n");
     let statements: String = calls.iter().enumerate().map(line).collect();

@@ -1,6 +1,9 @@
-//! Modules side by side: two libraries of one ABI, one of another, one missing, one that panics.
+//! Modules side by side: two libraries of one ABI, one of another, one missing, one that panics; what one states and the
+//! other hears.
 
 use module_api::abi::{API_MAJOR, API_MINOR};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tests::binaries::Binaries;
 use tests::message::Message;
 use tests::pidf;
@@ -66,6 +69,46 @@ fn a_panicking_function_gets_500_and_the_server_lives() {
     assert_eq!(endpoint.request(request("MESSAGE", 3)).code(), Some(480), "the module itself serves on");
     assert_eq!(publisher.publish(&pidf::open(DANA, "t1", "here")).code(), Some(200), "and so do the others");
     endpoint.finish();
+    publisher.finish();
+}
+
+/// A test's log says for each request whose it was: `modules-1 is of sip:ann@watch.example.`
+#[test]
+fn an_identity_that_one_module_states_is_known_to_the_others_for_the_rest_of_the_request() {
+    let statements = "\
+        second_tells_identity();\n\
+        presence_identity(\"$hdr(P-Asserted-Identity)\");\n\
+        xlog(\"stated with $rc\\n\");\n\
+        second_tells_identity();\n\
+        presence_identity(\"tel:+15550100\");\n\
+        second_tells_identity();\n\
+        sl_send_reply(200, \"OK\");";
+    let lines = "loadmodule \"second_module.so\"\nloadmodule \"xlog.so\"";
+    let server = Server::start(&with_route(lines, statements), Options::default());
+    let endpoint = Endpoint::udp(server.udp_address());
+    let asserted = request("MESSAGE", 1).with("P-Asserted-Identity", "\"Ann\" <sip:ann@watch.example>");
+    assert_eq!(endpoint.request(asserted).code(), Some(200));
+    assert_eq!(endpoint.request(request("MESSAGE", 2)).code(), Some(200));
+    for (number, own) in [(1, "sip:ann@watch.example"), (2, "nobody")] {
+        let said = server.wait_for_log_lines(&format!("modules-{number} is of "), 3);
+        let told: Vec<_> = said.iter().filter_map(|line| line.split(" is of ").nth(1)).collect();
+        assert_eq!(told, ["nobody.".to_owned(), format!("{own}."), "tel:+15550100.".to_owned()]);
+    }
+    let stated = server.wait_for_log_lines("stated with ", 2);
+    assert!(stated[0].ends_with("with 1") && stated[1].ends_with("with -1"), "{stated:?}");
+    endpoint.finish();
+}
+
+#[test]
+fn at_sigusr1_every_module_looks_again_and_serving_goes_on() {
+    let server = beside_presence(Options::default());
+    for times in [1, 2] {
+        let id = i32::try_from(server.process_id()).expect("a process id is positive");
+        kill(Pid::from_raw(id), Signal::SIGUSR1).expect("our own child takes signals");
+        server.wait_for_log_lines("abacus looks again", times);
+    }
+    let mut publisher = Publisher::udp(server.udp_address(), DANA);
+    assert_eq!(publisher.publish(&pidf::open(DANA, "t1", "here")).code(), Some(200));
     publisher.finish();
 }
 

@@ -39,33 +39,6 @@ fn sl_send_reply_answers_with_the_code_and_the_words_of_the_script() {
     endpoint.finish();
 }
 
-/// RFC 3261 §8.2.7: without a transaction, the same request gets the same tag, and no other gets it.
-#[test]
-fn sl_send_reply_repeats_its_to_tag_for_the_same_request_only() {
-    let server = server("sl_send_reply(\"404\", \"Not Here\");");
-    let endpoint = Endpoint::udp(server.udp_address());
-    let sent = endpoint.send(request("MESSAGE", DANA));
-    endpoint.responses(&sent, 1);
-    endpoint.send_bytes(&sent.to_bytes());
-    let answers = endpoint.responses(&sent, 2);
-    assert_eq!(answers[0], answers[1]);
-    let tag = endpoint.final_response(&sent).tag("To");
-    assert_ne!(tag, endpoint.request(request("MESSAGE", DANA)).tag("To"));
-    endpoint.finish();
-}
-
-#[test]
-fn t_reply_answers_through_the_transaction_that_t_newtran_made() {
-    let server = server("if (!t_newtran()) exit;\nt_reply(\"480\", \"Asleep\");\nt_release();");
-    let endpoint = Endpoint::udp(server.udp_address());
-    let sent = endpoint.send(request("MESSAGE", DANA));
-    assert_eq!(endpoint.final_response(&sent).start, "SIP/2.0 480 Asleep");
-    endpoint.send_bytes(&sent.to_bytes());
-    let answers = endpoint.responses(&sent, 2);
-    assert_eq!(answers[0], answers[1]);
-    endpoint.finish();
-}
-
 #[test]
 fn a_transaction_runs_the_script_once() {
     let server = server("xlog(\"L_INFO\", \"seen $ci\\n\");\nt_newtran();\nt_reply(\"200\", \"OK\");");
@@ -101,33 +74,6 @@ fn a_presentity_is_named_by_the_request_uri_as_the_script_leaves_it() {
     assert_eq!(watcher.next_notification().notes(), ["here"]);
     publisher.finish();
     watcher.finish();
-}
-
-#[test]
-fn options_to_the_server_says_what_it_serves() {
-    let server = Server::quickstart();
-    let endpoint = Endpoint::udp(server.udp_address());
-    let response = check(&endpoint, request("OPTIONS", &format!("sip:{}", server.udp_address())), 200);
-    for method in ["OPTIONS", "PUBLISH", "SUBSCRIBE"] {
-        assert!(response.list("Allow").iter().any(|allowed| allowed == method), "{response}");
-    }
-    assert!(response.list("Accept").contains(&pidf::CONTENT_TYPE.to_owned()), "{response}");
-    assert!(response.list("Allow-Events").contains(&"presence".to_owned()), "{response}");
-    assert!(response.get("Supported").is_some(), "{response}");
-    check(&endpoint, request("OPTIONS", "sip:pres.example"), 200);
-    endpoint.finish();
-}
-
-#[test]
-fn a_request_nothing_answers_gets_what_fits() {
-    let server = Server::quickstart();
-    let endpoint = Endpoint::udp(server.udp_address());
-    check(&endpoint, request("PUBLISH", "sip:dana@elsewhere.example"), 404);
-    let allow = check(&endpoint, request("MESSAGE", DANA), 405);
-    assert!(allow.list("Allow").contains(&"PUBLISH".to_owned()), "{allow}");
-    let unknown = check(&endpoint, request("DANCE", DANA), 501);
-    assert!(unknown.list("Allow").contains(&"SUBSCRIBE".to_owned()), "{unknown}");
-    endpoint.finish();
 }
 
 #[test]
@@ -189,12 +135,4 @@ fn the_to_tag_of_presence_is_in_the_avp() {
     server.wait_for_log(&format!("tag {tag} end"));
     watcher.next_notification();
     watcher.finish();
-}
-
-#[test]
-fn a_cancel_changes_nothing() {
-    let server = Server::quickstart();
-    let endpoint = Endpoint::udp(server.udp_address());
-    check(&endpoint, request("CANCEL", DANA), 481);
-    endpoint.finish();
 }

@@ -31,6 +31,9 @@ pub trait ModuleObject: Send + Sync {
     /// Joins the module's threads.
     #[sabi(last_prefix_field)]
     fn stop(&self);
+
+    /// Looks again at what other programs may have changed.
+    fn refresh(&self) {}
 }
 
 /// A module behind its barrier.
@@ -80,6 +83,10 @@ impl<M: Module> ModuleObject for Barrier<M> {
 
     fn stop(&self) {
         self.guard("stop", Module::stop);
+    }
+
+    fn refresh(&self) {
+        self.guard("refresh", Module::refresh);
     }
 }
 

@@ -30,6 +30,9 @@ pub trait Module: Send + Sync + Sized + 'static {
     /// Learns that a connection is gone.
     fn on_flow_closed(&self, _flow: u64) {}
 
+    /// Looks again at what other programs may have changed: an operator asks for it. Never blocks.
+    fn refresh(&self) {}
+
     /// Finishes what was begun: what is acknowledged is durable and told, when this returns.
     fn drain(&self) {}
 
@@ -83,12 +86,14 @@ impl RouteKinds {
 
 /// What a function call came to.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, StableAbi)]
+#[derive(Clone, Debug, StableAbi)]
 pub struct CallResult {
     /// 1: done, or an answer follows. 0: refused and answered, the script ends. Negative: not done, the script goes on.
     pub code: i32,
     to_tag_length: u8,
     to_tag: [u8; Self::TO_TAG_MAX],
+    /// Allocates nothing while it is empty, which is nearly always.
+    identity: RVec<u8>,
 }
 
 impl CallResult {
@@ -99,7 +104,7 @@ impl CallResult {
 
     /// Returns a bare code.
     pub fn new(code: i32) -> Self {
-        Self { code, to_tag_length: 0, to_tag: [0; Self::TO_TAG_MAX] }
+        Self { code, to_tag_length: 0, to_tag: [0; Self::TO_TAG_MAX], identity: RVec::new() }
     }
 
     /// Adds the To-tag minted for the request, so that `sl` and `tm` answer with the same. A longer one is left out.
@@ -114,6 +119,17 @@ impl CallResult {
     /// Returns the minted To-tag, empty if none.
     pub fn to_tag(&self) -> &[u8] {
         self.to_tag.get(..usize::from(self.to_tag_length)).unwrap_or_default()
+    }
+
+    /// States who sent the request: the URI that every later call of its script gets as
+    /// [`Request::identity`], until another is stated. An empty one states nothing.
+    pub fn with_identity(self, uri: &[u8]) -> Self {
+        Self { identity: uri.into(), ..self }
+    }
+
+    /// Returns the stated identity, empty if none.
+    pub fn identity(&self) -> &[u8] {
+        &self.identity
     }
 }
 

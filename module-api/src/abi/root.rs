@@ -244,6 +244,11 @@ impl RunningModule {
         self.object.on_flow_closed(flow);
     }
 
+    /// Lets the module look again at what other programs may have changed.
+    pub fn refresh(&self) {
+        self.object.refresh();
+    }
+
     /// Lets the module finish what was begun.
     pub fn drain(&self) {
         self.object.drain();

@@ -7,7 +7,7 @@ use std::fmt;
 /// Raised when a change breaks modules built before it.
 pub const API_MAJOR: u32 = 0;
 /// Raised when something is added; while the major version is 0, it breaks as well.
-pub const API_MINOR: u32 = 1;
+pub const API_MINOR: u32 = 2;
 /// The exported symbol's name, with its terminating zero.
 pub const HEADER_SYMBOL: &[u8] = b"SIP_MODULE_HEADER\0";
 
@@ -121,6 +121,6 @@ mod tests {
     #[test]
     fn a_module_of_another_api_is_refused_in_one_line() {
         let refusal = ModuleHeader::for_api("presence", "9", 7, 3).check().unwrap_err().to_string();
-        assert_eq!(refusal, "built for module-api 7.3, this host speaks 0.1");
+        assert_eq!(refusal, "built for module-api 7.3, this host speaks 0.2");
     }
 }

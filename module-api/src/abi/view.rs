@@ -52,7 +52,7 @@ pub struct Arrival<'a> {
     pub source: SocketAddress,
     /// The listening address it came in on.
     pub local: SocketAddress,
-    /// The URI of the authenticated sender, empty if unknown.
+    /// The URI of the authenticated sender, as a module stated it; empty if unknown.
     pub identity: &'a [u8],
     /// The To-tag that `sl` or the script minted before, empty if none.
     pub to_tag: &'a [u8],
@@ -137,7 +137,9 @@ impl<'a> Request<'a> {
         self.view.local
     }
 
-    /// Returns the URI of the authenticated sender, if the host knows one.
+    /// Returns the URI of the authenticated sender, if one was stated (see [`CallResult::with_identity`]).
+    ///
+    /// [`CallResult::with_identity`]: super::CallResult::with_identity
     pub fn identity(&self) -> Option<&'a [u8]> {
         Some(self.view.identity.as_slice()).filter(|identity| !identity.is_empty())
     }

@@ -3,10 +3,13 @@
 //! Nothing is copied and nothing is parsed before it is asked for. `scan.rs` finds the spans; a view that came over
 //! the module ABI builds the same `Message` from spans it was given.
 
+use memchr::memchr;
+
 use super::cseq::CSeq;
 use super::header::{HeaderId, HeaderSet};
 use super::list::List;
 use super::method::Method;
+use super::params::Params;
 use super::span::Span;
 
 pub use super::defect::{Defect, ScanError};
@@ -166,6 +169,15 @@ impl<'a> Message<'a> {
     #[inline]
     pub fn body(&self) -> &'a [u8] {
         self.body.of(self.raw)
+    }
+
+    /// Returns whether whoever cannot read the body passes over it: `handling=optional` (RFC 3261 §20.11). Without that a
+    /// body nobody can read is refused (§8.2.3).
+    pub fn is_body_optional(&self) -> bool {
+        let disposition = self.header(HeaderId::CONTENT_DISPOSITION).unwrap_or_default();
+        let params_at = memchr(b';', disposition).unwrap_or(disposition.len());
+        let handling = Params::new(&disposition[params_at..]).value(b"handling");
+        handling.is_some_and(|handling| handling.eq_ignore_ascii_case(b"optional"))
     }
 
     /// Returns where the body lies.

@@ -4,6 +4,7 @@
 
 use std::io::Write;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use memchr::memchr3;
 
@@ -11,7 +12,7 @@ use super::header::HeaderId;
 use super::message::Message;
 use super::name_addr::NameAddr;
 use super::status::reason_phrase;
-use super::token::is_token;
+use super::token::{is_space, is_token};
 use super::via::{Rport, Via};
 
 /// What a response says beside what it copies from its request.
@@ -28,6 +29,8 @@ pub struct ResponseHead<'a> {
     /// The port it was seen to come from, for a top Via that asks for it (RFC 3581 §4). A Via without `rport` gets
     /// none, and one that has a port keeps it.
     pub rport: Option<u16>,
+    /// How long a 100 let its request wait, which its Timestamp then says (RFC 3261 §8.2.6.1).
+    pub waited: Duration,
     /// Whether Record-Route is copied, as a response that makes a dialog must (RFC 3261 §12.1.1).
     pub mirror_record_route: bool,
     /// Further header lines, each complete with its CRLF.
@@ -53,7 +56,7 @@ pub fn write_response(out: &mut Vec<u8>, request: &Message<'_>, response: &Respo
     copy_first(out, request, HeaderId::CALL_ID);
     copy_first(out, request, HeaderId::CSEQ);
     if response.code == 100 {
-        copy_first(out, request, HeaderId::TIMESTAMP);
+        timestamp_line(out, request, response.waited);
     }
     out.extend_from_slice(response.headers);
     end_with_body(out, response.body);
@@ -135,6 +138,18 @@ fn copy_first(out: &mut Vec<u8>, request: &Message<'_>, id: HeaderId) {
     if let Some(value) = request.header(id) {
         push_line(out, id.name(), value);
     }
+}
+
+/// Copies Timestamp; the time its request has waited stands behind it, in seconds.
+fn timestamp_line(out: &mut Vec<u8>, request: &Message<'_>, waited: Duration) {
+    let Some(value) = request.header(HeaderId::TIMESTAMP) else { return };
+    if waited.is_zero() {
+        return push_line(out, HeaderId::TIMESTAMP.name(), value);
+    }
+    let sent_at = value.split(|&byte| is_space(byte)).next().unwrap_or_default();
+    append(out, &[HeaderId::TIMESTAMP.name().as_bytes(), b": ", sent_at]);
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, " {:.3}\r\n", waited.as_secs_f64());
 }
 
 fn copy_all(out: &mut Vec<u8>, request: &Message<'_>, id: HeaderId) {

@@ -80,6 +80,19 @@ fn a_100_has_the_timestamp_and_no_tag() {
 }
 
 #[test]
+fn the_timestamp_of_a_100_tells_how_long_its_request_has_waited() {
+    let check = |timestamp: &str, waited_ms: u64, expected: &str| {
+        let request = REQUEST.replace("Timestamp: 54", &format!("Timestamp: {timestamp}"));
+        let waited = Duration::from_millis(waited_ms);
+        let response = written(&request, &ResponseHead { code: 100, waited, ..ResponseHead::default() });
+        assert!(response.contains(&format!("\r\nTimestamp: {expected}\r\n")), "{response}");
+    };
+    check("54", 3500, "54 3.500");
+    check("54.25 0.1", 3550, "54.25 3.550");
+    check("54.25 0.1", 0, "54.25 0.1");
+}
+
+#[test]
 fn a_tag_that_is_there_stays() {
     let request = REQUEST.replace("t: sip:dana@pres.example", "t: <sip:dana@pres.example>;tag=mine");
     let response = written(&request, &ResponseHead { code: 200, to_tag: b"other", ..ResponseHead::default() });

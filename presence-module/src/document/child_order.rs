@@ -1,4 +1,4 @@
-//! The order of children inside a tuple (RFC 3863 §4.1.2), a person and a device (RFC 4479 schema).
+//! The order of children inside a tuple and its status (RFC 3863 §4.1.2, §4.1.3), a person and a device (RFC 4479 schema).
 //!
 //! Publishers append what they know at the end; watchers validate. What a schema allows once is taken once, the first.
 
@@ -13,6 +13,7 @@ pub type Children<'d, 'a> = SmallVec<[Node<'d, 'a>; 12]>;
 /// Places of a schema's sequence, first to last; the extensions are those no other place claims.
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
 enum Place {
+    Basic,
     Status,
     Extension,
     DeviceId,
@@ -21,40 +22,45 @@ enum Place {
     Timestamp,
 }
 
-/// Returns the children of a tuple: status, extensions, contact, notes, timestamp.
-pub fn of_tuple<'d, 'a>(tuple: Node<'d, 'a>) -> Children<'d, 'a> {
-    ordered(tuple, |child| match child.tag_name().name() {
-        _ if child.tag_name().namespace() != Some(pidf::NAMESPACE) => Place::Extension,
-        "status" => Place::Status,
-        "contact" => Place::Contact,
-        "note" => Place::Note,
-        "timestamp" => Place::Timestamp,
-        _ => Place::Extension,
-    })
+/// Returns the children of `parent`, which is a tuple, a status, a person or a device.
+pub fn of<'d, 'a>(parent: Node<'d, 'a>) -> Children<'d, 'a> {
+    ordered(parent, xml::elements(parent))
 }
 
-/// Returns the children of a person or device: extensions, a device's URN, notes, timestamp.
-pub fn of_person_or_device<'d, 'a>(occurrence: Node<'d, 'a>) -> Children<'d, 'a> {
-    let is_device = occurrence.tag_name().name() == "device";
-    ordered(occurrence, |child| match child.tag_name().name() {
-        _ if child.tag_name().namespace() != Some(data_model::NAMESPACE) => Place::Extension,
-        "deviceID" if is_device => Place::DeviceId,
-        "note" => Place::Note,
-        "timestamp" => Place::Timestamp,
-        _ => Place::Extension,
-    })
-}
-
-fn ordered<'d, 'a>(node: Node<'d, 'a>, place: impl Fn(Node<'d, 'a>) -> Place) -> Children<'d, 'a> {
+/// Returns `children`, which become those of `parent`: a tuple has a status, extensions, a contact, notes and a timestamp, in
+/// this order; a status a basic and extensions; a person or device extensions, the device's URN, notes and a timestamp.
+pub fn ordered<'d, 'a>(parent: Node<'d, 'a>, children: impl IntoIterator<Item = Node<'d, 'a>>) -> Children<'d, 'a> {
     let mut children: SmallVec<[(Place, Node<'d, 'a>); 12]> =
-        xml::elements(node).map(|child| (place(child), child)).collect();
+        children.into_iter().map(|child| (Place::of(parent, child), child)).collect();
     if !children.is_sorted_by_key(|(place, _)| *place) {
         children.sort_by_key(|(place, _)| *place);
     }
-    children.dedup_by_key(|(place, child)| match place {
-        // Never equal to its neighbour: each may stand any number of times.
-        Place::Extension | Place::Note => (*place, Some(child.id())),
-        Place::Status | Place::DeviceId | Place::Contact | Place::Timestamp => (*place, None),
-    });
+    children.dedup_by(|(next, _), (place, _)| next == place && place.is_for_one());
     children.into_iter().map(|(_, child)| child).collect()
+}
+
+impl Place {
+    /// Says whether the schema allows one child there.
+    fn is_for_one(self) -> bool {
+        match self {
+            Self::Extension | Self::Note => false,
+            Self::Basic | Self::Status | Self::DeviceId | Self::Contact | Self::Timestamp => true,
+        }
+    }
+
+    fn of(parent: Node<'_, '_>, child: Node<'_, '_>) -> Self {
+        let namespace = child.tag_name().namespace();
+        if namespace.is_none() || namespace != parent.tag_name().namespace() {
+            return Self::Extension;
+        }
+        match (namespace, parent.tag_name().name(), child.tag_name().name()) {
+            (Some(pidf::NAMESPACE), "status", "basic") => Self::Basic,
+            (Some(pidf::NAMESPACE), "tuple", "status") => Self::Status,
+            (Some(pidf::NAMESPACE), "tuple", "contact") => Self::Contact,
+            (Some(data_model::NAMESPACE), "device", "deviceID") => Self::DeviceId,
+            (_, "tuple" | "person" | "device", "note") => Self::Note,
+            (_, "tuple" | "person" | "device", "timestamp") => Self::Timestamp,
+            _ => Self::Extension,
+        }
+    }
 }

@@ -65,7 +65,7 @@ impl<'d, 'a> Device<'d, 'a> {
 }
 
 /// Returns the URN if `node` is a `deviceID`: of this namespace, or of RFC 4480 §3.5, which means the same.
-pub(super) fn device_id<'d>(node: Node<'d, '_>) -> Option<&'d str> {
+pub fn device_id<'d>(node: Node<'d, '_>) -> Option<&'d str> {
     let is_device_id = node.tag_name().name() == "deviceID"
         && matches!(node.tag_name().namespace(), Some(NAMESPACE | rpid::NAMESPACE));
     is_device_id.then(|| node.text().unwrap_or_default().trim_ascii()).filter(|urn| !urn.is_empty())

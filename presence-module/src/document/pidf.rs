@@ -10,6 +10,7 @@ use roxmltree::Node;
 use smallvec::SmallVec;
 
 use super::data_model::{self, Device, Person};
+use super::oma_presence::{self, ServiceDescription};
 use super::xml::{self, Limits, Position, Xml};
 use super::{rpid, timestamp};
 
@@ -120,7 +121,16 @@ impl<'d, 'a> Part<'d, 'a> {
         }
     }
 
-    fn of(node: Node<'d, 'a>) -> Self {
+    /// Returns the tuple, if it is one.
+    pub fn as_tuple(self) -> Option<Tuple<'d, 'a>> {
+        match self {
+            Self::Tuple(tuple) => Some(tuple),
+            Self::Note(_) | Self::Person(_) | Self::Device(_) | Self::Extension(_) => None,
+        }
+    }
+
+    /// Returns what `node`, a child of `presence`, is.
+    pub fn of(node: Node<'d, 'a>) -> Self {
         match (node.tag_name().namespace(), node.tag_name().name()) {
             (Some(NAMESPACE), "tuple") => Self::Tuple(Tuple(node)),
             (Some(NAMESPACE), "note") => Self::Note(Note(node)),
@@ -142,14 +152,29 @@ impl<'d, 'a> Tuple<'d, 'a> {
         xml::attribute(self.0, "id").map(|id| id.value()).unwrap_or_default()
     }
 
+    /// Returns the status, which every tuple has that was accepted.
+    pub fn status(self) -> Option<Node<'d, 'a>> {
+        child(self.0, "status")
+    }
+
     /// Returns `open` or `closed`; a tuple without says nothing about reachability.
     pub fn basic(self) -> Option<Cow<'d, str>> {
-        child(child(self.0, "status")?, "basic").map(xml::text)
+        child(self.status()?, "basic").map(xml::text)
     }
 
     /// Returns the URI of the service.
     pub fn contact(self) -> Option<Cow<'d, str>> {
-        child(self.0, "contact").map(|contact| trimmed(xml::text(contact)))
+        self.contact_element().map(xml::trimmed_text)
+    }
+
+    /// Returns the element that holds the URI of the service.
+    pub fn contact_element(self) -> Option<Node<'d, 'a>> {
+        child(self.0, "contact")
+    }
+
+    /// Returns the priority of the contact in thousandths; what is no such number is as if it was absent (RFC 3863 §4.1.5).
+    pub fn priority(self) -> Option<u16> {
+        thousandths(xml::attribute(self.contact_element()?, "priority")?.value())
     }
 
     /// Returns the devices the service runs on.
@@ -167,6 +192,11 @@ impl<'d, 'a> Tuple<'d, 'a> {
         rpid::service_class(self.0)
     }
 
+    /// Returns which of OMA's services it is.
+    pub fn service_description(self) -> Option<ServiceDescription<'d>> {
+        oma_presence::service_description(self.0)
+    }
+
     /// Returns when the publisher says this became so, in milliseconds since 1970.
     pub fn timestamp_ms(self) -> Option<u64> {
         timestamp::unix_ms(&xml::text(child(self.0, "timestamp")?))
@@ -181,7 +211,7 @@ impl<'d, 'a> Note<'d, 'a> {
 
     /// Returns what it says, without white space around it.
     pub fn text(self) -> Cow<'d, str> {
-        trimmed(xml::text(self.0))
+        xml::trimmed_text(self.0)
     }
 
     /// Returns the language it is in, as far as the publisher says.
@@ -226,15 +256,18 @@ fn check_tuple(tuple: Node<'_, '_>) -> Result<(), Malformed> {
     }
 }
 
-fn child<'d, 'a>(node: Node<'d, 'a>, name: &'static str) -> Option<Node<'d, 'a>> {
-    xml::elements(node).find(|child| child.has_tag_name((NAMESPACE, name)))
+/// Reads a number from 0 to 1 with at most three decimals.
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, decimals) = text.trim_ascii().split_once('.').unwrap_or((text.trim_ascii(), ""));
+    if !matches!(whole, "0" | "1") || decimals.len() > 3 || !decimals.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let number: u16 = format!("{whole}{decimals:0<3}").parse().ok()?;
+    (number <= 1000).then_some(number)
 }
 
-fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
-        Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
-    }
+fn child<'d, 'a>(node: Node<'d, 'a>, name: &'static str) -> Option<Node<'d, 'a>> {
+    xml::elements(node).find(|child| child.has_tag_name((NAMESPACE, name)))
 }
 
 #[cfg(test)]
@@ -324,6 +357,26 @@ mod tests {
         assert_eq!((&*note.text(), note.language()), ("n", Some("en")));
         assert_eq!((person.id(), person.class(), person.timestamp_ms()), ("p", None, None));
         assert_eq!((device.id(), device.device_id(), device.timestamp_ms()), ("d", Some("urn:1"), Some(2000)));
+    }
+
+    #[test]
+    fn s4_1_5_a_priority_is_a_number_from_0_to_1_or_absent() {
+        let check = |written: &str, expected| {
+            let tuple =
+                format!("<tuple id='t'><contact priority='{written}'/><status><basic>open</basic></status></tuple>");
+            let document = presence(&tuple);
+            let pidf = Pidf::read(document.as_bytes(), &Limits::default()).unwrap();
+            let Some(Part::Tuple(tuple)) = pidf.parts().next() else { panic!("{document}") };
+            assert_eq!(tuple.priority(), expected, "{written:?}");
+        };
+        for (written, expected) in
+            [("0", 0), ("1", 1000), ("0.8", 800), ("0.05", 50), ("0.123", 123), (" 1.000 ", 1000)]
+        {
+            check(written, Some(expected));
+        }
+        for written in ["", "1.001", "2", "0.1234", "-0", "+0.5", ".5", "0,5", "0.x", "1e0", "00"] {
+            check(written, None);
+        }
     }
 
     #[test]

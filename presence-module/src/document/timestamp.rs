@@ -1,9 +1,15 @@
-//! Instants as presence documents write them (RFC 3863 §4.1.7, RFC 3339 §5.6), to be compared.
+//! Instants as documents write them (RFC 3863 §4.1.7, RFC 3339 §5.6, `xs:dateTime`), to be compared.
 //!
 //! Only reading: publishers' timestamps are kept as they wrote them, and none is ever added.
 
 /// Returns the milliseconds since 1970 that `text` names; `None` if it is no RFC 3339 `date-time` since then.
 pub fn unix_ms(text: &str) -> Option<u64> {
+    date_time_ms(text).and_then(|ms| u64::try_from(ms).ok())
+}
+
+/// Returns the milliseconds since 1970 that `text` names, negative before; `None` if it is no `xs:dateTime` of the years
+/// 0000 to 9999.
+pub fn date_time_ms(text: &str) -> Option<i64> {
     let text = text.trim_matches([' ', '\t', '\r', '\n']);
     let (date, time) = (text.get(..10)?, text.get(11..)?);
     if !matches!(text.as_bytes()[10], b'T' | b't') {
@@ -11,14 +17,15 @@ pub fn unix_ms(text: &str) -> Option<u64> {
     }
     let [year, month, day] = fields(date, b'-', [4, 2, 2])?;
     let [hour, minute, second] = fields(time.get(..8)?, b':', [2, 2, 2])?;
-    // A leap second counts as the one that follows it.
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+    // A leap second counts as the one that follows it, and 24:00:00 is the midnight that ends the day.
+    let in_day = hour <= 23 || (hour, minute, second) == (24, 0, 0);
+    if !(1..=12).contains(&month) || !(1..=days_of(year, month)).contains(&day) || !in_day || minute > 59 || second > 60
+    {
         return None;
     }
     let (fraction_ms, zone) = fraction(&time[8..])?;
     let local_s = days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
-    let ms = (local_s - offset_s(zone)?) * 1_000 + fraction_ms;
-    u64::try_from(ms).ok()
+    Some((local_s - offset_s(zone)?) * 1_000 + fraction_ms)
 }
 
 fn fields<const N: usize>(text: &str, separator: u8, widths: [usize; N]) -> Option<[i64; N]> {
@@ -62,6 +69,15 @@ fn offset_s(zone: &str) -> Option<i64> {
     (hours <= 23 && minutes <= 59).then_some(sign * (hours * 3_600 + minutes * 60))
 }
 
+fn days_of(year: i64, month: i64) -> i64 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
 /// Counts days in the proleptic Gregorian calendar, years beginning in March so that leap days come last.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
@@ -88,6 +104,22 @@ mod tests {
         check("2025-03-04T08:15:00", Some(1_741_076_100_000));
         check("2000-02-29T12:00:00Z", Some(951_825_600_000));
         check("2016-12-31T23:59:60Z", Some(1_483_228_800_000));
+        check("2016-12-31T24:00:00Z", Some(1_483_228_800_000));
+    }
+
+    #[test]
+    fn instants_before_1970_are_negative() {
+        assert_eq!(date_time_ms("1969-12-31T23:59:59Z"), Some(-1_000));
+        assert_eq!(date_time_ms("1970-01-01T00:30:00+01:00"), Some(-1_800_000));
+        assert_eq!(date_time_ms("0001-01-01T00:00:00"), Some(-62_135_596_800_000));
+        assert_eq!(date_time_ms("1969-12-31"), None);
+    }
+
+    #[test]
+    fn a_day_that_no_calendar_has_is_none() {
+        for day in ["2025-02-29", "1900-02-29", "2025-04-31", "2025-06-31", "2025-09-31", "2025-11-31", "2025-01-32"] {
+            check(&format!("{day}T00:00:00Z"), None);
+        }
     }
 
     #[test]

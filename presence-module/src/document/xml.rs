@@ -13,7 +13,7 @@ mod canonical;
 mod fragment;
 
 pub use canonical::canonical_form;
-pub use fragment::{Namespaces, write_attribute_value, write_element, write_parent};
+pub use fragment::{Namespaces, content, write_around, write_attribute_value, write_element, write_parent};
 
 /// How much of a document is read before it is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -170,6 +170,14 @@ pub fn text<'d>(node: Node<'d, '_>) -> Cow<'d, str> {
     match texts.next() {
         None => Cow::Borrowed(first),
         Some(second) => Cow::Owned([first, second].into_iter().chain(texts).collect()),
+    }
+}
+
+/// Returns the text directly inside `node` without white space around it.
+pub fn trimmed_text<'d>(node: Node<'d, '_>) -> Cow<'d, str> {
+    match text(node) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
+        Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
     }
 }
 

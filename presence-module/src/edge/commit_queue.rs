@@ -34,6 +34,10 @@ pub(super) enum Entry {
     Decision(Arc<PresentityUri>, Decision),
     /// Everything of this presentity in front of here is committed or refused: read it back.
     ReadBack(Arc<PresentityUri>),
+    /// Read this presentity's privacy rules: requests wait for them.
+    LoadRules(Arc<PresentityUri>),
+    /// Look whose privacy rules other programs changed.
+    LookAtRules,
     /// Remove rows that are long over, whoever wrote them.
     Sweep,
 }

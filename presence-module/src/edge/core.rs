@@ -6,25 +6,25 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use module_api::abi::{Host, LogLevel};
+use smol_str::SmolStr;
 
 use super::commit_queue::CommitQueue;
 use super::dialog_index::DialogIndex;
 use super::driver::Job;
+use super::identity::IdentitySource;
 use super::metrics::Metrics;
 use super::shards::Shards;
 use super::timers::Timers;
 use crate::change::{Moment, Now};
-use crate::publication::PublishPolicy;
-use crate::subscription::SubscribePolicy;
+use crate::package::Package;
+use crate::policy::Policy;
 use crate::tag::TagMint;
 
 /// What the operator decided, in the shapes the machines take.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Bounds of publications.
-    pub publish: PublishPolicy,
-    /// Bounds of subscriptions.
-    pub subscribe: SubscribePolicy,
+    /// What each presentity decides by.
+    pub policy: Policy,
     /// Locks, see `lock_set_size`.
     pub shards: usize,
     /// Decisions that may wait for the database; past it requests are answered 503.
@@ -35,8 +35,46 @@ pub struct Settings {
     pub clean_period: Option<Duration>,
     /// NOTIFYs a second after an unclean stop.
     pub recovery_notify_rate: u32,
+    /// How often it is looked whose rules documents changed; `None` only when asked to.
+    pub rules_poll_period: Option<Duration>,
+    /// Which rows of `xcap_xml` are rules documents.
+    pub rules_doc_types: Vec<i64>,
     /// Whether NOTIFYs to watchers behind a NAT go where their SUBSCRIBE came from.
     pub follows_source: bool,
+    /// Who says who sent a request.
+    pub identity: IdentitySource,
+    /// Domains whose users are served, beside the host's own; lower-case.
+    pub domains: Vec<SmolStr>,
+    /// The Contact we give, empty for the listener.
+    pub server_address: SmolStr,
+    /// The user part of that Contact, empty for none.
+    pub contact_user: SmolStr,
+    /// Whether To names the presentity, as in 2006, and not the Request-URI.
+    pub presentity_in_to: bool,
+    /// The code of a SUBSCRIBE that is accepted.
+    pub accepted: AcceptedWith,
+}
+
+/// The code of a SUBSCRIBE that is accepted; 202 is of RFC 3265 and means nothing any more (RFC 6665 §8.3.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AcceptedWith {
+    /// 200.
+    Code200,
+    /// 202.
+    Code202,
+    /// 202 for `presence`, 200 for the rest, as in 2006.
+    Code202ForPresence,
+}
+
+impl AcceptedWith {
+    /// Returns the code for a subscription to `package`.
+    pub(super) fn code(self, package: Package) -> u16 {
+        match self {
+            Self::Code202 => 202,
+            Self::Code202ForPresence if package == Package::Presence => 202,
+            Self::Code200 | Self::Code202ForPresence => 200,
+        }
+    }
 }
 
 /// Shared by the host's workers, the writer and the driver.

@@ -40,7 +40,14 @@ impl Core {
 
     /// Lets effects leave; what is too long for the calling thread goes to the driver.
     pub(super) fn send(&self, outgoing: Outgoing) {
+        self.send_settling(outgoing, || {});
+    }
+
+    /// Lets replies leave, then runs `settle`, which lets others build on what they say, then lets NOTIFYs leave: no
+    /// NOTIFY that another thread binds meanwhile may overtake the answer to its SUBSCRIBE.
+    pub(super) fn send_settling(&self, outgoing: Outgoing, settle: impl FnOnce()) {
         self.reply(&outgoing.replies);
+        settle();
         if outgoing.notifications.len() <= SENT_BY_WRITER_MAX {
             self.notify(&outgoing.notifications);
         } else {

@@ -25,15 +25,21 @@ pub(super) enum Job {
     Stop,
 }
 
-/// A watcher owed the present state since an unclean stop, or because another policy is in force.
-pub(super) type Owed = (Arc<PresentityUri>, DialogKey);
+/// What is to be made good since the last run.
+pub(super) enum Owed {
+    /// A watcher is owed the present state: the last stop was not clean.
+    Notify(Arc<PresentityUri>, DialogKey),
+    /// Everybody who watches is to be decided on anew: other rules or another policy are in force.
+    Review(Arc<PresentityUri>),
+}
 
 /// Runs until told to stop.
 pub(super) fn run(core: &Core, jobs: &Receiver<Job>, owed: VecDeque<Owed>) {
     let tick = Duration::from_millis(TICK_MS);
     let mut next_tick = Instant::now() + tick;
-    let next_sweep = core.settings.clean_period.map(|period| Instant::now() + period);
-    let mut driver = Driver { core, owed, lost: Vec::new(), next_sweep };
+    let (sweep, look) = (core.settings.clean_period, core.settings.rules_poll_period);
+    let (sweeps, looks) = (Periodic::every(sweep), Periodic::every(look));
+    let mut driver = Driver { core, owed, lost: Vec::new(), sweeps, looks };
     loop {
         match jobs.recv_deadline(next_tick) {
             Ok(Job::Notify(notifications)) => core.notify(&notifications),
@@ -55,7 +61,29 @@ struct Driver<'a> {
     owed: VecDeque<Owed>,
     /// What a 2xx created that came too late.
     lost: Vec<Created>,
-    next_sweep: Option<Instant>,
+    sweeps: Periodic,
+    looks: Periodic,
+}
+
+/// Something done now and then.
+struct Periodic {
+    period: Option<Duration>,
+    next: Option<Instant>,
+}
+
+impl Periodic {
+    fn every(period: Option<Duration>) -> Self {
+        Self { period, next: period.map(|period| Instant::now() + period) }
+    }
+
+    /// Returns whether it is time, and waits for the next time.
+    fn is_due(&mut self) -> bool {
+        let is_due = self.next.is_some_and(|at| Instant::now() >= at);
+        if is_due {
+            *self = Self::every(self.period);
+        }
+        is_due
+    }
 }
 
 impl Driver<'_> {
@@ -63,9 +91,11 @@ impl Driver<'_> {
         self.core.expire();
         self.pay();
         self.end_lost();
-        if self.next_sweep.is_some_and(|at| Instant::now() >= at) {
+        if self.sweeps.is_due() {
             self.core.queue.push_order(Entry::Sweep);
-            self.next_sweep = self.core.settings.clean_period.map(|period| Instant::now() + period);
+        }
+        if self.looks.is_due() {
+            self.core.queue.push_order(Entry::LookAtRules);
         }
     }
 
@@ -73,14 +103,17 @@ impl Driver<'_> {
     fn pay(&mut self) {
         let rate = u64::from(self.core.settings.recovery_notify_rate);
         for _ in 0..(rate * TICK_MS).div_ceil(1000) {
-            let Some((presentity, dialog)) = self.owed.pop_front() else { return };
-            let policy = self.core.settings.subscribe;
-            let owe = |presentity: &mut Presentity, now| {
-                presentity.owe(dialog);
-                presentity.on_policy(dialog, policy, now)
+            let Some(owed) = self.owed.pop_front() else { return };
+            let (Owed::Notify(presentity, _) | Owed::Review(presentity)) = &owed;
+            let owe = |presentity: &mut Presentity, _| {
+                match &owed {
+                    Owed::Notify(_, dialog) => presentity.owe(*dialog),
+                    Owed::Review(_) => presentity.review_soon(),
+                }
+                Decision::default()
             };
-            if is_to_be_tried_again(self.core.step(&presentity, owe)) {
-                self.owed.push_front((presentity, dialog));
+            if is_to_be_tried_again(self.core.step(presentity, owe)) {
+                self.owed.push_front(owed);
                 return;
             }
         }

@@ -4,15 +4,18 @@ pub mod parameters; // the `modparam` table, and what it becomes
 pub mod presence; // the module the host loads: calls in, threads up and down
 pub mod core; // what all threads share
 mod request; // headers of a request as the packages need them, and how it is answered
+pub mod identity; // who sent a request, as the script states it
 mod publish; // PUBLISH in, its answer out
 mod subscribe; // SUBSCRIBE in, its answer out
 mod notify; // what became of a NOTIFY, in
+mod rules; // privacy rules, into presentities
 mod step; // decide, stage, queue: under one presentity's lock
 mod shards; // presentities behind their locks
 mod dialog_index; // from a dialog id to its presentity
 mod commit_queue; // what was staged, in order, until it is committed
 mod writer; // the thread that commits, and takes back what cannot be
 mod delivery; // effects on their way out
+mod taking_up; // a start: every row into memory
 mod driver; // the thread of deadlines and long fan-outs
 mod timers; // deadlines in buckets
 mod metrics; // what an operator can count

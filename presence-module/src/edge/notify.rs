@@ -4,6 +4,7 @@ use module_api::abi::Outcome;
 use module_api::sip::header::HeaderId;
 use module_api::sip::list::List;
 use module_api::sip::name_addr::NameAddr;
+use module_api::sip::token::{delta_seconds, trim};
 use module_api::sip::uri::Uri;
 use smol_str::SmolStr;
 
@@ -18,13 +19,24 @@ impl Core {
         let dialog = DialogKey((u128::from(high) << 64 | u128::from(low)).to_be_bytes());
         let Some(presentity) = self.dialogs.find(dialog) else { return };
         let remote_target = (200..300).contains(&outcome.code()).then(|| contact(outcome)).flatten();
-        let outcome = NotifyOutcome { code: outcome.code(), is_local: outcome.is_local(), remote_target };
-        if outcome.verdict() == Verdict::EndSubscription {
+        let (code, is_local, retry_after_s) = (outcome.code(), outcome.is_local(), retry_after(outcome));
+        let outcome = NotifyOutcome { code, is_local, remote_target, retry_after_s };
+        if outcome.verdict(self.settings.policy.silence_ends) != Verdict::Keep {
             self.metrics.count(self.metrics.notify_failures);
         }
         self.settle_notify(&presentity, dialog, cseq as u32, outcome);
     }
 }
+
+/// Reads when the watcher may be tried again (RFC 3261 §20.33), an hour at most.
+fn retry_after(outcome: &Outcome<'_>) -> Option<u32> {
+    let value = trim(outcome.header(HeaderId::RETRY_AFTER)?);
+    let digits = value.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(value.len());
+    delta_seconds(&value[..digits]).ok().map(|seconds| seconds.min(RETRY_AFTER_MAX_S))
+}
+
+/// The longest that a watcher is left with an old document because it asks for it.
+const RETRY_AFTER_MAX_S: u32 = 3600;
 
 /// Reads where a 2xx says the watcher is from now on (RFC 3261 §12.2.1.2).
 fn contact(outcome: &Outcome<'_>) -> Option<SmolStr> {

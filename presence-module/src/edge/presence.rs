@@ -1,27 +1,26 @@
 //! The module the host loads: it opens the store, takes up what is in it, and runs the two threads that act.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use module_api::abi::{
-    Argument, CallResult, Declaration, Function, Host, LogLevel, Module, Outcome, ParameterProblem, Parameters,
-    Request, RouteKinds,
+    Argument, CallResult, Declaration, Function, Host, LogLevel, Module, Outcome, ParameterKind, ParameterProblem,
+    Parameters, Request, RouteKinds,
 };
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 
+use super::commit_queue::Entry;
 use super::core::{Core, Settings};
-use super::driver::{self, Job, Owed};
+use super::driver::{self, Job};
+use super::identity::{self, IdentitySource};
 use super::parameters::{self, DatabaseUrl};
 use super::writer;
-use crate::authorization;
-use crate::change::Change;
+use crate::dialog::Dialog;
 use crate::package::Package;
 use crate::store::owner::Owner;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Opening, Scope, Store, StoreError, Stored, recovery};
+use crate::store::{Opening, Store, StoreError};
 
 /// How long a start waits for the last owner of its database to be gone: a killed process takes a moment to die.
 const OWNER_WAIT: Duration = Duration::from_secs(1);
@@ -43,9 +42,17 @@ struct Threads {
 
 const HANDLE_PUBLISH: usize = 0;
 const HANDLE_SUBSCRIBE: usize = 1;
+const PRESENCE_IDENTITY: usize = 2;
 
-const fn handler(name: &'static str) -> Function {
-    Function { name, arguments: &[], optional: 0, routes: RouteKinds::REQUEST, needs_transaction: true }
+/// Handles a request, and may be told something about it.
+const fn handler(name: &'static str, arguments: &'static [ParameterKind]) -> Function {
+    Function { name, arguments, optional: arguments.len(), routes: RouteKinds::REQUEST, needs_transaction: true }
+}
+
+/// Takes note of one text; answers nothing.
+const fn statement(name: &'static str) -> Function {
+    let arguments = &[ParameterKind::TEXT];
+    Function { name, arguments, optional: 0, routes: RouteKinds::REQUEST, needs_transaction: false }
 }
 
 impl Module for Presence {
@@ -53,7 +60,11 @@ impl Module for Presence {
         name: "presence",
         requires: &["sl", "tm"],
         parameters: parameters::PARAMETERS,
-        functions: &[handler("handle_publish"), handler("handle_subscribe")],
+        functions: &[
+            handler("handle_publish", &[ParameterKind::TEXT]),
+            handler("handle_subscribe", &[]),
+            statement("presence_identity"),
+        ],
         event_packages: &[Package::Presence.name()],
         accepts: &[Package::Presence.media_type()],
         methods: &["PUBLISH", "SUBSCRIBE"],
@@ -80,15 +91,24 @@ impl Module for Presence {
                 opened => break opened,
             }
         };
+        let settings = parameters::settings(parameters);
+        if settings.identity == IdentitySource::From {
+            host.log(
+                LogLevel::WARNING,
+                "identity is `from`: watchers are who they say they are, and rules believe them",
+            );
+        }
         let (store, opening) = opened.map_err(|error| format!("db_url sqlite://{path}: {error}"))?;
-        Self::serve(host, parameters::settings(parameters), Box::new(store), &opening)
+        Self::serve(host, settings, Box::new(store), &opening)
             .map_err(|error| format!("db_url sqlite://{path}: {error}"))
     }
 
-    fn call(&self, function: usize, request: &Request<'_>, _arguments: &[Argument<'_>]) -> CallResult {
+    fn call(&self, function: usize, request: &Request<'_>, arguments: &[Argument<'_>]) -> CallResult {
+        let first = arguments.first().map(Argument::as_text);
         match function {
-            HANDLE_PUBLISH => self.core.handle_publish(request),
+            HANDLE_PUBLISH => self.core.handle_publish(request, first),
             HANDLE_SUBSCRIBE => self.core.handle_subscribe(request),
+            PRESENCE_IDENTITY => identity::state(first.unwrap_or_default()),
             _ => CallResult::new(-1),
         }
     }
@@ -97,6 +117,10 @@ impl Module for Presence {
         for outcome in outcomes {
             self.core.on_outcome(&outcome);
         }
+    }
+
+    fn refresh(&self) {
+        self.core.queue.push_order(Entry::LookAtRules);
     }
 
     fn drain(&self) {
@@ -163,68 +187,12 @@ impl Presence {
 }
 
 impl Core {
-    /// Reads every row into memory and returns the dialogs that are owed a NOTIFY: all of them after an unclean stop, and
-    /// always those whose authorisation was decided under another policy.
-    fn recover(&self, store: &mut dyn Store, was_clean: bool) -> Result<VecDeque<Owed>, StoreError> {
-        let now = self.now();
-        let status = authorization::without_rules(self.settings.subscribe.force_active);
-        let (mut publications, mut subscriptions, mut owed) = (0_usize, 0_usize, VecDeque::new());
-        let mut skipped: FxHashMap<String, usize> = FxHashMap::default();
-        store.load(Scope::All, &mut |row| match row {
-            Stored::Publication(row) => {
-                let publication = recovery::publication(row, self.settings.publish.max_expires_s, now);
-                self.take_up_publication(publication);
-                publications += 1;
-            }
-            Stored::Subscription(row) => {
-                let owes = !was_clean || row.status != status;
-                let dialog = self.take_up_subscription(*row, now);
-                owed.extend(owes.then_some(dialog));
-                subscriptions += 1;
-            }
-            Stored::Watcher(row) => {
-                let mut shard = self.shards.lock(&row.presentity);
-                if let Some(slot) = shard.get(&row.presentity) {
-                    slot.presentity.apply(&[Change::WatcherStored(row)]);
-                }
-            }
-            Stored::Skipped { table, reason } => *skipped.entry(format!("{table}: {reason}")).or_default() += 1,
-        })?;
-        self.host
-            .log(LogLevel::INFO, &format!("took up {publications} publications and {subscriptions} subscriptions"));
-        for (what, count) in skipped {
-            self.metrics.add(self.metrics.skipped_rows, count);
-            self.warn(&format!("passed over {count} rows of {what}"));
-        }
-        Ok(owed)
-    }
-
-    fn take_up_publication(&self, publication: crate::publication::Publication) {
-        let uri = publication.row.presentity.clone();
-        let mut shard = self.shards.lock(&uri);
-        let slot = shard.slot(&uri);
-        let change = Change::PublicationStored { row: publication.row, deadline: publication.deadline };
-        slot.presentity.apply(&[change]);
-        self.wake(slot);
-    }
-
-    fn take_up_subscription(&self, row: crate::change::SubscriptionRow, now: crate::change::Now) -> Owed {
-        let uri = row.presentity.clone();
-        let (row, deadline) = recovery::subscription(row, now);
-        let mut shard = self.shards.lock(&uri);
-        let slot = shard.slot(&uri);
-        let dialog = slot.presentity.resume(row, deadline);
-        self.dialogs.insert(dialog, uri.clone());
-        self.wake(slot);
-        (uri, dialog)
-    }
-
     /// Returns whether every watcher has confirmed the present state.
     fn is_told(&self) -> bool {
         let mut is_told = true;
         self.shards.for_each(|slot| {
             is_told &= !slot.is_stale && slot.deferred.is_empty();
-            is_told &= slot.presentity.dialogs().all(|dialog| !dialog.is_busy() && !dialog.is_due());
+            is_told &= slot.presentity.dialogs().all(Dialog::is_told);
         });
         is_told
     }

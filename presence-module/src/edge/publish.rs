@@ -7,7 +7,7 @@ use module_api::sip::header::HeaderId;
 use smol_str::SmolStr;
 
 use super::core::Core;
-use super::request::{Handled, Incoming, Refusal, requested_expires, to_tag_of_script};
+use super::request::{Handled, Incoming, Refusal, requested_expires, to_tag_of_script, uri_of_argument};
 use crate::document::pidf::Pidf;
 use crate::document::xml::Limits;
 use crate::effect::{Created, Creation, Decision, Reply};
@@ -16,25 +16,28 @@ use crate::headers::entity_tag::EntityTag;
 use crate::headers::event::Event;
 use crate::package::Package;
 use crate::presentity::Presentity;
+use crate::presentity_uri::UserAtDomain;
 use crate::publication::{Condition, PublishRequest, Published, PublishedBody, Rejection};
 use crate::tag::Minted;
 
 impl Core {
-    /// Handles a PUBLISH; the answer follows once what it did is durable.
-    pub(super) fn handle_publish(&self, request: &Request<'_>) -> CallResult {
+    /// Handles a PUBLISH of `sender`, where the script names one; the answer follows once what it did is durable.
+    pub(super) fn handle_publish(&self, request: &Request<'_>, sender: Option<&[u8]>) -> CallResult {
         self.metrics.count(self.metrics.publishes);
-        self.finish(request, self.publish(request))
+        self.finish(request, self.publish(request, sender))
     }
 
-    fn publish(&self, request: &Request<'_>) -> Result<Handled, Refusal> {
+    fn publish(&self, request: &Request<'_>, sender: Option<&[u8]>) -> Result<Handled, Refusal> {
         let incoming = Incoming::read(request)?;
         let presentity = incoming.presentity(self)?;
         let minted = incoming.mint(self, &presentity);
-        let publish = self.take_apart(request, &minted);
+        let sender = sender.and_then(uri_of_argument).and_then(|uri| uri.aor());
+        let sender = sender.map(|sender| Box::new(UserAtDomain::new(sender.user, sender.host)));
+        let publish = PublishRequest { sender, ..self.take_apart(request, &minted) };
         let to_tag = to_tag_of_script(request).unwrap_or(minted.to_tag);
         let mut is_accepted = false;
         self.step(&presentity, |presentity, now| {
-            let result = presentity.on_publish(&publish, self.settings.publish, now);
+            let result = presentity.on_publish(&publish, &self.settings.policy, now);
             is_accepted = result.is_ok();
             match result {
                 Ok(published) => accepted(presentity, published, request.transaction(), to_tag.clone()),
@@ -46,7 +49,7 @@ impl Core {
 
     fn take_apart(&self, request: &Request<'_>, minted: &Minted) -> PublishRequest {
         let event = request.header(HeaderId::EVENT).and_then(|value| Event::parse(value).ok());
-        let package = event.and_then(|event| Package::of(event.package));
+        let package = event.and_then(|event| Package::of(event.package)).filter(|package| package.is_published());
         PublishRequest {
             package,
             condition: condition(request),
@@ -54,6 +57,7 @@ impl Core {
             body: package.map_or(PublishedBody::None, |package| body(request, package)),
             entity_tag: minted.entity_tag.clone(),
             id: self.next_publication_id(),
+            sender: None,
         }
     }
 }
@@ -75,7 +79,9 @@ fn body(request: &Request<'_>, package: Package) -> PublishedBody {
         request.header(HeaderId::CONTENT_ENCODING).is_none_or(|value| value.eq_ignore_ascii_case(b"identity"));
     let has_type = |value| is_media_type(value, package.media_type());
     if !is_plain || !request.header(HeaderId::CONTENT_TYPE).is_some_and(has_type) {
-        return PublishedBody::UnsupportedType;
+        // What need not be understood is passed over (RFC 3261 §20.11).
+        let is_optional = request.message().is_body_optional();
+        return if is_optional { PublishedBody::None } else { PublishedBody::UnsupportedType };
     }
     match (Pidf::read(body, &Limits::default()), std::str::from_utf8(body)) {
         (Ok(_), Ok(text)) => PublishedBody::Document(Arc::from(text)),
@@ -98,6 +104,7 @@ fn refusal(rejection: Rejection) -> Refusal {
         Rejection::BadEvent => Refusal::bad_event(),
         Rejection::MalformedCondition => Refusal::new(400, "SIP-If-Match must be one entity-tag"),
         Rejection::ConditionalRequestFailed => Refusal::new(412, ""),
+        Rejection::IntervalTooBrief { min_expires_s } => Refusal::interval_too_brief(min_expires_s),
         Rejection::UnsupportedMediaType => Refusal::unsupported_media_type(Package::Presence),
         Rejection::MalformedBody(reason) => Refusal::new(400, reason),
         Rejection::NothingToPublish => Refusal::new(400, "Neither a body nor SIP-If-Match"),

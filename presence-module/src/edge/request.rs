@@ -62,6 +62,11 @@ impl Refusal {
         Self::new(489, "").with_header("Allow-Events", Package::ALLOW_EVENTS)
     }
 
+    /// 423, with what would be granted (RFC 3903 §6 step 4, RFC 6665 §4.2.1.1).
+    pub(super) fn interval_too_brief(min_expires_s: u32) -> Self {
+        Self::new(423, "").with_header("Min-Expires", &min_expires_s.to_string())
+    }
+
     /// 415, with what would be understood (RFC 3261 §8.2.3).
     pub(super) fn unsupported_media_type(package: Package) -> Self {
         Self::new(415, "").with_header("Accept", package.media_type()).with_header("Accept-Encoding", "identity")
@@ -84,7 +89,8 @@ impl From<NotNow> for Refusal {
 }
 
 impl<'a> Incoming<'a> {
-    /// Reads the headers that identify a request, and refuses extensions nobody here knows (RFC 3261 §8.2.2.3).
+    /// Reads the headers that identify a request. What comes in a dialog is refused for the extensions it requires here,
+    /// the rest once it is known to be for us: the order of RFC 3261 §8.2.2.
     pub(super) fn read(request: &'a Request<'a>) -> Result<Self, Refusal> {
         let header =
             |id: HeaderId| request.header(id).ok_or_else(|| Refusal::new(400, format!("Missing {}", id.name())));
@@ -101,10 +107,13 @@ impl<'a> Incoming<'a> {
             cseq: cseq.number,
             branch: via.branch().unwrap_or_default(),
         };
-        incoming.refuse_extensions()?;
+        if incoming.to.tag().is_some() {
+            incoming.refuse_extensions()?;
+        }
         Ok(incoming)
     }
 
+    /// Refuses extensions nobody here knows (RFC 3261 §8.2.2.3).
     fn refuse_extensions(&self) -> Result<(), Refusal> {
         let required = List::of_all(self.request.message().headers(HeaderId::REQUIRE));
         let unsupported: Vec<_> = required.map(String::from_utf8_lossy).collect();
@@ -117,18 +126,30 @@ impl<'a> Incoming<'a> {
         Err(Refusal::new(420, "").with_header("Unsupported", &unsupported.join(", ")))
     }
 
-    /// Returns the presentity that the current Request-URI names (RFC 3903 §6 step 1, RFC 3856 §5).
+    /// Returns the URI that names the presentity: the current Request-URI (RFC 3903 §6 step 1, RFC 3856 §5), or To as in
+    /// 2006.
+    pub(super) fn presentity_uri(&self, core: &Core) -> &'a [u8] {
+        if core.settings.presentity_in_to { self.to.uri } else { self.request.request_uri() }
+    }
+
+    /// Returns the presentity.
     pub(super) fn presentity(&self, core: &Core) -> Result<Arc<PresentityUri>, Refusal> {
-        let uri = Uri::parse(self.request.request_uri()).map_err(|_| Refusal::new(400, "Malformed Request-URI"))?;
+        let uri = Uri::parse(self.presentity_uri(core)).map_err(|_| Refusal::new(400, "Malformed Request-URI"))?;
         if !matches!(uri.scheme, Scheme::Sip | Scheme::Sips | Scheme::Pres) {
             return Err(Refusal::new(416, ""));
         }
         let not_here = || Refusal::new(404, "");
         let aor = uri.aor().ok_or_else(not_here)?;
-        if !core.host.is_local(&aor.host) {
+        if !core.settings.domains.iter().any(|domain| *domain == aor.host) && !core.host.is_local(&aor.host) {
             return Err(not_here());
         }
+        self.refuse_extensions()?;
         Ok(Arc::new(PresentityUri::new(aor.user, aor.host)))
+    }
+
+    /// Returns who sent the request, empty if nobody knows.
+    pub(super) fn identity(&self, core: &Core) -> SmolStr {
+        core.settings.identity.of(self.request, &self.from)
     }
 
     /// Mints the tags of this request.
@@ -143,6 +164,16 @@ impl<'a> Incoming<'a> {
 /// Reads Expires; a malformed value counts as absent (RFC 3261 §20.19).
 pub(super) fn requested_expires(request: &Request<'_>) -> Option<u32> {
     delta_seconds(trim(request.header(HeaderId::EXPIRES)?)).ok()
+}
+
+/// Reads an argument of the script that names a person: a URI as it stands, or the first of addresses in angle brackets,
+/// as a header holds them. `None` where it names nobody.
+pub(super) fn uri_of_argument(argument: &[u8]) -> Option<Uri<'_>> {
+    let uri = match argument.contains(&b'<') {
+        true => NameAddr::parse(List::new(argument).next()?).ok()?.uri,
+        false => trim(argument),
+    };
+    Uri::parse(uri).ok().filter(|uri| matches!(uri.scheme, Scheme::Pres | Scheme::Sip | Scheme::Sips | Scheme::Tel))
 }
 
 /// Returns the To-tag that the script has set, if it can be one.

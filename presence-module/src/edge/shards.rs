@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::step::Parked;
 use crate::change::Moment;
 use crate::dialog::DialogKey;
 use crate::notify_outcome::NotifyOutcome;
@@ -36,6 +37,8 @@ pub(super) struct Slot {
     pub(super) wakes_at: Option<Moment>,
     /// Outcomes of NOTIFYs that came while it was stale.
     pub(super) deferred: Vec<(DialogKey, u32, NotifyOutcome)>,
+    /// Requests that wait until its privacy rules are read.
+    pub(super) parked: Vec<Parked>,
     /// Decisions that panicked, one after the other.
     pub(super) panics: u32,
     /// The timers leave it alone until then.
@@ -84,6 +87,7 @@ impl Shard {
             is_stale: false,
             wakes_at: None,
             deferred: Vec::new(),
+            parked: Vec::new(),
             panics: 0,
             not_before: Moment(0),
         })
@@ -96,8 +100,10 @@ impl Shard {
 
     /// Forgets a presentity nobody would miss: idle, with nothing staged that may yet be refused.
     pub(super) fn forget_if_idle(&mut self, uri: &PresentityUri, settled: u64) {
-        if self.slots.get(uri).is_some_and(|slot| slot.presentity.is_idle() && !slot.is_stale && slot.staged <= settled)
-        {
+        let is_missed = |slot: &Slot| {
+            !slot.presentity.is_idle() || slot.is_stale || slot.staged > settled || !slot.parked.is_empty()
+        };
+        if self.slots.get(uri).is_some_and(|slot| !is_missed(slot)) {
             self.slots.remove(uri);
         }
     }

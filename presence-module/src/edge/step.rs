@@ -7,9 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use module_api::abi::LogLevel;
+use smol_str::SmolStr;
 
 use super::commit_queue::Entry;
 use super::core::Core;
+use super::request::Refusal;
 use super::shards::Slot;
 use crate::change::{Change, Moment, Now};
 use crate::dialog::DialogKey;
@@ -29,7 +31,65 @@ pub(super) enum NotNow {
     Panicked,
 }
 
+/// A request that waits until the privacy rules of its presentity are read.
+pub(super) struct Parked {
+    pub(super) transaction: u64,
+    /// The To-tag of its answer.
+    pub(super) to_tag: SmolStr,
+    pub(super) decide: Decide,
+}
+
+/// What a request makes of a presentity.
+type Decide = Box<dyn FnOnce(&mut Presentity, Now) -> Decision + Send>;
+
+/// Requests that may wait for the rules of one presentity.
+const PARKED_MAX: usize = 256;
+
 impl Core {
+    /// Runs a request on a presentity whose privacy rules it needs: at once if they are known, else when they are read.
+    /// Returns `false` if it was refused at once; the answer is on its way.
+    pub(super) fn step_knowing_rules(&self, uri: &Arc<PresentityUri>, parked: Parked) -> Result<bool, NotNow> {
+        if self.is_away() {
+            return Err(NotNow::Unsettled);
+        }
+        let mut shard = self.shards.lock(uri);
+        let slot = shard.slot(uri);
+        if !slot.presentity.knows_rules() {
+            if slot.parked.len() >= PARKED_MAX {
+                return Err(NotNow::Full);
+            }
+            slot.parked.push(parked);
+            if slot.parked.len() == 1 {
+                self.queue.push_order(Entry::LoadRules(uri.clone()));
+            }
+            return Ok(true);
+        }
+        drop(shard);
+        let mut is_accepted = false;
+        self.step(uri, |presentity, now| {
+            let decision = (parked.decide)(presentity, now);
+            is_accepted = !decision.is_refusal();
+            decision
+        })?;
+        Ok(is_accepted)
+    }
+
+    /// Runs the requests that waited for rules.
+    pub(super) fn unpark(&self, uri: &Arc<PresentityUri>, parked: Vec<Parked>) {
+        for Parked { transaction, to_tag, decide } in parked {
+            if let Err(not_now) = self.step(uri, decide) {
+                self.act(vec![Effect::Reply(Refusal::from(not_now).into_reply(transaction, to_tag))]);
+            }
+        }
+    }
+
+    /// Sends away requests that waited.
+    pub(super) fn refuse_all(&self, parked: Vec<Parked>, not_now: NotNow) {
+        let refused =
+            |Parked { transaction, to_tag, .. }| Effect::Reply(Refusal::from(not_now).into_reply(transaction, to_tag));
+        self.act(parked.into_iter().map(refused).collect());
+    }
+
     /// Runs `decide` on a presentity and stages what it decides. Effects leave when what they rest on is durable.
     pub(super) fn step(
         &self,
@@ -75,7 +135,9 @@ impl Core {
 
     /// Hands a presentity what became of one of its NOTIFYs, or keeps it until the presentity is read back.
     pub(super) fn settle_notify(&self, uri: &Arc<PresentityUri>, dialog: DialogKey, cseq: u32, outcome: NotifyOutcome) {
-        let decide = |presentity: &mut Presentity, _| presentity.on_notify_outcome(dialog, cseq, &outcome);
+        let policy = &self.settings.policy;
+        let decide =
+            |presentity: &mut Presentity, now| presentity.on_notify_outcome(dialog, cseq, &outcome, policy, now);
         if self.step(uri, decide).is_err() {
             let now = self.now();
             let mut shard = self.shards.lock(uri);
@@ -95,7 +157,7 @@ impl Core {
     ) -> Option<Decision> {
         let mut decision = Decision::default();
         let (presentity, deferred) = (&mut slot.presentity, &slot.deferred);
-        let run = || presentity.step(now, decide, deferred, &mut decision);
+        let run = || presentity.step(&self.settings.policy, now, decide, deferred, &mut decision);
         if catch_unwind(AssertUnwindSafe(run)).is_err() {
             // What was bound before the panic never leaves. Outcomes stay: one that was met is not expected again.
             slot.presentity.take_back(&decision.effects);

@@ -9,14 +9,16 @@ use module_api::sip::name_addr::NameAddr;
 use module_api::sip::uri::Uri;
 use smol_str::SmolStr;
 
-use super::core::Core;
+use super::core::{Core, Settings};
 use super::request::{Handled, Incoming, Refusal, requested_expires, text, to_tag_of_script};
-use crate::change::{Status, SubscriptionRow, TransportAddress};
+use super::step::{NotNow, Parked};
+use crate::change::{Now, Status, SubscriptionKey, SubscriptionRow, TransportAddress};
 use crate::dialog::DialogKey;
 use crate::effect::{Created, Creation, Decision, Reply};
-use crate::headers::accept;
+use crate::headers::accept::{self, is_media_type};
 use crate::headers::event::Event;
 use crate::package::Package;
+use crate::presentity::Presentity;
 use crate::presentity_uri::{PresentityUri, UserAtDomain};
 use crate::subscription::{InitialSubscribe, RefreshSubscribe, Rejection, Subscribed};
 
@@ -41,26 +43,38 @@ impl Core {
         let request = incoming.request;
         let presentity = incoming.presentity(self)?;
         let (package, event_id) = event(request)?;
-        let remote_target = contact(request)?.ok_or_else(|| Refusal::new(400, "Missing Contact"))?;
-        refuse_unproducible(request, package)?;
+        refuse_body(request)?;
+        let contact = contact(request)?.ok_or_else(|| Refusal::new(400, "Missing Contact"))?;
         let minted = incoming.mint(self, &presentity);
         let to_tag = to_tag_of_script(request).unwrap_or(minted.to_tag);
         let dialog =
             DialogKey::of(incoming.call_id.as_bytes(), to_tag.as_bytes(), incoming.from.tag().unwrap_or_default());
-        let mut row = row(incoming, &presentity, package, event_id, remote_target)?;
+        let mut row = self.row(incoming, &presentity, package, event_id, contact)?;
         row.key = dialog.subscription(&row.event, &row.event_id);
         (row.local_tag, row.watcher_id) = (to_tag.clone(), minted.entity_tag);
         row.received = self.settings.follows_source.then(|| source_behind_nat(&row, request)).flatten();
         let (key, expires, flow) = (row.key, requested_expires(request), request.flow());
-        let subscribe = InitialSubscribe { package, row, expires, flow };
-        self.step(&presentity, |presentity, now| {
-            let subscribed = presentity.on_subscribe(dialog, subscribe, self.settings.subscribe, now);
-            let created = subscribed
-                .is_new
-                .then(|| Created { presentity: presentity.uri().clone(), what: Creation::Subscription(key) });
-            accepted(subscribed, request.transaction(), to_tag.clone(), created)
-        })?;
-        Ok(Handled { to_tag, is_accepted: true })
+        let subscribe =
+            InitialSubscribe { package, row, expires, is_acceptable: is_acceptable(request, package), flow };
+        let answer = Answer { transaction: request.transaction(), code: self.settings.accepted.code(package) };
+        let (policy, answer_tag) = (self.settings.policy, to_tag.clone());
+        let decide = move |presentity: &mut Presentity, now: Now| {
+            let subscribed = presentity.on_subscribe(dialog, subscribe, &policy, now);
+            let created = |subscribed: &Subscribed| {
+                let what = Creation::Subscription(key);
+                subscribed.is_new.then(|| Created { presentity: presentity.uri().clone(), what })
+            };
+            match subscribed {
+                Ok(subscribed) => {
+                    let created = created(&subscribed);
+                    answer.accepted(subscribed, answer_tag, created)
+                }
+                Err(rejection) => answer.refused(rejection, package, answer_tag),
+            }
+        };
+        let parked = Parked { transaction: request.transaction(), to_tag: to_tag.clone(), decide: Box::new(decide) };
+        let is_accepted = self.step_knowing_rules(&presentity, parked)?;
+        Ok(Handled { to_tag, is_accepted })
     }
 
     fn refresh(&self, incoming: &Incoming<'_>, local_tag: &[u8]) -> Result<Handled, Refusal> {
@@ -69,36 +83,115 @@ impl Core {
         let dialog = DialogKey::of(incoming.call_id.as_bytes(), local_tag, remote_tag);
         let presentity = self.dialogs.find(dialog).ok_or_else(no_such_dialog)?;
         let (package, event_id) = event(request)?;
-        refuse_unproducible(request, package)?;
-        let remote_target = contact(request)?;
-        let source = source(request);
-        let refresh = |presentity: &crate::presentity::Presentity| {
-            let behind_nat = presentity.dialog(dialog).and_then(|known| known.row.received);
-            RefreshSubscribe {
-                package,
-                event_id,
-                cseq: incoming.cseq,
-                expires: requested_expires(request),
-                remote_target,
-                accept: accept_header(request),
-                // Its address behind the NAT may have changed; that there is one has not.
-                received: behind_nat.and(source),
-                socket: socket(request),
-                flow: request.flow(),
-            }
+        refuse_body(request)?;
+        let refresh = RefreshSubscribe {
+            package,
+            event_id,
+            cseq: incoming.cseq,
+            expires: requested_expires(request),
+            is_acceptable: is_acceptable(request, package),
+            remote_target: contact(request)?.map(|contact| contact.uri),
+            accept: accept_header(request),
+            identity: incoming.identity(self),
+            source: source(request),
+            socket: socket(request),
+            flow: request.flow(),
+            watcher_id: incoming.mint(self, &presentity).entity_tag,
         };
+        let answer = Answer { transaction: request.transaction(), code: self.settings.accepted.code(package) };
         let mut is_accepted = false;
         self.step(&presentity, |presentity, now| {
-            let result = presentity.on_refresh(dialog, refresh(presentity), self.settings.subscribe, now);
+            let result = presentity.on_refresh(dialog, refresh, &self.settings.policy, now);
             is_accepted = result.is_ok();
             match result {
-                Ok(subscribed) => accepted(subscribed, request.transaction(), SmolStr::default(), None),
-                Err(rejection) => {
-                    Decision::reply(refusal(rejection).into_reply(request.transaction(), SmolStr::default()))
-                }
+                Ok(subscribed) => answer.accepted(subscribed, SmolStr::default(), None),
+                Err(rejection) => answer.refused(rejection, package, SmolStr::default()),
             }
         })?;
         Ok(Handled { to_tag: SmolStr::default(), is_accepted })
+    }
+
+    fn row(
+        &self,
+        incoming: &Incoming<'_>,
+        presentity: &Arc<PresentityUri>,
+        package: Package,
+        event_id: SmolStr,
+        contact: Contact,
+    ) -> Result<SubscriptionRow, Refusal> {
+        let request = incoming.request;
+        let from = Uri::parse(incoming.from.uri).map_err(|_| Refusal::new(400, "Malformed From"))?;
+        // It is the From of every NOTIFY.
+        Uri::parse(incoming.to.uri).map_err(|_| Refusal::new(400, "Malformed To"))?;
+        let routes: Vec<_> = List::of_all(request.message().headers(HeaderId::RECORD_ROUTE)).collect();
+        let identity = incoming.identity(self);
+        let watcher = Uri::parse(identity.as_bytes()).unwrap_or(from);
+        Ok(SubscriptionRow {
+            key: SubscriptionKey([0; 16]),
+            presentity: presentity.clone(),
+            watcher: watcher_of(&watcher)?,
+            event: SmolStr::new_static(package.name()),
+            event_id,
+            call_id: incoming.call_id.into(),
+            local_tag: SmolStr::default(),
+            remote_tag: text(incoming.from.tag().unwrap_or_default(), "From tag")?.into(),
+            local_cseq: 0,
+            remote_cseq: incoming.cseq,
+            remote_target: contact.uri,
+            route_set: text(&routes.join(&b","[..]), "Record-Route")?.into(),
+            expires: 0,
+            granted_s: 0,
+            status: Status::Pending,
+            version: 0,
+            presentity_uri: text(incoming.presentity_uri(self), "Request-URI")?.into(),
+            local_uri: text(incoming.to.uri, "To")?.into(),
+            remote_uri: text(incoming.from.uri, "From")?.into(),
+            identity,
+            accept: accept_header(request),
+            local_contact: self.local_contact(request).ok_or_else(|| Refusal::new(500, "No local address"))?,
+            received: None,
+            socket: socket(request),
+            user_agent: user_agent(request),
+            instance: contact.instance,
+            watcher_id: SmolStr::default(),
+            display_name: String::from_utf8_lossy(&incoming.from.display_text()).into(),
+            subscribed_at: 0,
+        })
+    }
+
+    /// Returns the URI at which later requests of the dialog reach us: what the operator says, else the listener this one
+    /// came in on, as a GRUU of our own making (RFC 6665 §4.5.1, RFC 5627 §4.3).
+    fn local_contact(&self, request: &Request<'_>) -> Option<SmolStr> {
+        let Settings { server_address, contact_user, .. } = &self.settings;
+        if !server_address.is_empty() {
+            return Some(server_address.clone());
+        }
+        let local = request.local().get()?;
+        let at = if contact_user.is_empty() { "" } else { "@" };
+        let transport = if request.transport() == Transport::TCP { ";transport=tcp" } else { "" };
+        Some(smol_str::format_smolstr!("sip:{contact_user}{at}{local}{transport};gr"))
+    }
+}
+
+/// How a SUBSCRIBE is answered.
+#[derive(Clone, Copy)]
+struct Answer {
+    transaction: u64,
+    /// The code of success.
+    code: u16,
+}
+
+impl Answer {
+    fn accepted(self, subscribed: Subscribed, to_tag: SmolStr, created: Option<Created>) -> Decision {
+        let Subscribed { changes, expires_s, local_contact, .. } = subscribed;
+        let headers = format!("Expires: {expires_s}\r\nContact: <{local_contact}>\r\n").into_bytes();
+        let ok = Reply::ok(self.transaction, to_tag, headers);
+        let reply = Reply { code: self.code, mirror_record_route: true, created, ..ok };
+        Decision { changes, ..Decision::reply(reply) }
+    }
+
+    fn refused(self, rejection: Rejection, package: Package, to_tag: SmolStr) -> Decision {
+        Decision::reply(refusal(rejection, package).into_reply(self.transaction, to_tag))
     }
 }
 
@@ -110,72 +203,49 @@ fn event(request: &Request<'_>) -> Result<(Package, SmolStr), Refusal> {
     Ok((package, event.id.unwrap_or_default().into()))
 }
 
+/// Where a watcher is, and on which device.
+struct Contact {
+    uri: SmolStr,
+    /// `+sip.instance` (RFC 5626 §4.1), empty for none.
+    instance: SmolStr,
+}
+
 /// Reads the one Contact a dialog-creating request has (RFC 3261 §8.1.1.8).
-fn contact(request: &Request<'_>) -> Result<Option<SmolStr>, Refusal> {
+fn contact(request: &Request<'_>) -> Result<Option<Contact>, Refusal> {
     let mut contacts = List::of_all(request.message().headers(HeaderId::CONTACT));
     let Some(first) = contacts.next() else { return Ok(None) };
     if contacts.next().is_some() {
         return Err(Refusal::new(400, "More than one Contact"));
     }
     let malformed = || Refusal::new(400, "Malformed Contact");
-    let uri = NameAddr::parse(first).map_err(|_| malformed())?.uri;
-    if !Uri::parse(uri).is_ok_and(|uri| uri.is_sip()) {
+    let contact = NameAddr::parse(first).map_err(|_| malformed())?;
+    if !Uri::parse(contact.uri).is_ok_and(|uri| uri.is_sip()) {
         return Err(malformed());
     }
-    Ok(Some(text(uri, "Contact")?.into()))
+    let instance = contact.params.get(b"+sip.instance").map(|instance| instance.unquoted());
+    let instance = text(instance.as_deref().unwrap_or_default(), "+sip.instance")?.into();
+    Ok(Some(Contact { uri: text(contact.uri, "Contact")?.into(), instance }))
 }
 
-fn refuse_unproducible(request: &Request<'_>, package: Package) -> Result<(), Refusal> {
-    if accept::admits(request.message().headers(HeaderId::ACCEPT), package.media_type()) {
+fn is_acceptable(request: &Request<'_>, package: Package) -> bool {
+    accept::admits(request.message().headers(HeaderId::ACCEPT), package.media_type())
+}
+
+/// Refuses a body nobody here understands (RFC 3261 §8.2.3). A filter is understood, and ignored: RFC 3856 §6.3 lets a
+/// presence agent.
+fn refuse_body(request: &Request<'_>) -> Result<(), Refusal> {
+    let is_filter = |value| is_media_type(value, FILTER);
+    if request.message().body().is_empty()
+        || request.message().is_body_optional()
+        || request.header(HeaderId::CONTENT_TYPE).is_some_and(is_filter)
+    {
         return Ok(());
     }
-    Err(Refusal::new(406, "").with_header("Accept", package.media_type()))
+    Err(Refusal::new(415, "").with_header("Accept", FILTER).with_header("Accept-Encoding", "identity"))
 }
 
-fn row(
-    incoming: &Incoming<'_>,
-    presentity: &Arc<PresentityUri>,
-    package: Package,
-    event_id: SmolStr,
-    remote_target: SmolStr,
-) -> Result<SubscriptionRow, Refusal> {
-    let request = incoming.request;
-    let watcher = Uri::parse(incoming.from.uri).map_err(|_| Refusal::new(400, "Malformed From"))?;
-    // It is the From of every NOTIFY.
-    Uri::parse(incoming.to.uri).map_err(|_| Refusal::new(400, "Malformed To"))?;
-    let routes: Vec<_> = List::of_all(request.message().headers(HeaderId::RECORD_ROUTE)).collect();
-    let local_contact = local_contact(request).ok_or_else(|| Refusal::new(500, "No local address"))?;
-    Ok(SubscriptionRow {
-        key: crate::change::SubscriptionKey([0; 16]),
-        presentity: presentity.clone(),
-        watcher: watcher_of(&watcher)?,
-        event: SmolStr::new_static(package.name()),
-        event_id,
-        call_id: incoming.call_id.into(),
-        local_tag: SmolStr::default(),
-        remote_tag: text(incoming.from.tag().unwrap_or_default(), "From tag")?.into(),
-        local_cseq: 0,
-        remote_cseq: incoming.cseq,
-        remote_target,
-        route_set: text(&routes.join(&b","[..]), "Record-Route")?.into(),
-        expires: 0,
-        granted_s: 0,
-        status: Status::Pending,
-        version: 0,
-        presentity_uri: text(request.request_uri(), "Request-URI")?.into(),
-        local_uri: text(incoming.to.uri, "To")?.into(),
-        remote_uri: text(incoming.from.uri, "From")?.into(),
-        identity: text(request.identity().unwrap_or_default(), "The identity")?.into(),
-        accept: accept_header(request),
-        local_contact,
-        received: None,
-        socket: socket(request),
-        user_agent: user_agent(request),
-        watcher_id: SmolStr::default(),
-        display_name: String::from_utf8_lossy(&incoming.from.display_text()).into(),
-        subscribed_at: 0,
-    })
-}
+/// RFC 4661.
+const FILTER: &str = "application/simple-filter+xml";
 
 /// Names the watcher; a telephone number has no domain.
 fn watcher_of(uri: &Uri<'_>) -> Result<UserAtDomain, Refusal> {
@@ -213,28 +283,18 @@ fn source_behind_nat(row: &SubscriptionRow, request: &Request<'_>) -> Option<Tra
     (row.route_set.is_empty() && contact != source.address.ip()).then_some(source)
 }
 
-/// Returns the URI at which later requests of the dialog reach us: the listener this one came in on.
-fn local_contact(request: &Request<'_>) -> Option<SmolStr> {
-    let local = request.local().get()?;
-    let transport = if request.transport() == Transport::TCP { ";transport=tcp" } else { "" };
-    Some(smol_str::format_smolstr!("sip:{local}{transport}"))
-}
-
-fn accepted(subscribed: Subscribed, transaction: u64, to_tag: SmolStr, created: Option<Created>) -> Decision {
-    let Subscribed { changes, expires_s, local_contact, .. } = subscribed;
-    let headers = format!("Expires: {expires_s}\r\nContact: <{local_contact}>\r\n").into_bytes();
-    let reply = Reply { mirror_record_route: true, created, ..Reply::ok(transaction, to_tag, headers) };
-    Decision { changes, ..Decision::reply(reply) }
-}
-
 fn no_such_dialog() -> Refusal {
     Refusal::new(481, "Subscription does not exist")
 }
 
-fn refusal(rejection: Rejection) -> Refusal {
+fn refusal(rejection: Rejection, package: Package) -> Refusal {
     match rejection {
+        Rejection::Forbidden => Refusal::new(403, ""),
+        Rejection::IntervalTooBrief { min_expires_s } => Refusal::interval_too_brief(min_expires_s),
         Rejection::NoSuchDialog => no_such_dialog(),
+        Rejection::NotAcceptable => Refusal::new(406, "").with_header("Accept", package.media_type()),
         Rejection::OutOfOrder => Refusal::new(500, "CSeq is not higher than the last"),
-        Rejection::DialogSharing => Refusal::new(403, "Dialog sharing is not supported"),
+        Rejection::Undecidable => Refusal::from(NotNow::Unsettled),
+        Rejection::TooManySubscriptions => Refusal::new(403, "Too many subscriptions in this dialog"),
     }
 }

@@ -19,7 +19,7 @@ use crate::effect::{Decision, Effect};
 use crate::presentity_uri::PresentityUri;
 use crate::publication::Publication;
 use crate::store::group_commit::{Candidate, Verdict, commit_group};
-use crate::store::{Scope, Store, StoreError, Stored, recovery};
+use crate::store::{RulesDocument, Scope, Store, StoreError, Stored, recovery};
 
 /// Decisions in one transaction at most.
 const BATCH_MAX: usize = 256;
@@ -33,7 +33,15 @@ const GRACE_MS: u64 = 5_000;
 
 /// Commits until the queue is closed and empty, and gives the store back.
 pub(super) fn run(core: &Core, store: Box<dyn Store>) -> Box<dyn Store> {
-    let mut writer = Writer { core, store, refused: FxHashSet::default(), stale: Vec::new(), outage: None };
+    let mut writer = Writer {
+        core,
+        store,
+        refused: FxHashSet::default(),
+        stale: Vec::new(),
+        asked: Vec::new(),
+        unread: Vec::new(),
+        outage: None,
+    };
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while core.queue.take(&mut batch, BATCH_MAX, writer.pause()) {
         writer.settle(batch.drain(..));
@@ -54,6 +62,10 @@ struct Writer<'a> {
     refused: FxHashSet<Arc<PresentityUri>>,
     /// Those of them that everything queued before the order is settled of.
     stale: Vec<Arc<PresentityUri>>,
+    /// Presentities whose privacy rules requests wait for.
+    asked: Vec<Arc<PresentityUri>>,
+    /// Presentities whose privacy rules changed and could not be read.
+    unread: Vec<Arc<PresentityUri>>,
     /// Set while the database is away: nothing waits for it, and it is tried now and then.
     outage: Option<Outage>,
 }
@@ -86,6 +98,11 @@ impl Writer<'_> {
                     self.commit(std::mem::take(&mut run));
                     self.stale.push(presentity);
                 }
+                Entry::LoadRules(presentity) => self.asked.push(presentity),
+                Entry::LookAtRules => {
+                    self.commit(std::mem::take(&mut run));
+                    self.look_at_rules();
+                }
                 Entry::Sweep => {
                     self.commit(std::mem::take(&mut run));
                     self.read_back();
@@ -95,6 +112,7 @@ impl Writer<'_> {
         }
         self.commit(run);
         self.read_back();
+        self.load_rules();
     }
 
     /// Removes some of the rows that are long over; what is left is removed by the next sweeps.
@@ -107,6 +125,66 @@ impl Writer<'_> {
             }
         }
         self.core.queue.settle(1);
+    }
+
+    /// Reads the privacy rules that requests wait for, all in one go.
+    fn load_rules(&mut self) {
+        let asked = std::mem::take(&mut self.asked);
+        if asked.is_empty() {
+            return;
+        }
+        let read = if self.outage.is_some() { None } else { self.rules_of(&asked) };
+        for uri in &asked {
+            match &read {
+                Some(read) => self.core.install_rules(uri, read.get(&**uri).map_or(&[], Vec::as_slice)),
+                None => self.core.refuse_parked(uri),
+            }
+        }
+        self.core.queue.settle(asked.len());
+    }
+
+    /// Finds out whose rules other programs changed, and reads those that somebody may be watched by.
+    fn look_at_rules(&mut self) {
+        if self.outage.is_none() {
+            match self.store.changed_rules() {
+                Ok(changed) => self.reload_rules(&changed),
+                Err(error) => self.core.warn(&format!("cannot look for changed privacy rules: {error}")),
+            }
+        }
+        self.core.queue.settle(1);
+    }
+
+    fn reload_rules(&mut self, changed: &[PresentityUri]) {
+        let mut known = std::mem::take(&mut self.unread);
+        known.extend(changed.iter().filter_map(|uri| self.core.knows_rules_of(uri)));
+        if known.is_empty() {
+            return;
+        }
+        match self.rules_of(&known) {
+            Some(read) => {
+                for uri in &known {
+                    self.core.install_rules(uri, read.get(&**uri).map_or(&[], Vec::as_slice));
+                }
+            }
+            // What is in force is not what is written: nobody is let in by it any more, and it is tried again.
+            None => {
+                known.iter().for_each(|uri| self.core.forget_rules(uri));
+                self.unread = known;
+            }
+        }
+    }
+
+    fn rules_of(&mut self, owners: &[Arc<PresentityUri>]) -> Option<FxHashMap<PresentityUri, Vec<RulesDocument>>> {
+        let wanted: Vec<_> = owners.iter().map(|uri| PresentityUri::clone(uri)).collect();
+        let mut read = FxHashMap::<PresentityUri, Vec<RulesDocument>>::default();
+        let mut visit = |document: RulesDocument| read.entry(document.owner.clone()).or_default().push(document);
+        match self.store.load_rules(Scope::Presentities(&wanted), &mut visit) {
+            Ok(()) => Some(read),
+            Err(error) => {
+                self.core.warn(&format!("cannot read privacy rules: {error}"));
+                None
+            }
+        }
     }
 
     fn commit(&mut self, run: Vec<(Arc<PresentityUri>, Decision)>) {
@@ -141,8 +219,7 @@ impl Writer<'_> {
             }
         }
         metrics.add(metrics.committed_decisions, committed);
-        self.core.queue.settle(count);
-        self.core.send(outgoing);
+        self.core.send_settling(outgoing, || self.core.queue.settle(count));
     }
 
     /// Takes back what was staged, and answers whoever waits. Nothing that rests on it leaves.
@@ -204,7 +281,7 @@ impl Writer<'_> {
         self.store.load(Scope::Presentities(&wanted), &mut |row| match row {
             Stored::Publication(row) => {
                 let uri = PresentityUri::clone(&row.presentity);
-                let publication = recovery::publication(row, core.settings.publish.max_expires_s, now);
+                let publication = recovery::publication(row, core.settings.policy.publish.max_expires_s, now);
                 rows.entry(uri).or_default().publications.push(publication);
             }
             Stored::Subscription(row) => {
@@ -213,7 +290,8 @@ impl Writer<'_> {
             }
             Stored::Watcher(row) => {
                 let uri = PresentityUri::clone(&row.presentity);
-                rows.entry(uri).or_default().watchers.push(row);
+                let deadline = recovery::watcher_deadline(&row, core.settings.policy.waiting_time_s, now);
+                rows.entry(uri).or_default().watchers.push((row, deadline));
             }
             Stored::Skipped { .. } => core.metrics.count(core.metrics.skipped_rows),
         })?;
@@ -241,7 +319,7 @@ impl Writer<'_> {
 struct Rows {
     publications: Vec<Publication>,
     subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>,
-    watchers: Vec<WatcherRow>,
+    watchers: Vec<(WatcherRow, Option<Moment>)>,
 }
 
 impl Core {

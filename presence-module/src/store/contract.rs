@@ -11,6 +11,7 @@ use crate::change::{
     Change, Ending, Moment, PublicationRow, Status, SubscriptionKey, SubscriptionRow, TransportAddress, WatcherRow,
 };
 use crate::presentity_uri::{PresentityUri, UserAtDomain};
+use crate::watcher;
 
 /// Opens the same database, as another owner each time.
 pub(crate) type Opener<'a> = &'a dyn Fn() -> (Box<dyn Store>, Opening);
@@ -20,7 +21,7 @@ pub(crate) fn stored_is_loaded(open: Opener<'_>) {
     let (publication, subscription, watcher) =
         (publication(7, "dana"), subscription(1, "dana"), watcher("dana", "eve"));
     let changes =
-        [Change::WatcherStored(watcher.clone()), subscription_stored(&subscription), publication_stored(&publication)];
+        [watcher_stored(watcher.clone()), subscription_stored(&subscription), publication_stored(&publication)];
     commit(&mut *open().0, &changes);
     let expected =
         [Stored::Publication(publication), Stored::Subscription(Box::new(subscription)), Stored::Watcher(watcher)];
@@ -51,7 +52,7 @@ pub(crate) fn any_text_survives(open: Opener<'_>) {
 pub(crate) fn users_are_case_sensitive(open: Opener<'_>) {
     let (mut store, _) = open();
     let (upper, lower) = (watcher("Alice", "Bob"), watcher("alice", "bob"));
-    commit(&mut *store, &[Change::WatcherStored(upper.clone()), Change::WatcherStored(lower.clone())]);
+    commit(&mut *store, &[watcher_stored(upper.clone()), watcher_stored(lower.clone())]);
     assert_eq!(load(&mut *store).len(), 2);
     assert_eq!(load_of(&mut *store, &["Alice"]), [Stored::Watcher(upper)]);
     assert_eq!(load_of(&mut *store, &["alice"]), [Stored::Watcher(lower)]);
@@ -112,10 +113,10 @@ pub(crate) fn subscriptions_change_and_end(open: Opener<'_>) {
 pub(crate) fn storing_again_replaces(open: Opener<'_>) {
     let (mut store, _) = open();
     let (mut row, mut state) = (subscription(1, "dana"), watcher("dana", "eve"));
-    commit(&mut *store, &[subscription_stored(&row), Change::WatcherStored(state.clone())]);
+    commit(&mut *store, &[subscription_stored(&row), watcher_stored(state.clone())]);
     (row.presentity, row.status, row.call_id) = (presentity("fred"), Status::Pending, "again".into());
-    (state.status, state.reason, state.inserted_time) = (Status::Active, "approved".into(), 77);
-    commit(&mut *store, &[subscription_stored(&row), Change::WatcherStored(state.clone())]);
+    (state.status, state.reason, state.inserted_time) = (watcher::Status::Active, "approved".into(), 77);
+    commit(&mut *store, &[subscription_stored(&row), watcher_stored(state.clone())]);
     assert_eq!(load(&mut *store), [Stored::Subscription(Box::new(row)), Stored::Watcher(state)]);
 }
 
@@ -162,7 +163,7 @@ pub(crate) fn some_presentities_are_loaded(open: Opener<'_>) {
         let changes = [
             publication_stored(&publication(n, &user)),
             subscription_stored(&subscription(n as u8, &user)),
-            Change::WatcherStored(watcher(&user, "eve")),
+            watcher_stored(watcher(&user, "eve")),
         ];
         commit(&mut *store, &changes);
     }
@@ -250,7 +251,7 @@ fn load_of(store: &mut dyn Store, users: &[&str]) -> Vec<Stored> {
 }
 
 pub(crate) fn publication_stored(row: &PublicationRow) -> Change {
-    Change::PublicationStored { row: row.clone(), deadline: Moment(0) }
+    Change::PublicationStored { row: row.clone(), deadline: Moment(0), sender: None }
 }
 
 fn publication_continued(id: u64, entity_tag: &str, body: Option<&str>) -> Change {
@@ -261,11 +262,16 @@ fn publication_continued(id: u64, entity_tag: &str, body: Option<&str>) -> Chang
         received_time: 1_500,
         expires: 2_000,
         deadline: Moment(0),
+        sender: None,
     }
 }
 
 pub(crate) fn subscription_stored(row: &SubscriptionRow) -> Change {
     Change::SubscriptionStored { row: Arc::new(row.clone()), deadline: Moment(0), flow: 0 }
+}
+
+pub(crate) fn watcher_stored(row: WatcherRow) -> Change {
+    Change::WatcherStored { row, deadline: None }
 }
 
 pub(crate) fn publication(id: u64, user: &str) -> PublicationRow {
@@ -310,6 +316,7 @@ pub(crate) fn subscription(n: u8, user: &str) -> SubscriptionRow {
         watcher_id: "w1".into(),
         display_name: "Eve \"the watcher\"".into(),
         subscribed_at: 5,
+        instance: "<urn:uuid:0>".into(),
     }
 }
 
@@ -318,10 +325,11 @@ pub(crate) fn watcher(user: &str, watcher: &str) -> WatcherRow {
         presentity: presentity(user),
         watcher: UserAtDomain::new(watcher, "watch.example"),
         event: "presence".into(),
-        status: Status::Pending,
+        status: watcher::Status::Pending,
         reason: "subscribe".into(),
         inserted_time: 33,
         watcher_id: "w1".into(),
+        deadline: 44,
     }
 }
 

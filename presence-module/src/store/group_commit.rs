@@ -86,7 +86,7 @@ impl Group<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Scope, StoreError, Stored};
+    use super::super::{RulesDocument, Scope, StoreError, Stored};
     use super::*;
 
     /// Refuses every batch that holds a removal of one of these ids; fails as a whole where told.
@@ -115,6 +115,14 @@ mod tests {
 
         fn load(&mut self, _: Scope<'_>, _: &mut dyn FnMut(Stored)) -> Result<(), StoreError> {
             Ok(())
+        }
+
+        fn load_rules(&mut self, _: Scope<'_>, _: &mut dyn FnMut(RulesDocument)) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn changed_rules(&mut self) -> Result<Vec<PresentityUri>, StoreError> {
+            Ok(Vec::new())
         }
 
         fn maintain(&mut self) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 
 pub mod owner; // who owns a database
 pub mod schema; // tables, columns, keys and their migrations
+pub mod rules_journal; // how changes of rules documents are found
 pub mod sqlite; // the embedded backend
 pub mod group_commit; // many decisions, one transaction
 pub mod recovery; // rows back into memory
@@ -26,6 +27,18 @@ pub trait Store: Send {
     /// # Errors
     /// The database failed; what was visited so far is incomplete.
     fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError>;
+
+    /// Reads the rules documents of those in `scope`, in an order that depends on nothing but them.
+    ///
+    /// # Errors
+    /// The database failed; what was visited so far is incomplete.
+    fn load_rules(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(RulesDocument)) -> Result<(), StoreError>;
+
+    /// Returns whose rules documents changed since the last call, whoever changed them.
+    ///
+    /// # Errors
+    /// The database failed; the next call returns them.
+    fn changed_rules(&mut self) -> Result<Vec<PresentityUri>, StoreError>;
 
     /// Does what keeps the database's files small; called between batches, never concurrently with a commit.
     ///
@@ -85,6 +98,17 @@ pub enum Stored {
     },
 }
 
+/// A row of `xcap_xml`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RulesDocument {
+    /// Whose it is.
+    pub owner: PresentityUri,
+    /// What kind of document.
+    pub doc_type: i64,
+    /// The document.
+    pub document: String,
+}
+
 /// Why a commit failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
@@ -127,11 +151,18 @@ pub struct TableNames {
     pub active_watchers: String,
     /// `watchers_table`.
     pub watchers: String,
+    /// `xcap_table`.
+    pub xcap: String,
 }
 
 impl Default for TableNames {
     fn default() -> Self {
-        Self { presentity: "presentity".into(), active_watchers: "active_watchers".into(), watchers: "watchers".into() }
+        Self {
+            presentity: "presentity".into(),
+            active_watchers: "active_watchers".into(),
+            watchers: "watchers".into(),
+            xcap: "xcap_xml".into(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::change::{Moment, Now, PublicationRow, SubscriptionRow};
+use crate::change::{Moment, Now, PublicationRow, SubscriptionRow, WatcherRow};
 use crate::publication::Publication;
 
 /// Returns when something ends whose row says `expires`, granted for at most `granted_s`.
@@ -26,6 +26,11 @@ pub fn publication(row: PublicationRow, max_expires_s: u32, now: Now) -> Publica
 pub fn subscription(row: SubscriptionRow, now: Now) -> (Arc<SubscriptionRow>, Moment) {
     let deadline = deadline(row.expires, row.granted_s.into(), now);
     (Arc::new(row), deadline)
+}
+
+/// Takes up an authorisation state: when somebody nobody decided on is given up, `None` for never.
+pub fn watcher_deadline(row: &WatcherRow, waiting_time_s: u64, now: Now) -> Option<Moment> {
+    (row.deadline > 0).then(|| deadline(row.deadline, waiting_time_s, now))
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 //! Tables and columns of the module of 2006 keep their names and meaning; keys and further columns are ours. Nothing
 //! here talks to a database: a backend takes the statements, operators' documentation takes the meanings.
 
-use super::{BadTableName, TableNames};
+use super::{BadTableName, TableNames, rules_journal};
 
 /// The schema this version reads and writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// One step of the schema: what makes version `to` out of the version before it.
 #[derive(Clone, Copy, Debug)]
@@ -19,12 +19,24 @@ pub struct Migration {
     pub statements: fn(&TableNames) -> Vec<String>,
 }
 
-/// Every migration, oldest first; an empty database goes through all of them.
+/// Every migration, oldest first; an empty database goes through none of them (see [`create_all`]).
 pub const MIGRATIONS: &[Migration] = &[Migration {
-    to: 1,
-    what: "creates the tables",
-    statements: |names| TABLES.iter().map(|table| table.create(names)).collect(),
+    to: 2,
+    what: "tells devices apart, and notes whose rules change",
+    statements: |names| {
+        let instance = "ADD COLUMN `instance` TEXT NOT NULL DEFAULT ''";
+        let mut statements = vec![format!("ALTER TABLE `{}` {instance}", names.of(TableId::ActiveWatchers))];
+        statements.push(table(TableId::RulesChanged).create(names));
+        statements.extend(rules_journal::triggers(names));
+        statements
+    },
 }];
+
+/// Returns the statements that make everything in an empty database.
+pub fn create_all(names: &TableNames) -> Vec<String> {
+    let tables = TABLES.iter().map(|table| table.create(names));
+    tables.chain(rules_journal::triggers(names)).collect()
+}
 
 /// Which table is meant; [`TableNames::of`] says what it is called here.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -35,6 +47,8 @@ pub enum TableId {
     Owner,
     /// Publications.
     Presentity,
+    /// Whose rules documents changed.
+    RulesChanged,
     /// The server's secrets.
     Secret,
     /// The version of the schema.
@@ -130,10 +144,11 @@ impl TableNames {
             TableId::ActiveWatchers => &self.active_watchers,
             TableId::Owner => "presence_owner",
             TableId::Presentity => &self.presentity,
+            TableId::RulesChanged => "presence_rules_changed",
             TableId::Secret => "presence_secret",
             TableId::Version => "presence_version",
             TableId::Watchers => &self.watchers,
-            TableId::XcapXml => "xcap_xml",
+            TableId::XcapXml => &self.xcap,
         }
     }
 }
@@ -197,8 +212,8 @@ pub const TABLES: &[Table] = &[
             blob("id", "The row's key: 16 bytes, a hash of the dialog, the event package and the event id."),
             text("to_user", "The user part of who is watched, unescaped, case-sensitive."),
             text("to_domain", "The domain of who is watched, lower-case."),
-            text("from_user", "The user part of who watches, from the From URI."),
-            text("from_domain", "The domain of who watches, from the From URI, lower-case."),
+            text("from_user", "The user part of who watches: of the identity, without one of the From URI."),
+            text("from_domain", "The domain of who watches, lower-case; empty for a telephone number."),
             or(text("event", "The event package."), "'presence'"),
             or(text("event_id", "The `id` parameter of Event; empty for none."), "''"),
             text("to_tag", "Our tag of the dialog, as the answer to the SUBSCRIBE carried it."),
@@ -255,10 +270,11 @@ pub const TABLES: &[Table] = &[
                 "''",
             ),
             or(text("user_agent", "The watcher's User-Agent, for people; empty for none."), "''"),
-            or(text("reason", "Why the subscription is in its status; empty for no particular reason."), "''"),
+            or(text("reason", "`polite-block` where an active watcher sees an offline user only; else empty."), "''"),
             or(text("watcher_id", "The watcher's stable id in watcher information (RFC 3858 §4.4)."), "''"),
             or(text("display_name", "The display name of From; empty for none."), "''"),
             or(integer("subscribed_at", "When the subscription began, in seconds since 1970-01-01 UTC."), "0"),
+            or(text("instance", "The device, from `+sip.instance` of Contact (RFC 5626 §4.1); empty for none."), "''"),
         ],
         key: &["id"],
         is_clustered: false,
@@ -271,8 +287,11 @@ pub const TABLES: &[Table] = &[
             text("p_domain", "The domain of who is watched, lower-case."),
             text("w_user", "The user part of who watches."),
             text("w_domain", "The domain of who watches, lower-case."),
-            text("subs_status", "`active` or `pending`."),
-            or(text("reason", "Why; empty for no particular reason."), "''"),
+            text(
+                "subs_status",
+                "`active`, `pending`, `waiting` (asked, went away, and nobody has decided) or `terminated` (denied after it was allowed).",
+            ),
+            or(text("reason", "`polite-block`, `rejected` or `timeout`; empty for no particular reason."), "''"),
             integer("inserted_time", "Since when, in seconds since 1970-01-01 UTC."),
             or(text("event", "The event package the decision is for."), "'presence'"),
             or(text("watcher_id", "The watcher's stable id in watcher information (RFC 3858 §4.4)."), "''"),
@@ -294,7 +313,7 @@ pub const TABLES: &[Table] = &[
             text("user", "The user part of the document's owner, unescaped, case-sensitive."),
             text("domain", "The domain of the document's owner, lower-case."),
             text("xcap", "The document."),
-            integer("doc_type", "What kind of document it is; 1 is presence rules."),
+            integer("doc_type", "What kind of document it is; see the parameter `pres_rules_doc_types`."),
             or(
                 text(
                     "doc_uri",
@@ -305,6 +324,17 @@ pub const TABLES: &[Table] = &[
             or(integer("modified", "When the row last changed, in seconds since 1970-01-01 UTC."), "0"),
         ],
         key: &["user", "domain", "doc_type", "doc_uri"],
+        is_clustered: false,
+    },
+    Table {
+        id: TableId::RulesChanged,
+        meaning: "Whose rules documents changed and were not looked at yet; triggers on the documents' table write it.",
+        columns: &[
+            integer("seq", "Grows with each change."),
+            text("user", "The user part of the documents' owner."),
+            text("domain", "The domain of the documents' owner."),
+        ],
+        key: &["seq"],
         is_clustered: false,
     },
     Table {
@@ -401,7 +431,7 @@ mod tests {
     #[test]
     fn migrations_lead_to_the_version_without_a_gap() {
         let steps: Vec<u32> = MIGRATIONS.iter().map(|migration| migration.to).collect();
-        assert_eq!(steps, (1..=VERSION).collect::<Vec<_>>());
+        assert_eq!(steps, (2..=VERSION).collect::<Vec<_>>());
     }
 
     #[test]
@@ -425,6 +455,6 @@ mod tests {
     #[test]
     fn the_statements_are_these() {
         let names = TableNames { presentity: "p2".into(), ..TableNames::default() };
-        insta::assert_snapshot!((MIGRATIONS[0].statements)(&names).join(";\n"));
+        insta::assert_snapshot!(create_all(&names).join(";\n"));
     }
 }

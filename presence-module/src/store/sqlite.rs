@@ -14,7 +14,7 @@ mod writing; // changes to rows
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use diesel::{QueryResult, SqliteConnection};
 
@@ -24,8 +24,9 @@ pub use self::writing::TooLarge;
 use self::link::{Access, Link, for_each_row, run};
 use self::statements::{Bind, Statement, Statements};
 use self::sweep::Swept;
-use super::{CommitError, Opening, Scope, Store, StoreError, Stored, TableNames, TakenOver};
+use super::{CommitError, Opening, RulesDocument, Scope, Store, StoreError, Stored, TableNames, TakenOver};
 use crate::change::Change;
+use crate::presentity_uri::PresentityUri;
 
 /// A database file that this process owns.
 pub struct SqliteStore {
@@ -40,6 +41,8 @@ pub struct SqliteStore {
     is_wal_behind: bool,
     /// The length of the log at which the next checkpoint is due.
     checkpoint_due: u64,
+    /// What SQLite called the database's content when rules were last looked for.
+    data_version: Option<i64>,
 }
 
 impl SqliteStore {
@@ -72,6 +75,7 @@ impl SqliteStore {
             is_wal_behind: true,
             // What the last run left in the log is copied at the first opportunity.
             checkpoint_due: 0,
+            data_version: None,
         };
         Ok((store, opening))
     }
@@ -79,6 +83,29 @@ impl SqliteStore {
     /// Returns how many updates and removals met no row: somebody else removed it.
     pub fn rows_missed(&self) -> u64 {
         self.rows_missed
+    }
+
+    /// Returns whose rules changed, as the triggers wrote it down, and removes what they wrote.
+    fn take_changed_rules(&mut self) -> Result<Vec<PresentityUri>, StoreError> {
+        let (statements, epoch) = (&self.statements, [Bind::Integer(self.epoch)]);
+        self.is_wal_behind = true;
+        self.link.transaction(Access::Write, statements, |connection| {
+            let (mut last, mut changed) = (None, BTreeSet::new());
+            let query = statements.changed_rules.with(&[]);
+            for_each_row(connection, query, &["seq", "user", "domain"], |mut columns| {
+                last = columns.number().ok().or(last);
+                let owner = columns.user_at_domain();
+                changed
+                    .extend(owner.ok().map(|owner| PresentityUri::new(owner.user, owner.domain.to_ascii_lowercase())));
+            })?;
+            if let Some(last) = last {
+                if run(connection, &statements.fence.with(&epoch))? == 0 {
+                    return Err(StoreError::Database(Box::new(TakenOver)));
+                }
+                run(connection, &statements.changed_rules_seen.with(&[Bind::Integer(last)]))?;
+            }
+            Ok(changed.into_iter().collect())
+        })
     }
 
     /// Copies the log into the database file and returns whether all of it could be.
@@ -122,6 +149,42 @@ impl Store for SqliteStore {
             read_table(connection, &statements.watchers, reading::WATCHERS, wanted.as_ref(), visit)?;
             Ok(())
         })
+    }
+
+    fn load_rules(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(RulesDocument)) -> Result<(), StoreError> {
+        let statements = &self.statements;
+        self.link.transaction(Access::Read, statements, |connection| {
+            match scope {
+                Scope::All => read_rules(connection, &statements.rules, &[], visit)?,
+                Scope::Presentities(wanted) => {
+                    for owner in wanted {
+                        let owner = [Bind::Text(&owner.user), Bind::Text(&owner.domain)];
+                        read_rules(connection, &statements.rules_of_one, &owner, visit)?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn changed_rules(&mut self) -> Result<Vec<PresentityUri>, StoreError> {
+        // Other connections' commits change the number, our own do not.
+        let mut version = None;
+        for_each_row(
+            self.link.connection()?,
+            self.statements.data_version.with(&[]),
+            &["data_version"],
+            |mut columns| {
+                version = columns.number().ok();
+            },
+        )?;
+        if version.is_some() && version == self.data_version {
+            return Ok(Vec::new());
+        }
+        let changed = self.take_changed_rules()?;
+        // Where there is more, the next look does not stop at the number.
+        self.data_version = version.filter(|_| changed.is_empty());
+        Ok(changed)
     }
 
     fn maintain(&mut self) -> Result<(), StoreError> {
@@ -176,6 +239,20 @@ fn write_all<'a>(
         missed += u64::from(writing::write(connection, statements, change)? == Some(0));
     }
     Ok(missed)
+}
+
+/// Reads rules documents; one that cannot be read denies, as one that is malformed does.
+fn read_rules(
+    connection: &mut SqliteConnection,
+    select: &Statement,
+    owner: &[Bind<'_>],
+    visit: &mut dyn FnMut(RulesDocument),
+) -> QueryResult<()> {
+    for_each_row(connection, select.with(owner), statements::RULES_DOCUMENT, |mut columns| {
+        if let Ok(document) = reading::rules_document(&mut columns) {
+            visit(document);
+        }
+    })
 }
 
 /// Reads one table, all of it or what is of the presentities that are wanted.

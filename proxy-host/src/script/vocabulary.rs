@@ -169,6 +169,7 @@ const FUNCTION_HOMES: &[(&str, &str)] = &[
     ("has_totag", "textops"),
     ("is_method", "textops"),
     ("mf_process_maxfwd_header", "maxfwd"),
+    ("presence_identity", "presence"),
     ("sl_send_reply", "sl"),
     ("t_newtran", "tm"),
     ("t_release", "tm"),

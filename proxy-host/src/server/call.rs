@@ -3,6 +3,7 @@
 use module_api::abi::{
     Argument as AbiArgument, Arrival, CallResult, RequestView, SocketAddress, Transport as AbiTransport,
 };
+use module_api::sip::header::HeaderId;
 use smallvec::SmallVec;
 
 use super::plan::Callable;
@@ -11,6 +12,7 @@ use crate::script::value::{Argument, AvpName, AvpValue, Variable};
 use crate::script::vocabulary::FunctionIndex;
 use crate::script::{Context, Refused};
 use crate::transport::address::Transport;
+use crate::user_agent::checks::refuse_extensions;
 use crate::user_agent::{Opened, Request};
 
 /// A request in the hands of the script, and what the script may call.
@@ -74,6 +76,9 @@ impl RequestContext<'_> {
         if !result.to_tag().is_empty() {
             self.request.set_avp(self.request.wire.to_tags.avp, Some(AvpValue::Text(result.to_tag())));
         }
+        if !result.identity().is_empty() {
+            self.request.identity = result.identity().to_vec();
+        }
         self.request.is_answered |= needs_transaction && result.code >= 0;
         result.code
     }
@@ -94,6 +99,11 @@ impl RequestContext<'_> {
             }
             Opened::Yes => {}
         }
+        // What a proxy in this place would have to know (RFC 3261 §16.3 step 5); Require is for the module to judge.
+        if let Some(refusal) = refuse_extensions(&request.message, HeaderId::PROXY_REQUIRE) {
+            request.reply(refusal.code, refusal.reason.as_bytes(), &refusal.headers);
+            return Some(0);
+        }
         let is_merged = |handle| request.wire.table.is_merged(handle, &request.message);
         if !request.has_to_tag() && request.transaction.is_some_and(is_merged) {
             request.reply(482, b"Merged Request", b"");
@@ -112,7 +122,7 @@ impl RequestContext<'_> {
             transport: if peer.transport == Transport::Tcp { AbiTransport::TCP } else { AbiTransport::UDP },
             source: peer.remote.into(),
             local: listener.map_or(SocketAddress::NONE, |listener| listener.address.into()),
-            identity: b"",
+            identity: &request.identity,
             to_tag: request.shared_tag().unwrap_or_default(),
         };
         let arguments: SmallVec<[AbiArgument<'_>; 4]> = arguments

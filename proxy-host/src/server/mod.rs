@@ -4,6 +4,7 @@ pub mod command_line; // what the operator asks for
 pub mod log; // where it is told
 pub mod start; // from a configuration file to a server that is ready, or to every mistake in it
 mod plan; // a configuration that holds: modules, functions, parameters
+mod capabilities; // what a server says it can do
 pub mod proxy; // a server that is up: messages in, answers out
 mod call; // what the script calls: functions built in, functions of modules
 mod default_answer; // what a request gets that the script leaves unanswered

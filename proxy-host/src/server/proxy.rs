@@ -11,8 +11,10 @@ use module_api::sip::via::Via;
 use module_api::sip::writer::ResponseHead;
 
 use super::call::RequestContext;
+use super::capabilities::Capabilities;
 use super::plan::Callable;
 use crate::script::{MainRoute, Outcome as ScriptOutcome, Program};
+use crate::transaction::answer::Answer;
 use crate::transaction::client_table::Answered;
 use crate::transaction::server_table::Matched;
 use crate::transaction::table::Outcome;
@@ -21,6 +23,7 @@ use crate::transport::framing::Broken;
 use crate::transport::tcp::StreamHandler;
 use crate::transport::udp::WhenFull;
 use crate::user_agent::Request;
+use crate::user_agent::checks::{Refusal, examine};
 use crate::user_agent::outbox::Outbox;
 use crate::user_agent::stateless::write_answer;
 use crate::user_agent::wire::Wire;
@@ -34,19 +37,8 @@ pub struct Proxy {
     pub(crate) callables: Vec<Vec<Callable>>,
     /// Empty until all of them have started.
     pub(crate) modules: OnceLock<Vec<RunningModule>>,
-    /// Allow, Accept, Supported and Allow-Events: complete lines.
+    /// What it says it can do.
     pub(crate) capabilities: Capabilities,
-}
-
-/// What this server says it can do.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Capabilities {
-    /// The methods, for Allow.
-    pub(crate) methods: Vec<String>,
-    /// `Allow: …` and CRLF.
-    pub(crate) allow: Vec<u8>,
-    /// What an answer to OPTIONS says beyond that.
-    pub(crate) options: Vec<u8>,
 }
 
 /// An outcome of a request of ours, with its response.
@@ -59,6 +51,11 @@ impl Proxy {
     /// Returns the modules in the order of their lines.
     pub(super) fn modules(&self) -> &[RunningModule] {
         self.modules.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Lets the modules look again at what other programs may have changed.
+    pub(super) fn refresh_modules(&self) {
+        self.modules().iter().for_each(RunningModule::refresh);
     }
 
     /// Lets the modules finish what they began, and ends them.
@@ -88,6 +85,10 @@ impl Proxy {
 
     fn on_response<'m>(&self, message: Message<'m>) -> Option<Arrived<'m>> {
         let via = message.header(HeaderId::VIA).and_then(|value| Via::parse_first(value).ok())?;
+        // Another's sent-by: the response is not to a request of ours (RFC 3261 §18.1.2).
+        if !self.wire.network.is_sent_by(&via) {
+            return None;
+        }
         match self.wire.table.on_response(&message, &via, self.wire.now()) {
             Answered::Final(outcome) => Some(Arrived { outcome, message }),
             Answered::Absorbed | Answered::Stray => None,
@@ -125,14 +126,17 @@ impl Proxy {
 
     fn on_request(&self, message: Message<'_>, peer: Peer, outbox: &mut Outbox) {
         // Nothing is ever sent in answer to an ACK (RFC 3261 §17.2.3).
-        if message.method() == Method::ACK {
+        if message.method() == Method::ACK || !message.is_answerable() {
             return;
         }
-        let via = message.header(HeaderId::VIA).and_then(|value| Via::parse_first(value).ok());
-        let Some(via) = via.filter(|_| message.is_answerable()) else { return };
-        if let Some(defect) = message.defect() {
-            return self.wire.answer(&message, &via, peer, (defect.code(), defect.reason()), outbox);
-        }
+        let via = match examine(&message) {
+            Ok(via) => via,
+            Err(Refusal { code, reason, .. }) => {
+                let via = message.header(HeaderId::VIA).and_then(|value| Via::parse_first(value).ok());
+                let head = ResponseHead { code, reason: reason.as_bytes(), ..ResponseHead::default() };
+                return self.wire.answer(&message, via.as_ref(), peer, head, outbox);
+            }
+        };
         let is_invite = message.method() == Method::INVITE;
         match self.wire.table.on_copy(&message, &via).filter(|_| !is_invite) {
             Some(Matched::Repeat(answer)) => {
@@ -142,11 +146,18 @@ impl Proxy {
             None => {}
         }
         if message.method() == Method::CANCEL {
-            let matches = self.wire.table.matches_cancel(&message, &via).is_some();
-            let answer = if matches { (200, "") } else { (481, "") };
-            return self.wire.answer(&message, &via, peer, answer, outbox);
+            return self.on_cancel(&message, &via, peer, outbox);
         }
         self.run(message, via, peer, outbox);
+    }
+
+    /// Answers a CANCEL; what it is about goes on (RFC 3261 §9.2, RFC 6665 §4.6).
+    fn on_cancel(&self, cancel: &Message<'_>, via: &Via<'_>, peer: Peer, outbox: &mut Outbox) {
+        let cancelled = self.wire.table.matches_cancel(cancel, via);
+        let code = if cancelled.is_some() { 200 } else { 481 };
+        let answer = cancelled.and_then(|cancelled| cancelled.answer);
+        let to_tag = answer.as_ref().map(Answer::to_tag).unwrap_or_default();
+        self.wire.answer(cancel, Some(via), peer, ResponseHead { code, to_tag, ..ResponseHead::default() }, outbox);
     }
 
     /// Runs the script, and answers what it leaves unanswered.

@@ -1,15 +1,15 @@
 //! From a configuration file to a server that is ready, or to every mistake in it. There is no half-started server.
 
-use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, OnceLock};
 
 use module_api::abi::{ParameterSetting, RunningModule};
 
+use super::capabilities::Capabilities;
 use super::command_line::{CommandLine, Exit};
 use super::plan::{Plan, PlannedModule, plan};
-use super::proxy::{Capabilities, Proxy};
+use super::proxy::Proxy;
 use super::{log, stop, worker};
 use crate::config::{Host, Listen, Transport as ListenTransport};
 use crate::diagnostic::{Colour, Source};
@@ -44,13 +44,13 @@ pub fn run(command: &CommandLine) -> Exit {
 
 fn serve(plan: Plan, source: &Source) -> Result<Exit, (Exit, String)> {
     let system = |error: io::Error| (Exit::System, error.to_string());
+    let listening = stop::listen().map_err(system)?;
     let listeners = bind_all(&plan.settings.listen, source).map_err(|message| (Exit::System, message))?;
     let wire = Wire::new(listeners, &plan.settings.aliases, plan.to_tag_avp).map_err(system)?;
-    let listening = stop::listen().map_err(system)?;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let runtimes = worker::runtimes(plan.settings.children.map_or(processors, usize::from)).map_err(system)?;
     let proxy = Arc::new(Proxy {
-        capabilities: capabilities(&plan.modules),
+        capabilities: Capabilities::of(plan.modules.iter().map(|module| &module.declaration)),
         wire,
         program: plan.program,
         callables: plan.callables,
@@ -148,27 +148,6 @@ fn masked(text: &str) -> String {
         }
     }
     out
-}
-
-/// Collects what the host and its modules can do (RFC 3261 §11.2, RFC 6665 §4.4.4).
-fn capabilities(modules: &[PlannedModule]) -> Capabilities {
-    let of = |list: fn(&PlannedModule) -> &[module_api::abi::RString]| -> BTreeSet<String> {
-        modules.iter().flat_map(|module| list(module).iter().map(ToString::to_string)).collect()
-    };
-    let mut methods = of(|module| &module.declaration.methods);
-    methods.extend(["CANCEL", "OPTIONS"].map(String::from));
-    let line = |name: &str, values: BTreeSet<String>| {
-        format!("{name}: {}\r\n", values.into_iter().collect::<Vec<_>>().join(", "))
-    };
-    let allow = line("Allow", methods.clone());
-    let accept = line("Accept", of(|module| &module.declaration.accepts));
-    let events = of(|module| &module.declaration.event_packages);
-    let events = if events.is_empty() { String::new() } else { line("Allow-Events", events) };
-    Capabilities {
-        options: format!("{allow}{accept}Supported: \r\n{events}").into_bytes(),
-        allow: allow.into_bytes(),
-        methods: methods.into_iter().collect(),
-    }
 }
 
 #[cfg(test)]

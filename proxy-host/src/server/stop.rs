@@ -1,6 +1,6 @@
 //! Signals, draining, the end.
 //!
-//! At the first SIGTERM or SIGINT new requests are answered 503 and the modules finish what they began, for at most
+//! At SIGUSR1 the modules look again at what other programs may have changed. At the first SIGTERM or SIGINT new requests are answered 503 and the modules finish what they began, for at most
 //! five seconds; a second signal ends the process at once. A worker that fails ends it in the same way.
 
 use std::io;
@@ -29,7 +29,11 @@ pub(super) struct Listening {
 pub(super) fn listen() -> io::Result<Listening> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let guard = runtime.enter();
-    let signals = Signals { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+    let signals = Signals {
+        term: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+        user: signal(SignalKind::user_defined1())?,
+    };
     drop(guard);
     Ok(Listening { runtime, signals })
 }
@@ -38,16 +42,24 @@ pub(super) fn listen() -> io::Result<Listening> {
 pub(super) fn wait(listening: Listening, proxy: &Arc<Proxy>, mut workers: Workers) -> io::Result<()> {
     let Listening { runtime, mut signals } = listening;
     let (ended, is_drained) = runtime.block_on(async {
-        let ended = tokio::select! {
-            () = signals.next() => Ok(()),
-            error = workers.failure() => Err(error),
+        let ended = loop {
+            tokio::select! {
+                wish = signals.next() => match wish {
+                    Wish::End => break Ok(()),
+                    Wish::Refresh => {
+                        tracing::info!("looking again at what other programs may have changed");
+                        proxy.refresh_modules();
+                    }
+                },
+                error = workers.failure() => break Err(error),
+            }
         };
         proxy.wire.is_draining.store(true, Ordering::Relaxed);
         tracing::info!("stopping: finishing what was begun");
         let done = stop_modules(proxy)?;
         let is_drained = tokio::select! {
             _ = done => true,
-            () = signals.next() => false,
+            () = signals.end() => false,
             () = sleep(DRAIN_MAX) => false,
         };
         io::Result::Ok((ended, is_drained))
@@ -64,14 +76,27 @@ pub(super) fn wait(listening: Listening, proxy: &Arc<Proxy>, mut workers: Worker
 struct Signals {
     term: Signal,
     interrupt: Signal,
+    user: Signal,
+}
+
+/// What an operator asks for.
+enum Wish {
+    End,
+    Refresh,
 }
 
 impl Signals {
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Wish {
         tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.interrupt.recv() => {}
+            biased;
+            _ = self.term.recv() => Wish::End,
+            _ = self.interrupt.recv() => Wish::End,
+            _ = self.user.recv() => Wish::Refresh,
         }
+    }
+
+    async fn end(&mut self) {
+        while matches!(self.next().await, Wish::Refresh) {}
     }
 }
 

@@ -121,14 +121,15 @@ fn run(
 }
 
 async fn receive(proxy: Arc<Proxy>, number: u32, socket: AsyncUdp) -> io::Error {
-    let mut batch = ReceiveBatch::new();
+    let mut batch = ReceiveBatch::new(socket.socket());
     let mut tables: Vec<_> = (0..BATCH_MAX).map(|_| HeaderTable::new()).collect();
     let mut outbox = Outbox::new(Arc::clone(&proxy.wire.network), WhenFull::Drop);
     loop {
         match socket.receive(&mut batch).await {
             Ok(_) => {
                 let whole = batch.datagrams().filter(|datagram| !datagram.truncated);
-                let from = whole.map(|datagram| (Peer::udp(datagram.remote, number), datagram.bytes));
+                let from =
+                    whole.map(|datagram| (Peer::udp(datagram.remote, number).at(datagram.local), datagram.bytes));
                 proxy.on_batch(from, &mut tables, &mut outbox);
             }
             // An ICMP error of some earlier datagram: the transactions' timers deal with its peer.

@@ -7,6 +7,7 @@ use crate::transport::response_route::Stamp;
 use module_api::sip::message::Message;
 use module_api::sip::writer::{ResponseHead, write_response};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A response apart from its request. Copying one is cheap.
 #[derive(Clone, Debug)]
@@ -16,6 +17,7 @@ pub struct Answer {
     reason_end: u32,
     to_tag_end: u32,
     headers_end: u32,
+    waited_ms: u32,
     code: u16,
     mirror_record_route: bool,
 }
@@ -33,14 +35,20 @@ impl Answer {
             reason_end,
             to_tag_end,
             headers_end,
+            waited_ms: u32::try_from(response.waited.as_millis()).unwrap_or(u32::MAX),
             code: response.code,
             mirror_record_route: response.mirror_record_route,
         }
     }
 
-    /// Returns the 100 that tells a client to wait (RFC 4320 §4.1).
-    pub fn trying() -> Self {
-        Self::new(&ResponseHead { code: 100, ..ResponseHead::default() })
+    /// Returns the 100 that tells a client to wait (RFC 4320 §4.1), as it has for so long.
+    pub fn trying(waited: Duration) -> Self {
+        Self::new(&ResponseHead { code: 100, waited, ..ResponseHead::default() })
+    }
+
+    /// Returns the To-tag that it gives a request without one, empty if none.
+    pub fn to_tag(&self) -> &[u8] {
+        &self.parts[self.reason_end as usize..self.to_tag_end as usize]
     }
 
     /// Returns the status code.
@@ -58,6 +66,7 @@ impl Answer {
             to_tag: &self.parts[reason_end..to_tag_end],
             received: stamp.received,
             rport: stamp.rport,
+            waited: Duration::from_millis(self.waited_ms.into()),
             mirror_record_route: self.mirror_record_route,
             headers: &self.parts[to_tag_end..headers_end],
             body: &self.parts[headers_end..],
@@ -73,7 +82,7 @@ mod tests {
 
     fn check(response: &ResponseHead<'_>, expected: &str) {
         let request = b"PUBLISH sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;rport;branch=z9hG4bKa\r\n\
-            Record-Route: <sip:p;lr>\r\nFrom: <sip:a@b>;tag=f\r\nTo: <sip:a@b>\r\nCall-ID: c\r\nCSeq: 1 PUBLISH\r\n\r\n";
+            Record-Route: <sip:p;lr>\r\nFrom: <sip:a@b>;tag=f\r\nTo: <sip:a@b>\r\nCall-ID: c\r\nCSeq: 1 PUBLISH\r\nTimestamp: 5\r\n\r\n";
         let mut table = HeaderTable::new();
         let request = scan(request, &mut table).unwrap();
         let stamp = Stamp { received: Some([192, 0, 2, 1].into()), rport: Some(9) };
@@ -97,6 +106,7 @@ mod tests {
         let full = ResponseHead { reason, to_tag, headers: b"SIP-ETag: x\r\n", body: b"body", ..plain };
         check(&full, "SIP/2.0 200 Fine\r\n");
         check(&ResponseHead { mirror_record_route: true, ..full }, "SIP/2.0 200 Fine\r\n");
-        check(&ResponseHead { code: 100, ..ResponseHead::default() }, "SIP/2.0 100 Trying\r\n");
+        let waited = Duration::from_millis(3500);
+        check(&ResponseHead { code: 100, waited, ..ResponseHead::default() }, "SIP/2.0 100 Trying\r\n");
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Pending {
     /// Where it came from.
     pub(crate) source: Peer,
     received_at: Moment,
+    /// How long it had waited when it was given a 100.
+    waited: Duration,
     /// When the transaction user is reminded, once.
     remind_at: Option<Moment>,
 }
@@ -66,15 +68,15 @@ pub(crate) enum ServerTimer {
 impl ServerNonInvite {
     /// Starts with a request that came in at `now`; the user is reminded after `remind_after`.
     pub(crate) fn new(head: &[u8], source: Peer, remind_after: Duration, now: Moment) -> Self {
-        let (received_at, remind_at) = (now, Some(now + remind_after));
-        Self(State::Trying(Box::new(Pending { head: head.into(), source, received_at, remind_at })))
+        let (received_at, waited, remind_at) = (now, Duration::ZERO, Some(now + remind_after));
+        Self(State::Trying(Box::new(Pending { head: head.into(), source, received_at, waited, remind_at })))
     }
 
     /// Takes another copy of the request.
     pub(crate) fn on_copy(&self) -> Repetition {
         match &self.0 {
             State::Trying(_) | State::Terminated => Repetition::Absorb,
-            State::Proceeding(_) => Repetition::Repeat(Answer::trying()),
+            State::Proceeding(pending) => Repetition::Repeat(pending.trying()),
             State::Completed(answer, _) => Repetition::Repeat(answer.clone()),
         }
     }
@@ -112,7 +114,7 @@ impl ServerNonInvite {
                 (State::Terminated, ServerTimer::Terminate)
             }
             State::Trying(pending) if pending.trying_at() <= now => {
-                (State::Proceeding(pending), ServerTimer::SendTrying)
+                (State::Proceeding(pending.after_waiting(now)), ServerTimer::SendTrying)
             }
             State::Trying(pending) if pending.is_reminder_due(now) => {
                 (State::Trying(pending.reminded()), ServerTimer::Remind)
@@ -138,6 +140,14 @@ impl ServerNonInvite {
         }
     }
 
+    /// Returns the final answer, once there is one.
+    pub(crate) fn answer(&self) -> Option<&Answer> {
+        match &self.0 {
+            State::Completed(answer, _) => Some(answer),
+            State::Trying(_) | State::Proceeding(_) | State::Terminated => None,
+        }
+    }
+
     /// Returns what is kept of the request, until it is answered.
     pub(crate) fn pending(&self) -> Option<&Pending> {
         match &self.0 {
@@ -148,6 +158,16 @@ impl ServerNonInvite {
 }
 
 impl Pending {
+    /// Returns the 100 it is given: the same each time.
+    pub(crate) fn trying(&self) -> Answer {
+        Answer::trying(self.waited)
+    }
+
+    fn after_waiting(mut self: Box<Self>, now: Moment) -> Box<Self> {
+        self.waited = now - self.received_at;
+        self
+    }
+
     fn trying_at(&self) -> Moment {
         self.received_at + TRYING_AFTER
     }

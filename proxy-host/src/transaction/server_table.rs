@@ -32,6 +32,15 @@ pub enum Matched {
     Repeat(Answer),
 }
 
+/// The request that a CANCEL is about.
+#[derive(Debug)]
+pub struct Cancelled {
+    /// Its transaction.
+    pub handle: u64,
+    /// What it was answered, if it was.
+    pub answer: Option<Answer>,
+}
+
 /// All server transactions.
 #[derive(Debug)]
 pub(super) struct Servers {
@@ -140,13 +149,14 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
         count(&self.counters.transport_errors);
     }
 
-    /// Returns the handle of the request that a CANCEL is about: answer 200 if there is one, else 481, and in either
-    /// case leave the request alone (§9.2). The CANCEL itself is a request to [`Self::on_request`] as any other.
-    pub fn matches_cancel(&self, cancel: &Message<'_>, via: &Via<'_>) -> Option<u64> {
+    /// Returns the request that a CANCEL is about: answer 200 if there is one, with the To-tag of the request's own
+    /// answer, else 481, and in either case leave the request alone (§9.2).
+    pub fn matches_cancel(&self, cancel: &Message<'_>, via: &Via<'_>) -> Option<Cancelled> {
         let key = ServerKey::of(&self.secret, cancel, via);
-        let shard = self.servers.shards.of_hash(key.hash());
+        let mut shard = self.servers.shards.of_hash(key.hash());
         let slot = shard.slots.find(key.hash(), |server| key.cancels(&server.key))?;
-        Some(shard.handle(slot))
+        let answer = shard.slots.at_mut(slot)?.machine.answer().cloned();
+        Some(Cancelled { handle: shard.handle(slot), answer })
     }
 
     /// Returns whether the request behind `handle` came another way before, and that copy's transaction still lives:
@@ -197,7 +207,7 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
                 count(&self.counters.trying_sent);
                 let mut bytes = Vec::new();
                 let pending = server.machine.pending();
-                if let Some(destination) = pending.and_then(|it| render(it, &Answer::trying(), &mut bytes)) {
+                if let Some(destination) = pending.and_then(|it| render(it, &it.trying(), &mut bytes)) {
                     actions.push(Action::Respond { destination, bytes });
                 }
             }
@@ -404,14 +414,18 @@ mod tests {
         let table = table(10);
         let cancel = request("CANCEL", "a");
         let find = || with(&cancel, |message, via| table.matches_cancel(message, via));
-        assert_eq!(find(), None);
+        let handle = || find().map(|cancelled| cancelled.handle);
+        assert_eq!(handle(), None);
         let publish = new(&table, &request("PUBLISH", "a"), 0);
-        assert_eq!(find(), Some(publish));
+        assert_eq!(handle(), Some(publish));
         let own = new(&table, &cancel, 1);
-        assert_eq!(find(), Some(publish));
+        assert_eq!(handle(), Some(publish));
+        assert!(find().is_some_and(|cancelled| cancelled.answer.is_none()));
         assert!(reply(&table, own, 2).is_ok());
         assert!(reply(&table, publish, 3).is_ok());
-        assert_eq!(find(), Some(publish));
+        assert_eq!(handle(), Some(publish));
+        let answer = find().and_then(|cancelled| cancelled.answer);
+        assert_eq!(answer.as_ref().map(Answer::to_tag), Some(b"t".as_slice()));
     }
 
     #[test]

@@ -39,17 +39,24 @@ pub struct Peer {
     pub local_socket: u32,
     /// The connection, or 0 where there is none.
     pub flow: u64,
+    /// The machine's address that a datagram came in at, where the host's socket is bound to all of them.
+    pub local: Option<IpAddr>,
 }
 
 impl Peer {
     /// Returns the peer at `remote`, reached by UDP from the socket `local_socket`.
     pub fn udp(remote: SocketAddr, local_socket: u32) -> Self {
-        Self { transport: Transport::Udp, remote, local_socket, flow: 0 }
+        Self { transport: Transport::Udp, remote, local_socket, flow: 0, local: None }
+    }
+
+    /// Returns the same peer, seen at the machine's address `local`.
+    pub fn at(self, local: Option<IpAddr>) -> Self {
+        Self { local, ..self }
     }
 
     /// Returns the peer at `remote`, at the other end of the TCP connection `flow`.
     pub fn tcp(remote: SocketAddr, local_socket: u32, flow: u64) -> Self {
-        Self { transport: Transport::Tcp, remote, local_socket, flow }
+        Self { transport: Transport::Tcp, remote, local_socket, flow, local: None }
     }
 }
 

@@ -113,7 +113,7 @@ impl Flows {
     ) -> Result<Found, Refused> {
         let mut state = self.state.lock();
         match state.by_remote.get(&(transport, remote, local_socket)) {
-            Some(flow) => Ok(Found::Open(Peer { transport, remote, local_socket, flow: *flow })),
+            Some(flow) => Ok(Found::Open(Peer { transport, remote, local_socket, flow: *flow, local: None })),
             None => self.register_locked(&mut state, transport, remote, local_socket).map(Found::New),
         }
     }
@@ -171,7 +171,7 @@ impl Flows {
         self.counters.opened.fetch_add(1, Ordering::Relaxed);
         state.last_flow += 1;
         state.connections += 1;
-        let peer = Peer { transport, remote, local_socket, flow: state.last_flow };
+        let peer = Peer { transport, remote, local_socket, flow: state.last_flow, local: None };
         let (queue, outgoing) = mpsc::channel(self.limits.queue_messages_max);
         state.by_flow.insert(peer.flow, Entry { peer, queue });
         state.by_remote.insert((transport, remote, local_socket), peer.flow);

@@ -9,6 +9,9 @@ pub mod framing;
 /// Where a response goes, decided purely.
 pub mod response_route;
 
+/// Which of the machine's own addresses a datagram came in at, and leaves from.
+mod own_address;
+
 /// Datagram sockets, read and written in batches.
 pub mod udp;
 

@@ -3,13 +3,13 @@
 //! A message goes out as two pieces, its own head and a body it may share with others, and is never put together.
 //! What a datagram says is not looked at.
 
+use super::own_address;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::cell::RefCell;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,6 +62,8 @@ pub struct UdpCounters {
 pub struct Datagram<'a> {
     /// Where to.
     pub remote: SocketAddr,
+    /// Which of the machine's addresses it leaves from, where its socket is bound to all and that matters.
+    pub local: Option<IpAddr>,
     /// Its beginning.
     pub head: &'a [u8],
     /// The rest, perhaps empty, perhaps that of many messages.
@@ -93,6 +95,7 @@ impl UdpSocket {
         socket.set_recv_buffer_size(options.receive_buffer_bytes)?;
         socket.set_send_buffer_size(options.send_buffer_bytes)?;
         socket.bind(&address.into())?;
+        own_address::ask(&socket, address)?;
         let local = socket.local_addr()?.as_socket().unwrap_or(address);
         Ok(Self { socket, local, counters: UdpCounters::default() })
     }
@@ -143,18 +146,19 @@ impl UdpSocket {
         sent
     }
 
-    /// Sends the first of `datagrams`, and as many after it as go without an error.
+    /// Sends the first of `datagrams`, and as many after it as leave from the same address and go without an error.
     fn send_some(&self, datagrams: &[Datagram<'_>]) -> nix::Result<usize> {
+        let local = datagrams.first().and_then(|first| first.local);
+        let count = datagrams.iter().take_while(|datagram| datagram.local == local).count();
         let datagram = |at: usize| datagrams.get(at);
         let pieces: [[IoSlice<'_>; 2]; BATCH_MAX] = std::array::from_fn(|at| {
             datagram(at).map_or([IoSlice::new(&[]); 2], |it| [IoSlice::new(it.head), IoSlice::new(it.body)])
         });
         let remotes: [Option<SockaddrStorage>; BATCH_MAX] =
             std::array::from_fn(|at| datagram(at).map(|it| SockaddrStorage::from(it.remote)));
-        let count = datagrams.len();
-        SEND_HEADERS.with_borrow_mut(|headers| {
+        own_address::from(local, count, |headers, source| {
             let fd = self.socket.as_raw_fd();
-            let results = sendmmsg(fd, headers, &pieces[..count], &remotes[..count], [], MsgFlags::empty())?;
+            let results = sendmmsg(fd, headers, &pieces[..count], &remotes[..count], source, MsgFlags::empty())?;
             Ok(results.count())
         })
     }
@@ -173,13 +177,7 @@ impl AsRawFd for UdpSocket {
     }
 }
 
-thread_local! {
-    /// What `sendmmsg` fills in, made once a thread.
-    static SEND_HEADERS: RefCell<MultiHeaders<SockaddrStorage>> =
-        RefCell::new(MultiHeaders::preallocate(BATCH_MAX, None));
-}
-
-/// The buffers of one worker, and the datagrams of the last batch in them.
+/// The buffers of one worker for one socket, and the datagrams of the last batch in them.
 pub struct ReceiveBatch {
     buffers: Box<[u8]>,
     headers: MultiHeaders<SockaddrStorage>,
@@ -188,6 +186,7 @@ pub struct ReceiveBatch {
 
 struct Arrival {
     remote: SocketAddr,
+    local: Option<IpAddr>,
     length: usize,
     truncated: bool,
 }
@@ -197,6 +196,8 @@ struct Arrival {
 pub struct Received<'a> {
     /// Where it came from.
     pub remote: SocketAddr,
+    /// At which of the machine's addresses it came in, where its socket is bound to all.
+    pub local: Option<IpAddr>,
     /// What it holds.
     pub bytes: &'a [u8],
     /// Whether it was longer than its buffer, so that its end is missing.
@@ -204,11 +205,11 @@ pub struct Received<'a> {
 }
 
 impl ReceiveBatch {
-    /// Makes room for [`BATCH_MAX`] datagrams of any length; memory that none fills is never touched.
-    pub fn new() -> Self {
+    /// Makes room for [`BATCH_MAX`] datagrams of any length from `socket`; memory that none fills is never touched.
+    pub fn new(socket: &UdpSocket) -> Self {
         Self {
             buffers: vec![0; BATCH_MAX * DATAGRAM_BYTES_MAX].into_boxed_slice(),
-            headers: MultiHeaders::preallocate(BATCH_MAX, None),
+            headers: own_address::headers_for(socket.local, BATCH_MAX),
             arrived: Vec::with_capacity(BATCH_MAX),
         }
     }
@@ -223,6 +224,7 @@ impl ReceiveBatch {
         self.arrived.extend(results.map(|message| Arrival {
             // Only an address of the socket's own family can be the source; any other is answered by nobody.
             remote: message.address.as_ref().and_then(socket_address).unwrap_or(NOWHERE),
+            local: own_address::arrived_at(&message),
             length: message.bytes,
             truncated: message.flags.contains(MsgFlags::MSG_TRUNC),
         }));
@@ -236,15 +238,10 @@ impl ReceiveBatch {
     pub fn datagrams(&self) -> impl Iterator<Item = Received<'_>> {
         self.arrived.iter().zip(self.buffers.chunks_exact(DATAGRAM_BYTES_MAX)).map(|(arrival, buffer)| Received {
             remote: arrival.remote,
+            local: arrival.local,
             bytes: &buffer[..arrival.length.min(buffer.len())],
             truncated: arrival.truncated,
         })
-    }
-}
-
-impl Default for ReceiveBatch {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -260,6 +257,11 @@ impl AsyncUdp {
     pub fn new(socket: Arc<UdpSocket>) -> io::Result<Self> {
         let watched = tokio::net::UdpSocket::from_std(socket.socket.try_clone()?.into())?;
         Ok(Self { socket, watched })
+    }
+
+    /// Returns the socket itself.
+    pub fn socket(&self) -> &UdpSocket {
+        &self.socket
     }
 
     /// Waits until something has been received into `batch`.
@@ -294,14 +296,18 @@ mod tests {
 
     /// Receives `count` datagrams, waiting for each batch.
     fn receive(socket: &Arc<UdpSocket>, count: usize) -> Vec<(SocketAddr, Vec<u8>, bool)> {
+        receive_with(socket, count, |it| (it.remote, it.bytes.to_vec(), it.truncated))
+    }
+
+    fn receive_with<T>(socket: &Arc<UdpSocket>, count: usize, take: impl Fn(Received<'_>) -> T) -> Vec<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let socket = AsyncUdp::new(Arc::clone(socket)).unwrap();
-            let mut batch = ReceiveBatch::new();
+            let mut batch = ReceiveBatch::new(socket.socket());
             let mut all = Vec::new();
             while all.len() < count {
                 socket.receive(&mut batch).await.unwrap();
-                all.extend(batch.datagrams().map(|it| (it.remote, it.bytes.to_vec(), it.truncated)));
+                all.extend(batch.datagrams().map(&take));
             }
             all
         })
@@ -311,7 +317,8 @@ mod tests {
     fn check(address: &str, count: usize, body: &[u8]) {
         let (from, to) = (bind(address), bind(address));
         let heads: Vec<Vec<u8>> = (0..count).map(|n| vec![b'h'; n]).collect();
-        let datagrams: Vec<_> = heads.iter().map(|head| Datagram { remote: to.local_address(), head, body }).collect();
+        let datagram = |head| Datagram { remote: to.local_address(), local: None, head, body };
+        let datagrams: Vec<_> = heads.iter().map(|head| datagram(head)).collect();
         let sent =
             from.send_batch(&datagrams, WhenFull::Wait(Duration::from_secs(5)), |at, error| panic!("{at}: {error}"));
         assert_eq!(sent, count);
@@ -345,7 +352,7 @@ mod tests {
     fn a_refused_datagram_is_named_and_the_others_go_out() {
         let (from, to) = (bind("127.0.0.1:0"), bind("127.0.0.1:0"));
         let too_long = vec![b'x'; 65_508];
-        let datagram = |body| Datagram { remote: to.local_address(), head: b"", body };
+        let datagram = |body| Datagram { remote: to.local_address(), local: None, head: b"", body };
         let datagrams = [datagram(b"first" as &[u8]), datagram(&too_long), datagram(b"last")];
         let mut refused = Vec::new();
         let sent = from.send_batch(&datagrams, WhenFull::Drop, |at, error| refused.push((at, error)));
@@ -355,9 +362,40 @@ mod tests {
         assert_eq!(from.counters.failed.load(Ordering::Relaxed), 1);
     }
 
+    /// Datagrams to the machine's `addresses` reach a socket bound to `any`, and each is answered from the address it was
+    /// sent to.
+    fn check_any(any: &str, addresses: &[&str]) {
+        let server = bind(&format!("{any}:0"));
+        let client = bind(&format!("{}:0", addresses[0]));
+        let at = |address: &str| format!("{address}:{}", server.local_address().port()).parse().unwrap();
+        let send = |from: &UdpSocket, datagrams: &[Datagram<'_>]| {
+            let sent = from.send_batch(datagrams, WhenFull::Drop, |at, error| panic!("{at}: {error}"));
+            assert_eq!(sent, datagrams.len());
+        };
+        let asked: Vec<SocketAddr> = addresses.iter().map(|address| at(address)).collect();
+        let datagram = |remote: &SocketAddr, local| Datagram { remote: *remote, local, head: b"?", body: b"" };
+        for _ in 0..2 {
+            send(&client, &asked.iter().map(|remote| datagram(remote, None)).collect::<Vec<_>>());
+        }
+        let arrived = receive_with(&server, 2 * asked.len(), |it| (it.remote, it.local));
+        let answers: Vec<_> = arrived.iter().map(|(remote, local)| datagram(remote, *local)).collect();
+        send(&server, &answers);
+        let sources = receive_with(&client, answers.len(), |it| it.remote);
+        assert_eq!(sources, [asked.as_slice(), asked.as_slice()].concat());
+    }
+
+    #[test]
+    fn an_answer_leaves_from_the_address_its_request_came_to() {
+        check_any("0.0.0.0", &["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.2"]);
+        if std::net::UdpSocket::bind("[::1]:0").is_ok() {
+            check_any("[::]", &["[::1]"]);
+        }
+    }
+
     #[test]
     fn an_empty_socket_would_block() {
-        let error = ReceiveBatch::new().receive(&bind("127.0.0.1:0")).unwrap_err();
+        let socket = bind("127.0.0.1:0");
+        let error = ReceiveBatch::new(&socket).receive(&socket).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     }
 }

@@ -7,6 +7,7 @@ pub mod wire; // sockets and transactions together
 pub(crate) mod to_tag; // the tag that `sl`, `tm` and modules share
 pub(crate) mod outbox; // messages collected for one system call
 pub(crate) mod outgoing; // requests of modules on their way out
+pub(crate) mod checks; // what is asked of every request
 pub(crate) mod stateless; // answers without a transaction
 pub(crate) mod request; // one request, from its arrival to its answer
 

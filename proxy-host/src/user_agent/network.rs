@@ -5,14 +5,14 @@ use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket as StdUdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
-
+use module_api::sip::via::Via;
 use nix::ifaddrs::getifaddrs;
+use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::transport::address::{Peer, Transport};
 use crate::transport::flows::{FlowLimits, Flows};
-use crate::transport::resolver::{Resolver, ResolverLimits};
+use crate::transport::resolver::{Resolver, ResolverLimits, written_address};
 use crate::transport::tcp::Tcp;
 use crate::transport::udp::{UdpCounters, UdpOptions, UdpSocket};
 
@@ -155,6 +155,16 @@ impl Network {
         addresses.iter().copied().find(|remote| self.listener_for(transport, None, *remote).is_some())
     }
 
+    /// Returns whether a Via is one that this server writes into its requests.
+    pub(crate) fn is_sent_by(&self, via: &Via<'_>) -> bool {
+        let host = std::str::from_utf8(via.host).ok().and_then(written_address);
+        let is_it = |listener: &Listener| {
+            let port = via.port.unwrap_or(listener.transport.default_port());
+            host == Some(listener.address.ip()) && port == listener.address.port()
+        };
+        self.listeners.iter().any(is_it)
+    }
+
     /// Returns every address that this server is reached at.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         let of_one = |listener: &'_ Listener| -> Vec<_> {
@@ -196,6 +206,22 @@ mod tests {
             assert!(six.names.iter().all(IpAddr::is_ipv6));
             assert!([&four, &six].iter().all(|listener| listener.names.contains(&listener.address.ip())));
         }
+    }
+
+    #[test]
+    fn a_via_is_ours_where_it_names_the_address_and_port_that_a_listener_writes() {
+        let listener = bind(Transport::Udp, "127.0.0.1:0");
+        let port = listener.address.port();
+        let network = Network::new(vec![listener], |_| ()).unwrap();
+        let check = |sent_by: String, expected: bool| {
+            let value = format!("SIP/2.0/UDP {sent_by};branch=z9hG4bKa");
+            assert_eq!(network.is_sent_by(&Via::parse_first(value.as_bytes()).unwrap()), expected, "{value}");
+        };
+        check(format!("127.0.0.1:{port}"), true);
+        check("127.0.0.1".into(), port == 5060);
+        check(format!("127.0.0.2:{port}"), false);
+        check(format!("127.0.0.1:{}", port ^ 1), false);
+        check(format!("localhost:{port}"), false);
     }
 
     #[test]

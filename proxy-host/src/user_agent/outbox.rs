@@ -16,7 +16,7 @@ pub(crate) struct Outbox {
     network: Arc<Network>,
     /// The bytes of every datagram, one behind the other.
     pub(crate) bytes: Vec<u8>,
-    datagrams: Vec<(u32, SocketAddr, Range<usize>)>,
+    datagrams: Vec<(Peer, Range<usize>)>,
     when_full: WhenFull,
 }
 
@@ -51,7 +51,7 @@ impl Outbox {
 
     fn post_to(&mut self, peer: Peer, range: Range<usize>) {
         match peer.transport {
-            Transport::Udp => self.datagrams.push((peer.local_socket, peer.remote, range)),
+            Transport::Udp => self.datagrams.push((peer, range)),
             Transport::Tcp => {
                 self.network.send_tcp(peer.local_socket, peer.remote, &[&self.bytes[range.clone()]]);
                 self.bytes.truncate(range.start);
@@ -63,10 +63,14 @@ impl Outbox {
     pub(crate) fn flush(&mut self) {
         for (number, listener) in self.network.listeners.iter().enumerate() {
             let Some(socket) = &listener.udp else { continue };
-            let own = self.datagrams.iter().filter(|(local_socket, ..)| *local_socket as usize == number);
-            let batch: Vec<_> = own
-                .map(|(_, remote, range)| Datagram { remote: *remote, head: &self.bytes[range.clone()], body: &[] })
-                .collect();
+            let own = self.datagrams.iter().filter(|(peer, _)| peer.local_socket as usize == number);
+            let datagram = |(peer, range): &(Peer, Range<usize>)| Datagram {
+                remote: peer.remote,
+                local: peer.local,
+                head: &self.bytes[range.clone()],
+                body: &[],
+            };
+            let batch: Vec<_> = own.map(datagram).collect();
             if !batch.is_empty() {
                 // A response that the system refuses is lost like any other: the request comes again.
                 socket.send_batch(&batch, self.when_full, |_, _| {});
@@ -84,7 +88,7 @@ impl Network {
         let remote = addresses.iter().find(|remote| listener.address.is_ipv4() == remote.is_ipv4());
         if let (Some(socket), Some(&remote)) = (&listener.udp, remote) {
             // Lost like any other if the system refuses it.
-            socket.send_batch(&[Datagram { remote, head: message, body: &[] }], WhenFull::Drop, |_, _| {});
+            socket.send_batch(&[Datagram { remote, local: None, head: message, body: &[] }], WhenFull::Drop, |_, _| {});
         }
     }
 }

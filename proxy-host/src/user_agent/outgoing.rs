@@ -151,7 +151,10 @@ impl Wire {
             let own: Vec<_> = ready.iter().filter(|one| one.sent.peer.local_socket as usize == number).collect();
             let datagrams: Vec<_> = own
                 .iter()
-                .map(|one| Datagram { remote: one.sent.peer.remote, head: &one.sent.head, body: &one.sent.body })
+                .map(|one| {
+                    let Sent { peer, head, body } = &one.sent;
+                    Datagram { remote: peer.remote, local: peer.local, head, body }
+                })
                 .collect();
             socket.send_batch(&datagrams, when_full, |at, _| self.lose(own[at].handle));
         }

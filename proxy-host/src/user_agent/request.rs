@@ -33,6 +33,8 @@ pub(crate) struct Request<'r> {
     pub(crate) request_uri: Cow<'r, [u8]>,
     avps: SmallVec<[(AvpName, Avp); 2]>,
     pub(crate) transaction: Option<u64>,
+    /// The URI of the authenticated sender, once a module has stated it; empty before.
+    pub(crate) identity: Vec<u8>,
     /// An answer is sent, or a module has taken it upon itself.
     pub(crate) is_answered: bool,
     /// Topmost Route values that name this server: the script does not see them (RFC 3261 §16.4).
@@ -72,6 +74,7 @@ impl<'r> Request<'r> {
             request_uri: Cow::Borrowed(message.request_uri()),
             avps: SmallVec::new(),
             transaction: None,
+            identity: Vec::new(),
             is_answered: false,
             own_routes: routes.take_while(is_own).count(),
             outbox,
@@ -108,9 +111,10 @@ impl<'r> Request<'r> {
 
     /// Gives the final answer: through the transaction if there is one, else statelessly. `headers` are complete lines.
     ///
-    /// Returns false if the request was answered before.
+    /// Returns false if the request was answered before, and for a 408 to what is no INVITE: by then its client has given
+    /// up, and says so to itself (RFC 4320 §4.2).
     pub(crate) fn reply(&mut self, code: u16, reason: &[u8], headers: &[u8]) -> bool {
-        if self.is_answered {
+        if self.is_answered || code == 408 && self.message.method() != Method::INVITE {
             return false;
         }
         self.is_answered = true;
@@ -184,7 +188,10 @@ impl<'r> Request<'r> {
         let value: Option<Cow<'_, [u8]>> = match variable {
             Variable::CallId => self.message.header(HeaderId::CALL_ID).map(Cow::Borrowed),
             Variable::CSeqNumber => return self.message.cseq().is_some_and(|cseq| number(cseq.number.into(), out)),
-            Variable::DestinationAddress => local().map(|address| address.ip().to_string().into_bytes().into()),
+            Variable::DestinationAddress => {
+                let own = self.peer.local.or_else(|| local().map(|address| address.ip()));
+                own.map(|address| address.to_string().into_bytes().into())
+            }
             Variable::DestinationPort => return local().is_some_and(|address| number(address.port().into(), out)),
             Variable::FromDomain => self.part(HeaderId::FROM, |uri| Some(uri.host)).map(Cow::Borrowed),
             Variable::FromTag => self.name_addr(HeaderId::FROM).and_then(|from| from.tag()).map(Cow::Borrowed),

@@ -26,19 +26,20 @@ pub(crate) fn write_answer(
 }
 
 impl Wire {
-    /// Answers a request that nothing but the host has seen, with a tag that is the same for each copy.
+    /// Answers a request that nothing but the host has seen; where no tag is given, with one that is the same for each
+    /// copy.
     pub(crate) fn answer(
         &self,
         request: &Message<'_>,
-        via: &Via<'_>,
+        via: Option<&Via<'_>>,
         peer: Peer,
-        (code, reason): (u16, &str),
+        head: ResponseHead<'_>,
         outbox: &mut Outbox,
     ) {
-        let tag = self.to_tags.mint(request);
-        let head = ResponseHead { code, reason: reason.as_bytes(), to_tag: &tag, ..ResponseHead::default() };
+        let minted = self.to_tags.mint(request);
+        let to_tag = if head.to_tag.is_empty() { &minted } else { head.to_tag };
         let start = outbox.bytes.len();
-        let destination = write_answer(&mut outbox.bytes, request, Some(via), peer, &head);
+        let destination = write_answer(&mut outbox.bytes, request, via, peer, &ResponseHead { to_tag, ..head });
         outbox.post(destination, start, self.now());
     }
 

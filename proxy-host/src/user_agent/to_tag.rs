@@ -31,14 +31,15 @@ impl ToTags {
         Self { keyed, avp: AvpName::Integer(avp) }
     }
 
-    /// Returns the tag of a request: 32 hexadecimal digits.
+    /// Returns the tag of a request, and of the CANCEL that is about it (RFC 3261 §9.2): 32 hexadecimal digits.
     pub(crate) fn mint(&self, request: &Message<'_>) -> [u8; 32] {
         let from = request.header(HeaderId::FROM).and_then(|value| NameAddr::parse(value).ok());
         let via = request.header(HeaderId::VIA).and_then(|value| Via::parse_first(value).ok());
+        let number = request.cseq().map(|cseq| cseq.number.to_be_bytes());
         let parts = [
             request.header(HeaderId::CALL_ID),
             from.and_then(|from| from.tag()),
-            request.header(HeaderId::CSEQ),
+            number.as_ref().map(<[u8; 4]>::as_slice),
             via.and_then(|via| via.branch()),
         ];
         self.digest(&parts.map(Option::unwrap_or_default))

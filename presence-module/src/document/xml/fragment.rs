@@ -8,17 +8,18 @@ use std::ops::Range;
 
 use roxmltree::{Node, NodeType};
 
-/// The namespaces in scope where copies are put: those the output's root declares.
-#[derive(Debug)]
+/// The namespaces in scope where copies are put, those the output's root declares, and the language; a root states none.
+#[derive(Clone, Debug)]
 pub struct Namespaces<'d> {
     default: &'d str,
     prefixed: Vec<(&'d str, &'d str)>,
+    language: Option<&'d str>,
 }
 
 impl<'d> Namespaces<'d> {
     /// Begins with the default namespace alone.
     pub fn new(default: &'d str) -> Self {
-        Self { default, prefixed: Vec::new() }
+        Self { default, prefixed: Vec::new(), language: None }
     }
 
     /// Adds the prefixes declared at `node`; one that already means something else, or is one too many, is left to each copy.
@@ -38,6 +39,22 @@ impl<'d> Namespaces<'d> {
         for &(prefix, uri) in &self.prefixed {
             write_declaration(Some(prefix), uri, out);
         }
+    }
+
+    /// Returns what is in scope inside a copy of `node` put here.
+    fn inside(&self, node: Node<'d, '_>) -> Self {
+        let mut inside = self.clone();
+        for (prefix, uri) in missing_declarations(node, self) {
+            match prefix {
+                None => inside.default = uri,
+                Some(prefix) => {
+                    inside.prefixed.retain(|(known, _)| *known != prefix);
+                    inside.prefixed.push((prefix, uri));
+                }
+            }
+        }
+        inside.language = language(node);
+        inside
     }
 
     fn uri(&self, prefix: &str) -> Option<&'d str> {
@@ -77,6 +94,20 @@ pub fn write_parent<'d, 'a: 'd>(
     write_end_tag(name, out);
 }
 
+/// Copies the tags of `node` around what `content` writes, which is told what is in scope between them.
+pub fn write_around<'d>(
+    node: Node<'d, '_>,
+    id: Option<&str>,
+    scope: &Namespaces<'d>,
+    out: &mut Vec<u8>,
+    content: impl FnOnce(&Namespaces<'d>, &mut Vec<u8>),
+) {
+    let name = write_start_tag(node, id, scope, out);
+    out.push(b'>');
+    content(&scope.inside(node), out);
+    write_end_tag(name, out);
+}
+
 /// Appends `value` as the inside of a double-quoted attribute value; what XML cannot carry becomes U+FFFD.
 pub fn write_attribute_value(value: &str, out: &mut Vec<u8>) {
     for character in value.chars() {
@@ -99,7 +130,9 @@ fn write_start_tag<'a>(node: Node<'_, 'a>, id: Option<&str>, scope: &Namespaces<
     let name = qualified_name(node);
     out.push(b'<');
     out.extend_from_slice(name.as_bytes());
-    write_missing_declarations(node, scope, out);
+    for (prefix, uri) in missing_declarations(node, scope) {
+        write_declaration(prefix, uri, out);
+    }
     let source = node.document().input_text();
     let (mut id, mut has_language) = (id, false);
     for attribute in node.attributes() {
@@ -118,29 +151,26 @@ fn write_start_tag<'a>(node: Node<'_, 'a>, id: Option<&str>, scope: &Namespaces<
     if let Some(id) = id {
         write_attribute("id", id, out);
     }
-    if !has_language && let Some(language) = super::language(node) {
-        write_attribute("xml:lang", language, out);
+    if !has_language && language(node) != scope.language {
+        write_attribute("xml:lang", language(node).unwrap_or_default(), out);
     }
     name
 }
 
-fn write_missing_declarations(node: Node<'_, '_>, scope: &Namespaces<'_>, out: &mut Vec<u8>) {
-    let mut default = None;
-    for namespace in node.namespaces() {
-        match namespace.name() {
-            None => default = Some(namespace.uri()),
-            Some(prefix) => {
-                if scope.uri(prefix) != Some(namespace.uri()) && is_used(node, prefix) {
-                    write_declaration(Some(prefix), namespace.uri(), out);
-                }
-            }
-        }
-    }
-    match default {
-        Some(uri) if uri != scope.default => write_declaration(None, uri, out),
-        None if node.descendants().any(is_in_no_namespace) => write_declaration(None, "", out),
-        _ => {}
-    }
+/// Returns the declarations a copy of `node` needs that are not in force already; the default namespace, if any, comes last.
+fn missing_declarations<'d>(
+    node: Node<'d, '_>,
+    scope: &Namespaces<'_>,
+) -> impl Iterator<Item = (Option<&'d str>, &'d str)> {
+    let prefixed = node.namespaces().filter_map(move |namespace| {
+        let (prefix, uri) = (namespace.name()?, namespace.uri());
+        (scope.uri(prefix) != Some(uri) && is_used(node, prefix)).then_some((Some(prefix), uri))
+    });
+    let default = match node.namespaces().find(|namespace| namespace.name().is_none()) {
+        Some(namespace) => Some(namespace.uri()),
+        None => node.descendants().any(is_in_no_namespace).then_some(""),
+    };
+    prefixed.chain(default.filter(|uri| *uri != scope.default).map(|uri| (None, uri)))
 }
 
 /// Says whether `prefix` may be used inside `node`: a declaration repeated on every copy for nothing could fill megabytes.
@@ -148,6 +178,11 @@ fn is_used(node: Node<'_, '_>, prefix: &str) -> bool {
     let element = &node.document().input_text().as_bytes()[node.range()];
     let mut uses = memchr::memmem::find_iter(element, prefix).map(|at| at + prefix.len());
     uses.any(|end| element.get(end) == Some(&b':'))
+}
+
+/// Returns the language that holds at `node`; the empty one is none.
+fn language<'d>(node: Node<'d, '_>) -> Option<&'d str> {
+    super::language(node).filter(|language| !language.is_empty())
 }
 
 fn is_in_no_namespace(node: Node<'_, '_>) -> bool {
@@ -188,7 +223,7 @@ fn qualified_name<'a>(node: Node<'_, 'a>) -> &'a str {
 }
 
 /// Returns what lies between the start tag and the end tag; `None` if that is nothing.
-fn content(node: Node<'_, '_>) -> Option<Range<usize>> {
+pub fn content(node: Node<'_, '_>) -> Option<Range<usize>> {
     let start = node.first_child()?.range().start;
     let element = node.range();
     let end_tag = memchr::memrchr(b'<', node.document().input_text()[element.clone()].as_bytes())?;

@@ -166,6 +166,59 @@ fn a_copy_keeps_its_language() {
     check_copy("<r xml:lang='de'><a xmlns='urn:d' xml:lang='en'/></r>", "a", "<a xml:lang='en'/>");
 }
 
+/// Copies the tags of `source`'s root where the default namespace is `urn:d`, and `other`'s first element between them.
+fn check_around(source: &str, other: &str, expected: &str) {
+    let scope = Namespaces::new("urn:d");
+    let [source, other] = [source, other].map(|document| Xml::read(document.as_bytes(), &Limits::default()).unwrap());
+    let inner = elements(other.root()).next().unwrap();
+    let mut copy = Vec::new();
+    write_around(source.root(), Some("i"), &scope, &mut copy, |scope, out| write_element(inner, None, scope, out));
+    assert_eq!(String::from_utf8_lossy(&copy), expected);
+    let document = [b"<r xmlns='urn:d'>", &*copy, b"</r>"].concat();
+    let document = Xml::read(&document, &Limits::default()).unwrap();
+    let copy = elements(elements(document.root()).next().unwrap()).next().unwrap();
+    assert_eq!(super::language(copy).unwrap_or_default(), super::language(inner).unwrap_or_default());
+    assert!(canonical_form(copy).starts_with(&canonical_form(inner)) || copy.attributes().len() > 0);
+}
+
+#[test]
+fn what_is_put_inside_a_copy_means_there_what_it_meant() {
+    check_around("<a xmlns='urn:d' id='x'/>", "<r xmlns='urn:d'><b/></r>", r#"<a id="i"><b/></a>"#);
+    check_around("<a xmlns='urn:e'/>", "<r xmlns='urn:e'><b/></r>", r#"<a xmlns="urn:e" id="i"><b/></a>"#);
+    check_around(
+        "<a xmlns='urn:e'/>",
+        "<r xmlns='urn:d'><b/></r>",
+        r#"<a xmlns="urn:e" id="i"><b xmlns="urn:d"/></a>"#,
+    );
+    check_around("<a xmlns='urn:e'/>", "<r><b/></r>", r#"<a xmlns="urn:e" id="i"><b xmlns=""/></a>"#);
+    check_around("<a/>", "<r xmlns='urn:d'><b/></r>", r#"<a xmlns="" id="i"><b xmlns="urn:d"/></a>"#);
+    check_around(
+        "<p:a xmlns:p='urn:p'/>",
+        "<r xmlns='urn:d' xmlns:p='urn:q'><p:b/></r>",
+        r#"<p:a xmlns:p="urn:p" id="i"><p:b xmlns:p="urn:q"/></p:a>"#,
+    );
+    check_around(
+        "<p:a xmlns:p='urn:p'/>",
+        "<r xmlns='urn:d' xmlns:p='urn:p'><p:b/></r>",
+        r#"<p:a xmlns:p="urn:p" id="i"><p:b/></p:a>"#,
+    );
+}
+
+#[test]
+fn what_is_put_inside_a_copy_keeps_its_language() {
+    let plain = "<a xmlns='urn:d'/>";
+    let german = "<a xmlns='urn:d' xml:lang='de'/>";
+    check_around(german, "<r xmlns='urn:d' xml:lang='de'><b/></r>", r#"<a xml:lang='de' id="i"><b/></a>"#);
+    check_around(german, "<r xmlns='urn:d'><b/></r>", r#"<a xml:lang='de' id="i"><b xml:lang=""/></a>"#);
+    check_around(plain, "<r xmlns='urn:d' xml:lang='de'><b/></r>", r#"<a id="i"><b xml:lang="de"/></a>"#);
+    check_around(
+        german,
+        "<r xmlns='urn:d'><b xml:lang='en'/></r>",
+        r#"<a xml:lang='de' id="i"><b xml:lang='en'/></a>"#,
+    );
+    check_around(plain, "<r xmlns='urn:d' xml:lang=''><b/></r>", r#"<a id="i"><b/></a>"#);
+}
+
 #[test]
 fn the_canonical_form_is_one_for_every_spelling() {
     let form = |document: &str| canonical_form(Xml::read(document.as_bytes(), &Limits::default()).unwrap().root());

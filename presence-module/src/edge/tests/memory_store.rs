@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
+use smol_str::SmolStr;
 
 use crate::change::{Change, PublicationRow, SubscriptionKey, SubscriptionRow, WatcherRow};
 use crate::presentity_uri::UserAtDomain;
-use crate::store::{CommitError, Opening, Scope, Store, StoreError, Stored};
+use crate::store::{CommitError, Opening, RulesDocument, Scope, Store, StoreError, Stored};
 
 /// The rows, and what the next commits come to.
 #[derive(Default)]
 pub(super) struct Disk {
     pub(super) publications: BTreeMap<u64, PublicationRow>,
     pub(super) subscriptions: BTreeMap<SubscriptionKey, SubscriptionRow>,
-    pub(super) watchers: BTreeMap<[UserAtDomain; 2], WatcherRow>,
+    pub(super) watchers: BTreeMap<(UserAtDomain, UserAtDomain, SmolStr), WatcherRow>,
+    pub(super) rules: Vec<RulesDocument>,
+    /// Whose rules changed since somebody looked.
+    changed_rules: Vec<UserAtDomain>,
     pub(super) was_clean: bool,
     /// Commits wait while this is set.
     is_held: bool,
@@ -87,6 +91,16 @@ impl MemoryStore {
         self.with(|disk| disk.loads)
     }
 
+    /// Writes the only rules document of a user, as another program does.
+    pub(super) fn write_rules(&self, user: &str, document: &str) {
+        let owner = UserAtDomain::new(user, "pres.example");
+        self.with(|disk| {
+            disk.rules.retain(|known| known.owner != owner);
+            disk.rules.push(RulesDocument { owner: owner.clone(), doc_type: 2, document: document.into() });
+            disk.changed_rules.push(owner);
+        });
+    }
+
     pub(super) fn fail_next(&self) {
         self.with(|disk| disk.fails = 1);
     }
@@ -129,8 +143,12 @@ impl Disk {
             Change::RemoteTargetChanged { key, remote_target } => self.row(key).remote_target = remote_target,
             Change::CseqReserved { key, local_cseq } => self.row(key).local_cseq = local_cseq,
             Change::SubscriptionRemoved { key, .. } => drop(self.subscriptions.remove(&key)),
-            Change::WatcherStored(row) => {
-                drop(self.watchers.insert([(*row.presentity).clone(), row.watcher.clone()], row));
+            Change::SubscriptionAuthorized { key, status } => self.row(key).status = status,
+            Change::WatcherStored { row, .. } => {
+                drop(self.watchers.insert(((*row.presentity).clone(), row.watcher.clone(), row.event.clone()), row));
+            }
+            Change::WatcherRemoved { presentity, watcher, event, .. } => {
+                drop(self.watchers.remove(&((*presentity).clone(), watcher, event)));
             }
             Change::SubscriptionFetched { .. } => {}
         }
@@ -183,6 +201,24 @@ impl Store for MemoryStore {
         let watchers = disk.watchers.values().filter(|row| is_wanted(&row.presentity));
         watchers.for_each(|row| visit(Stored::Watcher(row.clone())));
         Ok(())
+    }
+
+    fn load_rules(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(RulesDocument)) -> Result<(), StoreError> {
+        self.with(|disk| {
+            if disk.fails_loads {
+                return Err(StoreError::Database("told to fail".into()));
+            }
+            let is_wanted = |owner| match scope {
+                Scope::All => true,
+                Scope::Presentities(wanted) => wanted.contains(owner),
+            };
+            disk.rules.iter().filter(|document| is_wanted(&document.owner)).cloned().for_each(visit);
+            Ok(())
+        })
+    }
+
+    fn changed_rules(&mut self) -> Result<Vec<UserAtDomain>, StoreError> {
+        self.with(|disk| Ok(std::mem::take(&mut disk.changed_rules)))
     }
 
     fn maintain(&mut self) -> Result<(), StoreError> {

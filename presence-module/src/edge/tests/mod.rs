@@ -6,9 +6,13 @@ mod fake_host; // a host that records
 mod hostile; // what peers write into headers
 mod memory_store; // a store that waits, refuses and fails when told
 mod model; // one presentity against a reference model, at random
+mod operator; // what the operator may set
 mod outages; // a database that is away
 mod panics; // a panic while deciding
 mod restarts; // what a second start finds
 mod rig; // one server under test
+mod rules; // who is let in, what it sees, and what a change does
+mod sharing; // several subscriptions in one dialog
+mod watcher_information; // who may see whom, and who waits
 
 use rig::Rig;

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::memory_store::Disk;
-use super::rig::document;
+use super::rig::{POLICY, document};
+use crate::authorization::Rules;
 use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionKey, SubscriptionRow};
 use crate::composition::{Source, compose};
 use crate::dialog::DialogKey;
@@ -19,14 +20,12 @@ use crate::notify_outcome::NotifyOutcome;
 use crate::package::Package;
 use crate::presentity::Presentity;
 use crate::presentity_uri::{PresentityUri, UserAtDomain};
-use crate::publication::{Condition, PublishPolicy, PublishRequest, PublishedBody};
+use crate::publication::{Condition, PublishRequest, PublishedBody};
 use crate::store::recovery;
-use crate::subscription::{InitialSubscribe, RefreshSubscribe, SubscribePolicy};
+use crate::subscription::{InitialSubscribe, RefreshSubscribe};
 
 const DEVICES: usize = 3;
 const WATCHERS: usize = 3;
-const PUBLISH: PublishPolicy = PublishPolicy { max_expires_s: 3600, expires_offset_s: 0 };
-const SUBSCRIBE: SubscribePolicy = SubscribePolicy { max_expires_s: 3600, force_active: true };
 
 /// What may happen.
 #[derive(Clone, Debug)]
@@ -131,8 +130,10 @@ struct Model {
 
 impl Model {
     fn new() -> Self {
+        let mut presentity = Presentity::new(dana());
+        presentity.set_rules(Rules::default());
         Self {
-            presentity: Presentity::new(dana()),
+            presentity,
             disk: Disk::default(),
             queue: Vec::new(),
             now: Now { mono: Moment(1_000_000), wall_s: 50_000 },
@@ -169,9 +170,10 @@ impl Model {
             body,
             entity_tag: tag.clone(),
             id,
+            sender: None,
         };
         self.told.insert(id, Told::Tag(device, tag));
-        self.step(|presentity, now| match presentity.on_publish(&request, PUBLISH, now) {
+        self.step(|presentity, now| match presentity.on_publish(&request, &POLICY, now) {
             Ok(published) => {
                 let code = if published.expires_s == 0 { 204 } else { 200 };
                 Decision { changes: published.change.into_iter().collect(), ..reply(id, code) }
@@ -186,9 +188,10 @@ impl Model {
         let key = DialogKey::of(row.call_id.as_bytes(), row.local_tag.as_bytes(), row.remote_tag.as_bytes());
         row.key = key.subscription("presence", "");
         self.told.insert(id, Told::Dialog(watcher, key));
-        let request = InitialSubscribe { package: Package::Presence, row, expires: Some(expires), flow: 0 };
+        let request =
+            InitialSubscribe { package: Package::Presence, row, expires: Some(expires), is_acceptable: true, flow: 0 };
         self.step(|presentity, now| {
-            let subscribed = presentity.on_subscribe(key, request, SUBSCRIBE, now);
+            let subscribed = presentity.on_subscribe(key, request, &POLICY, now).expect("everybody may watch");
             Decision { changes: subscribed.changes, ..reply(id, if expires == 0 { 204 } else { 200 }) }
         });
     }
@@ -202,13 +205,16 @@ impl Model {
             event_id: SmolStr::default(),
             cseq: id as u32,
             expires: Some(expires),
+            is_acceptable: true,
             remote_target: None,
             accept: SmolStr::default(),
-            received: None,
+            identity: SmolStr::default(),
+            source: None,
             socket: None,
             flow: 0,
+            watcher_id: format_smolstr!("i{id}"),
         };
-        self.step(|presentity, now| match presentity.on_refresh(key, request, SUBSCRIBE, now) {
+        self.step(|presentity, now| match presentity.on_refresh(key, request, &POLICY, now) {
             Ok(subscribed) => {
                 Decision { changes: subscribed.changes, ..reply(id, if expires == 0 { 204 } else { 200 }) }
             }
@@ -221,14 +227,14 @@ impl Model {
         let Some((&key, view)) = waiting.nth(nth) else { return };
         view.is_given_up |= code == 481;
         let cseq = view.in_flight.take().expect("filtered");
-        let outcome = NotifyOutcome { code, is_local: false, remote_target: None };
-        self.step(|presentity, _| presentity.on_notify_outcome(key, cseq, &outcome));
+        let outcome = NotifyOutcome { code, is_local: false, remote_target: None, retry_after_s: None };
+        self.step(|presentity, now| presentity.on_notify_outcome(key, cseq, &outcome, &POLICY, now));
     }
 
     /// As `edge/step.rs` does it.
     fn step(&mut self, decide: impl FnOnce(&mut Presentity, Now) -> Decision) {
         let mut decision = Decision::default();
-        self.presentity.step(self.now, decide, &[], &mut decision);
+        self.presentity.step(&POLICY, self.now, decide, &[], &mut decision);
         self.check_timeout();
         if decision.is_durable() || !self.queue.is_empty() {
             self.queue.push(decision);
@@ -269,7 +275,7 @@ impl Model {
             self.disk.publications.values().map(|row| recovery::publication(row.clone(), 3600, self.now)).collect();
         let subscriptions =
             self.disk.subscriptions.values().map(|row| recovery::subscription(row.clone(), self.now)).collect();
-        let watchers = self.disk.watchers.values().cloned().collect();
+        let watchers = self.disk.watchers.values().cloned().map(|row| (row, None)).collect();
         self.presentity.restore(publications, subscriptions, watchers);
         self.check_timeout();
     }
@@ -314,8 +320,8 @@ impl Model {
 
     fn check_timeout(&self) {
         let publications = self.presentity.publications().iter().map(|publication| publication.deadline);
-        let dialogs = self.presentity.dialogs().filter(|dialog| !dialog.is_ending()).map(|dialog| dialog.deadline);
-        let earliest = publications.chain(dialogs).min();
+        let subscriptions = self.presentity.subscriptions().map(|usage| usage.deadline);
+        let earliest = publications.chain(subscriptions).min();
         let is_kept = earliest.is_none_or(|earliest| self.presentity.next_timeout().is_some_and(|at| at <= earliest));
         assert!(is_kept, "{earliest:?} is forgotten, {:?} is expected", self.presentity.next_timeout());
     }
@@ -333,9 +339,9 @@ impl Model {
         let rows: BTreeMap<SubscriptionKey, SubscriptionRow> = self
             .presentity
             .dialogs()
-            .map(|dialog| {
-                assert!(!dialog.is_ending() && !dialog.is_due(), "everything is told");
-                (dialog.row.key, (*dialog.row).clone())
+            .flat_map(|dialog| {
+                assert!(dialog.is_told(), "everything is told");
+                dialog.usages().iter().map(|usage| (usage.row.key, (*usage.row).clone()))
             })
             .collect();
         assert_eq!(rows, self.disk.subscriptions);
@@ -349,7 +355,7 @@ impl Model {
             .iter()
             .map(|row| Source { body: row.body.as_bytes(), received_at_ms: row.received_time * 1000, number: row.id })
             .collect();
-        let composed = compose("sip:dana@pres.example", &sources);
+        let composed = compose(POLICY.composition, "sip:dana@pres.example", &sources);
         for dialog in self.presentity.dialogs() {
             assert_eq!(String::from_utf8_lossy(&self.views[&dialog.key].body), String::from_utf8_lossy(&composed));
         }
@@ -410,5 +416,6 @@ fn row(watcher: usize, id: u64) -> SubscriptionRow {
         watcher_id: format_smolstr!("i{id}"),
         display_name: SmolStr::default(),
         subscribed_at: 0,
+        instance: SmolStr::default(),
     }
 }

@@ -54,7 +54,7 @@ fn a_watcher_learns_of_another_policy_after_a_clean_stop_and_its_state_is_writte
         let told = next.notify(1);
         assert!(told.head.contains(&format!("Subscription-State: {said};expires=")), "{}", told.head);
         assert_eq!(told.body.is_empty(), !force_active);
-        assert_eq!(stored(&next), (status, vec![status]));
+        assert_eq!(stored(&next), (status, vec![status.watcher()]));
         next.confirm(&told, 200);
         rig = next;
     }

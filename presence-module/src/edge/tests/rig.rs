@@ -3,17 +3,34 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use module_api::abi::{Arrival, CallResult, Host, Module, Outcome, OutcomeView, Request, RequestView, Transport};
+use module_api::abi::{
+    Argument, Arrival, CallResult, Host, Module, Outcome, OutcomeView, Request, RequestView, Transport,
+};
 use module_api::sip::message::{HeaderTable, scan};
+use smol_str::SmolStr;
 
 use super::fake_host::{FakeHost, SeenReply, SeenRequest};
 use super::memory_store::MemoryStore;
 use crate::change::{PublicationRow, SubscriptionRow};
-use crate::edge::core::Settings;
+use crate::composition;
+use crate::edge::core::{AcceptedWith, Settings};
+use crate::edge::identity::IdentitySource;
 use crate::edge::presence::Presence;
+use crate::policy::Policy;
 use crate::presentity_uri::PresentityUri;
 use crate::publication::PublishPolicy;
 use crate::subscription::SubscribePolicy;
+
+/// As the quickstart has it.
+pub(super) const POLICY: Policy = Policy {
+    publish: PublishPolicy { max_expires_s: 3600, min_expires_s: 0, expires_offset_s: 0 },
+    subscribe: SubscribePolicy { max_expires_s: 3600, min_expires_s: 0, cseq_offset: 0, one_per_device: false },
+    composition: composition::Policy::Union,
+    force_active: true,
+    notify_interval_ms: 0,
+    waiting_time_s: 259_200,
+    silence_ends: true,
+};
 
 pub(super) struct Rig {
     pub(super) host: FakeHost,
@@ -29,16 +46,29 @@ impl Rig {
     }
 
     pub(super) fn with_queue_places(queue_places: usize) -> Self {
-        let settings = Settings {
-            publish: PublishPolicy { max_expires_s: 3600, expires_offset_s: 0 },
-            subscribe: SubscribePolicy { max_expires_s: 3600, force_active: true },
+        Self::with(|settings| settings.queue_places = queue_places)
+    }
+
+    /// Starts under other settings than the quickstart's.
+    pub(super) fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings {
+            policy: POLICY,
             shards: 8,
-            queue_places,
+            queue_places: 1000,
             to_tag_prefix: "a".into(),
             clean_period: None,
+            rules_poll_period: None,
+            rules_doc_types: vec![1, 2],
             recovery_notify_rate: 1000,
             follows_source: true,
+            identity: IdentitySource::From,
+            domains: Vec::new(),
+            server_address: SmolStr::default(),
+            contact_user: SmolStr::default(),
+            presentity_in_to: false,
+            accepted: AcceptedWith::Code200,
         };
+        change(&mut settings);
         Self::start(FakeHost::default(), MemoryStore::default(), settings)
     }
 
@@ -59,7 +89,7 @@ impl Rig {
     /// Starts again with `force_active` as given.
     pub(super) fn restart_forced(self, is_clean: bool, force_active: bool) -> Self {
         let mut settings = self.settings.clone();
-        settings.subscribe.force_active = force_active;
+        settings.policy.force_active = force_active;
         self.restart_with(is_clean, settings)
     }
 
@@ -76,6 +106,11 @@ impl Rig {
 
     /// Calls a script function with a request; returns its transaction and what the script sees.
     pub(super) fn call(&self, function: usize, message: &str) -> (u64, CallResult) {
+        self.call_with(function, message, &[])
+    }
+
+    /// Calls a script function with a request and arguments.
+    pub(super) fn call_with(&self, function: usize, message: &str, arguments: &[Argument<'_>]) -> (u64, CallResult) {
         let transaction = self.transactions.fetch_add(1, Ordering::Relaxed);
         let mut table = HeaderTable::new();
         let message = scan(message.as_bytes(), &mut table).expect("the rig writes SIP");
@@ -92,18 +127,11 @@ impl Rig {
             to_tag: b"",
         };
         let view = RequestView::new(&message, &arrival).expect("a request");
-        (transaction, self.presence.call(function, &Request::new(&view), &[]))
+        (transaction, self.presence.call(function, &Request::new(&view), arguments))
     }
 
     pub(super) fn publish(&self, user: &str, call: &str, condition: &str, expires: u32, body: &str) -> u64 {
-        let message = format!(
-            "PUBLISH sip:{user}@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call}\r\n\
-             From: <sip:{user}@pres.example>;tag=f\r\nTo: <sip:{user}@pres.example>\r\nCall-ID: {call}\r\n\
-             CSeq: 1 PUBLISH\r\nEvent: presence\r\nExpires: {expires}\r\n{condition}\
-             Content-Type: application/pidf+xml\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        self.call(0, &message).0
+        self.call(0, &publish_request(user, call, condition, expires, body)).0
     }
 
     pub(super) fn subscribe(&self, watcher: &str, to_tag: &str, cseq: u32, expires: u32) -> u64 {
@@ -114,6 +142,34 @@ impl Rig {
              Content-Length: 0\r\n\r\n"
         );
         self.call(1, &message).0
+    }
+
+    /// Subscribes `watcher` at pres.example, in the dialog that `to_tag` names, to another Event than `presence`.
+    pub(super) fn subscribe_to(&self, event: &str, watcher: &str, to_tag: &str, cseq: u32, expires: u32) -> u64 {
+        let tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
+        let message = format!(
+            "SUBSCRIBE sip:dana@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{watcher}{cseq}\r\n\
+             From: <sip:{watcher}@pres.example>;tag=w\r\nTo: <sip:dana@pres.example>{tag}\r\nCall-ID: c-{watcher}\r\n\
+             CSeq: {cseq} SUBSCRIBE\r\nContact: <sip:{watcher}@192.0.2.1>\r\nEvent: {event}\r\nExpires: {expires}\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        self.call(1, &message).0
+    }
+
+    /// Waits for the next NOTIFY of which `is_it` holds, from number `from` on, and confirms it.
+    pub(super) fn next_notify(
+        &self,
+        what: &str,
+        from: &mut usize,
+        is_it: impl Fn(&SeenRequest) -> bool,
+    ) -> SeenRequest {
+        let (at, notify) = self.host.wait_for(what, |seen| {
+            let found = seen.requests.iter().enumerate().skip(*from).find(|(_, notify)| is_it(notify));
+            found.map(|(at, notify)| (at, notify.clone()))
+        });
+        *from = at + 1;
+        self.confirm(&notify, 200);
+        notify
     }
 
     /// Waits for the answer to a transaction.
@@ -139,6 +195,15 @@ impl Rig {
         self.presence.on_outcomes(&mut [Outcome::new(&view)].into_iter());
     }
 
+    /// Answers a NOTIFY with a response that has further headers.
+    pub(super) fn answer_with(&self, notify: &SeenRequest, code: u16, headers: &str) {
+        let response = format!("SIP/2.0 {code} Said\r\n{headers}Content-Length: 0\r\n\r\n");
+        let mut table = HeaderTable::new();
+        let message = scan(response.as_bytes(), &mut table).expect("the rig writes SIP");
+        let view = OutcomeView::of_response(notify.token, &message).expect("a response");
+        self.presence.on_outcomes(&mut [Outcome::new(&view)].into_iter());
+    }
+
     /// Publishes and subscribes until there is something to change: returns the entity-tag and the watcher's To-tag.
     pub(super) fn furnish(&self) -> (String, String) {
         let published = self.answer(self.publish("dana", "p0", "", 600, &document("first")));
@@ -153,8 +218,7 @@ impl Rig {
         let mut shard = self.presence.core().shards.lock(&dana);
         let Some(slot) = shard.get(&dana) else { return Default::default() };
         let publications = slot.presentity.publications().iter().map(|publication| publication.row.clone());
-        let live = slot.presentity.dialogs().filter(|dialog| !dialog.is_ending());
-        (publications.collect(), live.map(|dialog| (*dialog.row).clone()).collect())
+        (publications.collect(), slot.presentity.subscriptions().map(|usage| (*usage.row).clone()).collect())
     }
 
     /// Returns whether anything is held of a user.
@@ -187,6 +251,16 @@ impl Rig {
             (disk.publications.values().cloned().collect(), disk.subscriptions.values().cloned().collect())
         })
     }
+}
+
+pub(super) fn publish_request(user: &str, call: &str, condition: &str, expires: u32, body: &str) -> String {
+    format!(
+        "PUBLISH sip:{user}@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call}\r\n\
+         From: <sip:{user}@pres.example>;tag=f\r\nTo: <sip:{user}@pres.example>\r\nCall-ID: {call}\r\n\
+         CSeq: 1 PUBLISH\r\nEvent: presence\r\nExpires: {expires}\r\n{condition}\
+         Content-Type: application/pidf+xml\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 pub(super) fn document(note: &str) -> String {

@@ -7,7 +7,7 @@ use diesel::SqliteConnection;
 use super::link::{for_each_row, run};
 use super::statements::{Bind, Statement};
 use crate::store::owner::Owner;
-use crate::store::schema::{MIGRATIONS, TABLES, TableId, VERSION};
+use crate::store::schema::{MIGRATIONS, TABLES, TableId, VERSION, create_all};
 use crate::store::{Opening, StoreError, TableNames};
 
 /// Brings the tables up to [`VERSION`], inside the caller's transaction.
@@ -16,10 +16,12 @@ pub(super) fn migrate(connection: &mut SqliteConnection, names: &TableNames) -> 
     if found > VERSION {
         return Err(schema(format!("version {found}")));
     }
-    for migration in MIGRATIONS.iter().filter(|migration| migration.to > found) {
-        for statement in (migration.statements)(names) {
-            run(connection, &Statement::fixed(&statement).with(&[]))?;
-        }
+    let statements = match found {
+        0 => create_all(names),
+        _ => MIGRATIONS.iter().filter(|step| step.to > found).flat_map(|step| (step.statements)(names)).collect(),
+    };
+    for statement in statements {
+        run(connection, &Statement::fixed(&statement).with(&[]))?;
     }
     if found == 0 {
         let owner =

@@ -15,7 +15,8 @@ use smol_str::SmolStr;
 use super::statements::{PUBLICATION, SUBSCRIPTION, WATCHER};
 use crate::change::{PublicationRow, Status, SubscriptionKey, SubscriptionRow, TransportAddress, WatcherRow};
 use crate::presentity_uri::UserAtDomain;
-use crate::store::Stored;
+use crate::store::{RulesDocument, Stored};
+use crate::watcher;
 
 type SqliteRow<'c, 'q> = <SqliteConnection as LoadConnection>::Row<'c, 'q>;
 
@@ -76,7 +77,9 @@ fn subscription(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
     let (local_tag, remote_tag, call_id) = (columns.filled_text()?, columns.text()?, columns.filled_text()?);
     // `cseq` is for readers of 2006; `remote_cseq` is what counts.
     columns.pass_over();
-    Ok(Stored::Subscription(Box::new(SubscriptionRow {
+    let (remote_target, route_set, expires) = (columns.filled_text()?, columns.text()?, columns.number()?);
+    let status: SmolStr = columns.text()?;
+    let mut row = SubscriptionRow {
         key,
         presentity,
         watcher,
@@ -85,10 +88,10 @@ fn subscription(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
         call_id,
         local_tag,
         remote_tag,
-        remote_target: columns.filled_text()?,
-        route_set: columns.text()?,
-        expires: columns.number()?,
-        status: columns.status()?,
+        remote_target,
+        route_set,
+        expires,
+        status: Status::Pending,
         version: columns.number()?,
         granted_s: columns.number()?,
         presentity_uri: columns.text()?,
@@ -105,7 +108,11 @@ fn subscription(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
         watcher_id: columns.text()?,
         display_name: columns.text()?,
         subscribed_at: columns.number()?,
-    })))
+        instance: SmolStr::default(),
+    };
+    row.status = columns.status(&status)?;
+    row.instance = columns.text()?;
+    Ok(Stored::Subscription(Box::new(row)))
 }
 
 /// Reads a row of [`WATCHER`].
@@ -113,12 +120,23 @@ fn watcher(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
     Ok(Stored::Watcher(WatcherRow {
         presentity: Arc::new(columns.user_at_domain()?),
         watcher: columns.user_at_domain()?,
-        status: columns.status()?,
+        status: columns.text_as(watcher::Status::from_token, "is no status of a watcher")?,
         reason: columns.text()?,
         inserted_time: columns.number()?,
         event: columns.filled_text()?,
         watcher_id: columns.text()?,
+        deadline: columns.number()?,
     }))
+}
+
+/// Reads a row of [`RULES_DOCUMENT`](super::statements::RULES_DOCUMENT); the domain as the rest of the server writes it.
+pub(super) fn rules_document(columns: &mut Columns<'_, '_>) -> Result<RulesDocument, Unreadable> {
+    let UserAtDomain { user, domain } = columns.user_at_domain()?;
+    let owner = UserAtDomain::new(user, domain.to_ascii_lowercase());
+    let doc_type = columns.number()?;
+    // What cannot be read is malformed: to pass it over would open what it closes.
+    let document = columns.text_as(|text| Some(text.to_owned()), "is not text").unwrap_or_default();
+    Ok(RulesDocument { owner, doc_type, document })
 }
 
 impl<'c, 'q> Columns<'c, 'q> {
@@ -165,12 +183,14 @@ impl<'c, 'q> Columns<'c, 'q> {
         self.text_as(|text| (!text.is_empty()).then(|| SmolStr::new(text)), "is empty")
     }
 
-    fn user_at_domain(&mut self) -> Result<UserAtDomain, Unreadable> {
+    pub(super) fn user_at_domain(&mut self) -> Result<UserAtDomain, Unreadable> {
         Ok(UserAtDomain { user: self.text()?, domain: self.text()? })
     }
 
-    fn status(&mut self) -> Result<Status, Unreadable> {
-        self.text_as(Status::from_token, "is no status of a stored row")
+    /// Reads the reason that goes with a status.
+    fn status(&mut self, status: &str) -> Result<Status, Unreadable> {
+        let known = Unreadable { column: "status", problem: "is no status of a stored row" };
+        self.text_as(|reason| Some(Status::from_columns(status, reason)), "is not text")?.ok_or(known)
     }
 
     fn transport_address(&mut self) -> Result<Option<TransportAddress>, Unreadable> {

@@ -48,11 +48,26 @@ pub(super) const SUBSCRIPTION: &[&str] = &[
     "watcher_id",
     "display_name",
     "subscribed_at",
+    "reason",
+    "instance",
 ];
 
 /// The columns of an authorisation state, in the order they are written and read.
-pub(super) const WATCHER: &[&str] =
-    &["p_user", "p_domain", "w_user", "w_domain", "subs_status", "reason", "inserted_time", "event", "watcher_id"];
+pub(super) const WATCHER: &[&str] = &[
+    "p_user",
+    "p_domain",
+    "w_user",
+    "w_domain",
+    "subs_status",
+    "reason",
+    "inserted_time",
+    "event",
+    "watcher_id",
+    "deadline",
+];
+
+/// The columns of a rules document, in the order they are read.
+pub(super) const RULES_DOCUMENT: &[&str] = &["user", "domain", "doc_type", "xcap"];
 
 /// A value for a statement's parameter.
 #[derive(Clone, Copy, Debug)]
@@ -177,14 +192,22 @@ pub(super) struct Statements {
     pub(super) publication_removed: Statement,
     pub(super) subscription_stored: Statement,
     pub(super) subscription_refreshed: Statement,
+    pub(super) subscription_authorized: Statement,
     pub(super) remote_target_changed: Statement,
     pub(super) cseq_reserved: Statement,
     pub(super) subscription_removed: Statement,
     pub(super) watcher_stored: Statement,
+    pub(super) watcher_removed: Statement,
 
     pub(super) publications: Statement,
     pub(super) subscriptions: Statement,
     pub(super) watchers: Statement,
+
+    pub(super) rules: Statement,
+    pub(super) rules_of_one: Statement,
+    pub(super) data_version: Statement,
+    pub(super) changed_rules: Statement,
+    pub(super) changed_rules_seen: Statement,
 }
 
 impl Statements {
@@ -194,6 +217,8 @@ impl Statements {
         let subscriptions = names.of(TableId::ActiveWatchers);
         let watchers = names.of(TableId::Watchers);
         let owner = names.of(TableId::Owner);
+        let (rules, changed) = (names.of(TableId::XcapXml), names.of(TableId::RulesChanged));
+        let select_rules = format!("SELECT {} FROM ", RULES_DOCUMENT.join(", "));
         Self {
             begin_read: Statement::fixed("BEGIN"),
             begin_write: Statement::fixed("BEGIN IMMEDIATE"),
@@ -225,6 +250,11 @@ impl Statements {
                 " SET cseq = ?, contact = ?, expires = ?, granted_s = ?, accept = ?, local_cseq = ?, remote_cseq = ?, \
                  received = ?, socket = ?, user_agent = ? WHERE id = ?",
             ),
+            subscription_authorized: Statement::on(
+                "UPDATE ",
+                subscriptions,
+                " SET status = ?, reason = ? WHERE id = ?",
+            ),
             remote_target_changed: Statement::on("UPDATE ", subscriptions, " SET contact = ? WHERE id = ?"),
             cseq_reserved: Statement::on("UPDATE ", subscriptions, " SET local_cseq = ? WHERE id = ?"),
             subscription_removed: Statement::on("DELETE FROM ", subscriptions, " WHERE id = ?"),
@@ -235,10 +265,27 @@ impl Statements {
                 // A state that is there already goes on since when it was decided, under the id it has.
                 " WHERE subs_status <> excluded.subs_status OR reason <> excluded.reason",
             ),
+            watcher_removed: Statement::on(
+                "DELETE FROM ",
+                watchers,
+                " WHERE p_user = ? AND p_domain = ? AND w_user = ? AND w_domain = ? AND event = ?",
+            ),
 
             publications: Statement::select(PUBLICATION, publications),
             subscriptions: Statement::select(SUBSCRIPTION, subscriptions),
             watchers: Statement::select(WATCHER, watchers),
+
+            rules: Statement::on(&select_rules, rules, " ORDER BY user, domain, doc_type, doc_uri"),
+            rules_of_one: Statement::on(
+                &select_rules,
+                rules,
+                // Whoever writes these rows may not know that domains are lower-case here; to pass over a row would open
+                // what it closes.
+                " WHERE user = ? AND domain = ? COLLATE NOCASE ORDER BY doc_type, doc_uri",
+            ),
+            data_version: Statement::fixed("PRAGMA data_version"),
+            changed_rules: Statement::on("SELECT seq, user, domain FROM ", changed, " ORDER BY seq LIMIT 4096"),
+            changed_rules_seen: Statement::on("DELETE FROM ", changed, " WHERE seq <= ?"),
         }
     }
 }
@@ -259,7 +306,7 @@ mod tests {
     #[test]
     fn every_column_is_written_or_has_a_default() {
         check_covers(TableId::Presentity, PUBLICATION, &[]);
-        check_covers(TableId::ActiveWatchers, SUBSCRIPTION, &["reason"]);
-        check_covers(TableId::Watchers, WATCHER, &["deadline"]);
+        check_covers(TableId::ActiveWatchers, SUBSCRIPTION, &[]);
+        check_covers(TableId::Watchers, WATCHER, &[]);
     }
 }

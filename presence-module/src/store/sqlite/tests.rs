@@ -36,6 +36,33 @@ impl Database {
         self.other().batch_execute(sql).unwrap();
     }
 
+    /// Returns every column and trigger as SQLite knows them.
+    fn columns_and_triggers(&self) -> Vec<String> {
+        self.texts(
+            "SELECT m.name || ' ' || c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || ifnull(c.dflt_value, '') || ' ' || c.pk
+             FROM sqlite_schema m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'
+             UNION ALL SELECT sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY 1",
+        )
+    }
+
+    fn number(&self, query: &str) -> i64 {
+        let mut found = None;
+        let query = Statement::fixed(query);
+        for_each_row(&mut self.other(), query.with(&[]), &["number"], |mut columns| found = columns.number().ok())
+            .unwrap();
+        found.unwrap()
+    }
+
+    fn texts(&self, query: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let query = Statement::fixed(query);
+        for_each_row(&mut self.other(), query.with(&[]), &["text"], |mut columns| {
+            found.extend(columns.text().map(String::from));
+        })
+        .unwrap();
+        found
+    }
+
     fn other(&self) -> SqliteConnection {
         SqliteConnection::establish(&self.path).unwrap()
     }
@@ -138,7 +165,12 @@ fn a_database_in_memory_serves_tests() {
 #[test]
 fn tables_are_called_as_the_script_says() {
     let database = Database::new();
-    let names = TableNames { presentity: "select".into(), active_watchers: "Aw_2".into(), watchers: "_w".into() };
+    let names = TableNames {
+        presentity: "select".into(),
+        active_watchers: "Aw_2".into(),
+        watchers: "_w".into(),
+        xcap: "xcap".into(),
+    };
     let (mut store, _) = database.try_open(&names).unwrap();
     contract::commit(&mut store, &[subscription_stored(&subscription(1, "dana"))]);
     contract::commit(&mut store, &[publication_stored(&publication(1, "dana"))]);
@@ -178,7 +210,7 @@ fn a_file_that_is_no_database_is_refused_and_left_alone() {
 fn tables_of_somebody_else_are_refused() {
     let database = Database::new();
     database.execute("CREATE TABLE watchers (p_user TEXT)");
-    let expected = "expected version 1, or none of its tables";
+    let expected = "expected version 2, or none of its tables";
     let refused = format!("schema: found table `watchers` without `presence_version`, {expected}");
     check_refused(database.try_open(&TableNames::default()), &refused);
     database.execute("SELECT * FROM watchers; DROP TABLE watchers; CREATE TABLE location (ruid TEXT)");
@@ -189,9 +221,100 @@ fn tables_of_somebody_else_are_refused() {
 fn a_newer_schema_is_refused() {
     let database = Database::new();
     database.open();
-    database.execute("UPDATE presence_version SET version = 2");
-    let refused = "schema: found version 2, expected version 1, or none of its tables";
+    database.execute("UPDATE presence_version SET version = 3");
+    let refused = "schema: found version 3, expected version 2, or none of its tables";
     check_refused(database.try_open(&TableNames::default()), refused);
+}
+
+#[test]
+fn every_older_schema_is_brought_up_with_what_is_in_it() {
+    let (fresh, old) = (Database::new(), Database::new());
+    fresh.open();
+    old.execute(include_str!("../schema/version_1.sql"));
+    old.execute("INSERT INTO xcap_xml (user, domain, xcap, doc_type) VALUES ('dana', 'pres.example', '<old/>', 2)");
+    let mut store = old.open();
+    assert_eq!(rules_of(&mut store, &["dana"]), [rules("dana", 2, "<old/>")]);
+    assert_eq!(old.columns_and_triggers(), fresh.columns_and_triggers());
+    contract::stored_is_loaded(&|| {
+        let (store, opening) = old.try_open(&TableNames::default()).unwrap();
+        (Box::new(store), opening)
+    });
+}
+
+fn rules(user: &str, doc_type: i64, document: &str) -> RulesDocument {
+    RulesDocument { owner: PresentityUri::new(user, "pres.example"), doc_type, document: document.into() }
+}
+
+fn rules_of(store: &mut SqliteStore, users: &[&str]) -> Vec<RulesDocument> {
+    let owners: Vec<_> = users.iter().map(|user| PresentityUri::new(*user, "pres.example")).collect();
+    let mut found = Vec::new();
+    store.load_rules(Scope::Presentities(&owners), &mut |document| found.push(document)).unwrap();
+    found
+}
+
+#[test]
+fn rules_documents_are_read_by_owner_whatever_the_letters_of_the_domain() {
+    let database = Database::new();
+    let mut store = database.open();
+    database.execute(
+        "INSERT INTO xcap_xml (user, domain, xcap, doc_type, doc_uri) VALUES
+             ('dana', 'Pres.Example', '<b/>', 2, 'b'), ('dana', 'Pres.Example', '<a/>', 2, 'a'),
+             ('dana', 'Pres.Example', '<c/>', 1, 'c'), ('Dana', 'pres.example', '<other/>', 2, ''),
+             ('eli', 'pres.example', '<e/>', 2, '')",
+    );
+    let danas = [rules("dana", 1, "<c/>"), rules("dana", 2, "<a/>"), rules("dana", 2, "<b/>")];
+    assert_eq!(rules_of(&mut store, &["dana"]), danas);
+    assert_eq!(rules_of(&mut store, &["nobody"]), []);
+    let mut all = 0;
+    store.load_rules(Scope::All, &mut |_| all += 1).unwrap();
+    assert_eq!(all, 5);
+}
+
+#[test]
+fn a_rules_document_that_is_not_text_is_read_as_one_that_allows_nothing() {
+    let database = Database::new();
+    let mut store = database.open();
+    database.execute("INSERT INTO xcap_xml (user, domain, xcap, doc_type) VALUES ('dana', 'pres.example', x'3C', 2)");
+    assert_eq!(rules_of(&mut store, &["dana"]), [rules("dana", 2, "")]);
+}
+
+#[test]
+fn whoever_changes_rules_in_whatever_way_is_noticed_once() {
+    let database = Database::new();
+    let mut store = database.open();
+    assert_eq!(store.changed_rules().unwrap(), []);
+    let mut check = |sql: &str, expected: &[&str]| {
+        database.execute(sql);
+        let users: Vec<_> = store.changed_rules().unwrap().into_iter().map(|owner| owner.user).collect();
+        assert_eq!(users, expected, "{sql}");
+        assert_eq!(store.changed_rules().unwrap(), [], "{sql}");
+    };
+    check(
+        "INSERT INTO xcap_xml (user, domain, xcap, doc_type) VALUES
+             ('dana', 'PRES.example', '<a/>', 2), ('eli', 'pres.example', '<b/>', 2)",
+        &["dana", "eli"],
+    );
+    check("UPDATE xcap_xml SET xcap = '<c/>' WHERE user = 'eli'", &["eli"]);
+    check("UPDATE xcap_xml SET user = 'fay' WHERE user = 'eli'", &["eli", "fay"]);
+    check("UPDATE presentity SET expires = 0", &[]);
+    check("DELETE FROM xcap_xml", &["dana", "fay"]);
+}
+
+#[test]
+fn changes_made_while_nobody_served_are_noticed_at_the_next_start() {
+    let database = Database::new();
+    database.open();
+    database.execute("INSERT INTO xcap_xml (user, domain, xcap, doc_type) VALUES ('dana', 'pres.example', '<a/>', 2)");
+    let mut store = database.open();
+    assert_eq!(store.changed_rules().unwrap(), [PresentityUri::new("dana", "pres.example")]);
+}
+
+#[test]
+fn a_change_of_rules_is_stamped() {
+    let database = Database::new();
+    database.open();
+    database.execute("INSERT INTO xcap_xml (user, domain, xcap, doc_type) VALUES ('dana', 'pres.example', '<a/>', 2)");
+    assert_eq!(database.number("SELECT abs(modified - unixepoch()) < 5 FROM xcap_xml"), 1);
 }
 
 #[test]
@@ -199,10 +322,10 @@ fn a_schema_that_lacks_something_is_refused() {
     let database = Database::new();
     database.open();
     let names = TableNames { presentity: "renamed".into(), ..TableNames::default() };
-    let refused = "schema: found version 1 without table `renamed`, expected version 1, or none of its tables";
+    let refused = "schema: found version 2 without table `renamed`, expected version 2, or none of its tables";
     check_refused(database.try_open(&names), refused);
     database.execute("ALTER TABLE watchers DROP COLUMN deadline");
-    let refused = "schema: found table `watchers` without column `deadline`, expected version 1, or none of its tables";
+    let refused = "schema: found table `watchers` without column `deadline`, expected version 2, or none of its tables";
     check_refused(database.try_open(&TableNames::default()), refused);
 }
 
@@ -234,7 +357,7 @@ fn a_row_that_cannot_be_understood_is_passed_over() {
         ("active_watchers", "subscribed_at = -9223372036854775808", "`subscribed_at` is negative"),
         ("active_watchers", "received = 'udp:nowhere'", "`received` is no transport address"),
         ("active_watchers", "socket = 'sctp:192.0.2.1:5060'", "`socket` is no transport address"),
-        ("watchers", "subs_status = ''", "`subs_status` is no status of a stored row"),
+        ("watchers", "subs_status = ''", "`subs_status` is no status of a watcher"),
     ] {
         check_skipped(table, change, reason);
     }
@@ -245,7 +368,7 @@ fn check_skipped(table: &str, change: &str, reason: &str) {
     let database = Database::new();
     let mut store = database.open();
     for n in 0..2 {
-        let watcher = Change::WatcherStored(contract::watcher(&format!("user{n}"), "eve"));
+        let watcher = contract::watcher_stored(contract::watcher(&format!("user{n}"), "eve"));
         let rows =
             [publication_stored(&publication(n, "u")), subscription_stored(&subscription(n as u8, "u")), watcher];
         commit(&mut store, &rows);

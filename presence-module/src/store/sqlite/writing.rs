@@ -49,6 +49,9 @@ pub(super) fn write(
             let (received, socket) = (column(row.received), column(row.socket));
             run(&statements.subscription_refreshed, &refreshed_subscription(row, &received, &socket)?)
         }
+        Change::SubscriptionAuthorized { key, status } => {
+            run(&statements.subscription_authorized, &[Text(status.as_str()), Text(status.reason()), Blob(&key.0)])
+        }
         Change::RemoteTargetChanged { key, remote_target } => {
             run(&statements.remote_target_changed, &[Text(remote_target), Blob(&key.0)])
         }
@@ -56,7 +59,11 @@ pub(super) fn write(
             run(&statements.cseq_reserved, &[Integer(i64::from(*local_cseq)), Blob(&key.0)])
         }
         Change::SubscriptionRemoved { key, .. } => run(&statements.subscription_removed, &[Blob(&key.0)]),
-        Change::WatcherStored(row) => run(&statements.watcher_stored, &watcher(row)?),
+        Change::WatcherStored { row, .. } => run(&statements.watcher_stored, &watcher(row)?),
+        Change::WatcherRemoved { presentity, watcher, event, .. } => {
+            let of = [&presentity.user, &presentity.domain, &watcher.user, &watcher.domain, event];
+            run(&statements.watcher_removed, &of.map(|text| Text(text)))
+        }
         Change::SubscriptionFetched { .. } => Ok(None),
     }
 }
@@ -80,7 +87,7 @@ fn subscription<'a>(
     row: &'a SubscriptionRow,
     received: &'a str,
     socket: &'a str,
-) -> Result<[Bind<'a>; 31], CommitError> {
+) -> Result<[Bind<'a>; 33], CommitError> {
     Ok([
         Blob(&row.key.0),
         Text(&row.presentity.user),
@@ -113,6 +120,8 @@ fn subscription<'a>(
         Text(&row.watcher_id),
         Text(&row.display_name),
         integer("subscribed_at", row.subscribed_at)?,
+        Text(row.status.reason()),
+        Text(&row.instance),
     ])
 }
 
@@ -139,7 +148,7 @@ fn refreshed_subscription<'a>(
 }
 
 /// The values of [`WATCHER`](super::statements::WATCHER).
-fn watcher(row: &WatcherRow) -> Result<[Bind<'_>; 9], CommitError> {
+fn watcher(row: &WatcherRow) -> Result<[Bind<'_>; 10], CommitError> {
     Ok([
         Text(&row.presentity.user),
         Text(&row.presentity.domain),
@@ -150,6 +159,7 @@ fn watcher(row: &WatcherRow) -> Result<[Bind<'_>; 9], CommitError> {
         integer("inserted_time", row.inserted_time)?,
         Text(&row.event),
         Text(&row.watcher_id),
+        integer("deadline", row.deadline)?,
     ])
 }
 

@@ -1,125 +1,11 @@
-//! Whole documents: what watchers see of what publishers sent. Every case is composed in every order of its sources.
-
-use std::collections::HashSet;
+//! What `union` makes of several publications.
 
 use insta::assert_snapshot;
-use proptest::prelude::*;
 
-use super::{Source, compose};
-use crate::document::pidf::{Part, Pidf, closed_document};
-use crate::document::xml::Limits;
+use super::{CELL, DESK, Policy, document};
 
-const ENTITY: &str = "sip:dana@pres.example";
-
-const DESK: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<presence xmlns="urn:ietf:params:xml:ns:pidf"
-          xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model"
-          xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
-  <tuple id="desk1">
-    <status><basic>open</basic></status>
-    <rpid:class>biz</rpid:class>
-    <dm:deviceID>urn:uuid:5f2c0c34-7a31-4c55-9a51-0d6f2b8f9e01</dm:deviceID>
-    <contact priority="0.8">sip:dana@pres.example;gr=desk</contact>
-    <timestamp>2025-03-04T08:15:00Z</timestamp>
-  </tuple>
-  <dm:person id="pdana"><rpid:activities><rpid:meeting/></rpid:activities>
-    <dm:note xml:lang="en">back at ten</dm:note>
-    <dm:timestamp>2025-03-04T08:15:00Z</dm:timestamp></dm:person>
-</presence>"#;
-
-const CELL: &str = r#"<?xml version="1.0"?>
-<p:presence xmlns:p="urn:ietf:params:xml:ns:pidf" entity="pres:dana@pres.example">
-  <p:tuple id="cell1"><p:status><p:basic>closed</p:basic></p:status>
-    <p:contact priority="0.3">tel:+15550100</p:contact>
-    <p:timestamp>2025-03-04T07:59:10Z</p:timestamp></p:tuple>
-</p:presence>"#;
-
-/// Wraps top-level elements in a document that declares the usual prefixes.
-fn document(content: &str) -> String {
-    format!(
-        r#"<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:x@y">{content}</presence>"#
-    )
-}
-
-/// Composes documents received one second after another, in every order, and checks the result as its receiver would.
 fn composed(documents: &[&str]) -> String {
-    let tags: Vec<String> = (0..documents.len()).map(|number| format!("tag{number}")).collect();
-    let sources: Vec<Source<'_>> = documents
-        .iter()
-        .zip(&tags)
-        .zip(1_741_000_000..)
-        .map(|((body, name), second)| {
-            let number = second * 256 + name.bytes().next().map_or(0, u64::from);
-            Source { body: body.as_bytes(), received_at_ms: second * 1000, number }
-        })
-        .collect();
-    for source in &sources {
-        Pidf::read(source.body, &Limits::default()).expect("a test's documents are valid");
-    }
-    let expected = compose(ENTITY, &sources);
-    for permutation in permutations(&sources) {
-        assert_eq!(compose(ENTITY, &permutation), expected, "the order of sources shows");
-    }
-    assert_valid(&expected);
-    String::from_utf8(expected).expect("documents are UTF-8")
-}
-
-fn permutations<'s>(sources: &[Source<'s>]) -> Vec<Vec<Source<'s>>> {
-    let Some((first, rest)) = sources.split_first() else { return vec![Vec::new()] };
-    let mut all = Vec::new();
-    for shorter in permutations(rest) {
-        for at in 0..=shorter.len() {
-            let mut longer = shorter.clone();
-            longer.insert(at, *first);
-            all.push(longer);
-        }
-    }
-    all
-}
-
-fn assert_valid(document: &[u8]) {
-    let pidf = Pidf::read(document, &Limits::default())
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(document)));
-    let (mut ids, mut last) = (HashSet::new(), 0);
-    for part in pidf.parts() {
-        let (id, place) = match part {
-            Part::Tuple(tuple) => (Some(tuple.id()), 0),
-            Part::Note(_) => (None, 1),
-            Part::Person(person) => (Some(person.id()), 2),
-            Part::Device(device) => (Some(device.id()), 2),
-            Part::Extension(_) => (None, 2),
-        };
-        assert!(id.is_none_or(|id| ids.insert(id)), "id {id:?} given twice");
-        assert!(last <= place, "parts out of order");
-        last = place;
-    }
-}
-
-#[test]
-fn nothing_published_is_one_closed_tuple() {
-    assert_snapshot!(composed(&[]), @r#"
-    <?xml version="1.0" encoding="UTF-8"?>
-    <presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:dana@pres.example">
-      <tuple id="off"><status><basic>closed</basic></status></tuple>
-    </presence>
-    "#);
-    assert_eq!(composed(&[&document("")]), composed(&[]));
-    assert_eq!(composed(&[&document("<!-- nobody -->"), &document(" ")]).as_bytes(), closed_document(ENTITY));
-}
-
-#[test]
-fn an_entity_is_escaped() {
-    let entity = "sip:\"d&a\"<n>'a\u{1}@x";
-    assert_snapshot!(String::from_utf8(compose(entity, &[])).unwrap(), @r#"
-    <?xml version="1.0" encoding="UTF-8"?>
-    <presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:&quot;d&amp;a&quot;&lt;n&gt;'a�@x">
-      <tuple id="off"><status><basic>closed</basic></status></tuple>
-    </presence>
-    "#);
-    let body = document("<note>n</note>");
-    let source = Source { body: body.as_bytes(), received_at_ms: 0, number: 1 };
-    let out = compose(entity, &[source]);
-    assert_eq!(Pidf::read(&out, &Limits::default()).unwrap().entity(), "sip:\"d&a\"<n>'a\u{fffd}@x");
+    super::composed(Policy::Union, documents)
 }
 
 #[test]
@@ -182,13 +68,24 @@ fn of_tuples_that_are_one_service_the_newest_is_kept() {
       <tuple id="t1"><status><basic>open</basic></status><contact> sip:a@x </contact><timestamp>2025-03-04T08:15:30Z</timestamp></tuple>
     </presence>
     "#);
-    // And one without is as old as its publication, which came before those timestamps.
+    // And one without is as old as its publication, which came after those timestamps.
     assert_snapshot!(composed(&[&tuple("closed", stamped(10)), &tuple("open", String::new()), &tuple("closed", stamped(9))]), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
     <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
-      <tuple id="t1"><status><basic>closed</basic></status><contact> sip:a@x </contact><timestamp>2025-03-04T08:15:10Z</timestamp></tuple>
+      <tuple id="t1"><status><basic>open</basic></status><contact> sip:a@x </contact></tuple>
     </presence>
     "#);
+}
+
+#[test]
+fn a_clock_that_is_ahead_wins_nothing() {
+    let tuple = |basic, year| {
+        document(&format!(
+            "<tuple id='t1'><status><basic>{basic}</basic></status><timestamp>{year}-01-01T00:00:00Z</timestamp></tuple>"
+        ))
+    };
+    let composed = composed(&[&tuple("open", 2099), &tuple("closed", 2098)]);
+    assert!(composed.contains("closed") && !composed.contains("open"), "{composed}");
 }
 
 #[test]
@@ -210,6 +107,13 @@ fn device_and_service_class_tell_services_apart() {
       <tuple id="t1"><status><basic>open</basic></status><contact>sip:a@x</contact></tuple>
     </presence>
     "#);
+    let op = |id: &str| {
+        tuple(&format!(
+            "<op:service-description xmlns:op='urn:oma:xml:prs:pidf:oma-pres'><op:service-id>{id}</op:service-id></op:service-description>"
+        ))
+    };
+    let composed_services = composed(&[&op("PoC"), &op("IM"), &op(" IM ")]);
+    assert_eq!(composed_services.matches("<tuple").count(), 2, "{composed_services}");
     // RFC 4480 knew the element first, and means the same.
     let same_device = tuple("<rpid:deviceID> urn:a </rpid:deviceID>");
     assert_snapshot!(composed(&[&device, &same_device]), @r#"
@@ -270,13 +174,13 @@ fn children_in_another_order_are_put_in_the_schema_s() {
     <note>b</note>
     <contact>sip:second@x</contact>
     <rpid:class>biz</rpid:class>
-    <status><basic>open</basic></status>
+    <status><im:im xmlns:im="urn:ietf:params:xml:ns:pidf:im">busy</im:im><basic>open</basic></status>
   </tuple>"#,
     );
     assert_snapshot!(composed(&[&shuffled]), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
     <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
-      <tuple id="t"><status><basic>open</basic></status><rpid:class>biz</rpid:class><contact>sip:a@x</contact><note>a</note><note>b</note><timestamp>2025-03-04T08:15:00Z</timestamp></tuple>
+      <tuple id="t"><status><basic>open</basic><im:im xmlns:im="urn:ietf:params:xml:ns:pidf:im">busy</im:im></status><rpid:class>biz</rpid:class><contact>sip:a@x</contact><note>a</note><note>b</note><timestamp>2025-03-04T08:15:00Z</timestamp></tuple>
       <note>first</note>
       <dm:person id="p"><rpid:sphere><rpid:home/></rpid:sphere><dm:note>n</dm:note><dm:timestamp>2025-03-04T08:15:00Z</dm:timestamp></dm:person>
       <dm:device id="d"><rpid:user-input>idle</rpid:user-input><dm:deviceID>urn:1</dm:deviceID><dm:note>n</dm:note></dm:device>
@@ -308,6 +212,35 @@ fn prefixes_are_the_publishers_own() {
       <tuple xmlns:tuple="urn:other&amp;more" id="u"><status><tuple:state value='q:away'/></status></tuple>
       <person xmlns="urn:ietf:params:xml:ns:pidf:data-model" id="p"><r:mood xmlns:r="urn:ietf:params:xml:ns:pidf:rpid"><r:happy/></r:mood></person>
       <dm:device xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns="urn:ietf:params:xml:ns:pidf:data-model" id="d"><dm:deviceID>urn:1</dm:deviceID></dm:device>
+    </presence>
+    "#);
+}
+
+#[test]
+fn what_must_be_understood_stays_so() {
+    let status = r#"<p:status><p:basic>open</p:basic><x:mood xmlns:x="urn:x"><x:blue p:mustUnderstand="1"/></x:mood></p:status>"#;
+    let first = format!(
+        r#"<p:presence xmlns:p="urn:ietf:params:xml:ns:pidf" entity="sip:x@y"><p:tuple id="t">{status}</p:tuple></p:presence>"#
+    );
+    let other =
+        r#"<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:p="urn:p" entity="sip:x@y"><note>n</note></presence>"#;
+    assert_snapshot!(composed(&[other, &first]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:p="urn:p" entity="sip:dana@pres.example">
+      <p:tuple xmlns:p="urn:ietf:params:xml:ns:pidf" id="t"><p:status><p:basic>open</p:basic><x:mood xmlns:x="urn:x"><x:blue p:mustUnderstand="1"/></x:mood></p:status></p:tuple>
+      <note>n</note>
+    </presence>
+    "#);
+}
+
+#[test]
+fn a_prefix_may_mean_something_else_further_inside() {
+    let odd = r#"<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:a="urn:1" entity="sip:x@y"><tuple id="t" xmlns:a="urn:2"><status><a:b xmlns:a="urn:3"/><a:c/></status></tuple><a:d><a:e xmlns:a="urn:4"/></a:d></presence>"#;
+    assert_snapshot!(composed(&[odd]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:a="urn:1" entity="sip:dana@pres.example">
+      <tuple xmlns:a="urn:2" id="t"><status><a:b xmlns:a="urn:3"/><a:c/></status></tuple>
+      <a:d><a:e xmlns:a="urn:4"/></a:d>
     </presence>
     "#);
 }
@@ -372,6 +305,23 @@ fn notes_are_kept_once_for_each_text_and_language() {
 }
 
 #[test]
+fn one_word_in_two_languages_is_two() {
+    let person = |language| {
+        document("<dm:person id='p'><dm:note>Pain</dm:note></dm:person><e:e xmlns:e='urn:e'>Pain</e:e>")
+            .replace(" entity=", &format!(" xml:lang='{language}' entity="))
+    };
+    assert_snapshot!(composed(&[&person("en"), &person("fr"), &person("en")]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <dm:person id="p" xml:lang="en"><dm:note>Pain</dm:note></dm:person>
+      <dm:person id="p-2" xml:lang="fr"><dm:note>Pain</dm:note></dm:person>
+      <e:e xmlns:e="urn:e" xml:lang="en">Pain</e:e>
+      <e:e xmlns:e="urn:e" xml:lang="fr">Pain</e:e>
+    </presence>
+    "#);
+}
+
+#[test]
 fn several_persons_stay_several_and_a_repeated_one_is_one() {
     let person = |activity| {
         document(&format!(r#"<dm:person id="p"><rpid:activities><rpid:{activity}/></rpid:activities></dm:person>"#))
@@ -402,45 +352,4 @@ fn of_one_device_the_newest_is_kept() {
       <dm:device id="d3"><rpid:user-input>active</rpid:user-input></dm:device>
     </presence>
     "#);
-}
-
-#[test]
-fn a_source_that_cannot_be_read_is_passed_over() {
-    let source = |body| Source { body, received_at_ms: 1, number: 1 };
-    let out = compose(ENTITY, &[source(b"<presence"), source(DESK.as_bytes())]);
-    assert_eq!(out, composed(&[DESK]).as_bytes());
-}
-
-/// A valid document of random parts, with ids, prefixes and children that clash.
-fn any_document() -> impl Strategy<Value = String> {
-    let id = prop::sample::select(vec!["a", "b", "1", "a-2", "x y", "", "ta", "t1", "p1"]);
-    let inner = prop::sample::select(vec![
-        "<contact>sip:a@x</contact>",
-        "<timestamp>2025-03-04T08:15:00Z</timestamp><note xml:lang='en'>n</note>",
-        "<dm:deviceID>urn:1</dm:deviceID>",
-        "<e:ext xmlns:e='urn:1'/><!-- c --><contact/>",
-        "<e:ext xmlns:e='urn:2' xmlns=''><bare/></e:ext>",
-        "",
-    ]);
-    let part = (0..6_u8, id, inner).prop_map(|(kind, id, inner)| match kind {
-        0 | 1 => format!("<tuple id='{id}'>{inner}<status><basic>open</basic></status></tuple>"),
-        2 => format!("<dm:person id='{id}'>{inner}</dm:person>"),
-        3 => format!("<dm:device id='{id}'>{inner}</dm:device>"),
-        4 => format!("<note>{id}]]<?pi?>&gt;</note>"),
-        _ => format!("<q:more xmlns:q='urn:{id}' xmlns='urn:d'>{inner}</q:more>"),
-    });
-    (prop::collection::vec(part, 0..6), prop::bool::ANY).prop_map(|(parts, prefixed)| {
-        let content = document(&parts.concat());
-        if prefixed { content.replace("xmlns:rpid", "xmlns:q='urn:q' xml:lang='fr' xmlns:rpid") } else { content }
-    })
-}
-
-proptest! {
-    #[test]
-    fn what_is_composed_can_be_read_and_composed_again(documents in prop::collection::vec(any_document(), 0..4)) {
-        let documents: Vec<_> = documents.iter().map(String::as_str).collect();
-        let once = composed(&documents);
-        let again = compose(ENTITY, &[Source { body: once.as_bytes(), received_at_ms: 0, number: 1 }]);
-        prop_assert_eq!(String::from_utf8_lossy(&again), once);
-    }
 }

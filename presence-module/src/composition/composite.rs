@@ -1,0 +1,141 @@
+//! What a policy leaves of the publications, and how that is written: in the order of the schemas (RFC 3863, RFC 4479), with
+//! ids of its own where publishers chose the same, and everything else as the publishers wrote it.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+
+use roxmltree::Node;
+use smallvec::{SmallVec, smallvec};
+
+use super::{Published, accounts};
+use crate::document::occurrence_id;
+use crate::document::pidf::{self, Note, Part};
+use crate::document::xml::{self, Namespaces};
+
+/// The parts of a document, each kind in the order it is written in.
+#[derive(Default)]
+pub(super) struct Composite<'d, 'a> {
+    pub(super) tuples: Vec<Occurrence<'d, 'a>>,
+    pub(super) notes: Vec<Note<'d, 'a>>,
+    pub(super) persons: Vec<Occurrence<'d, 'a>>,
+    pub(super) devices: Vec<Occurrence<'d, 'a>>,
+    pub(super) extensions: Vec<Node<'d, 'a>>,
+}
+
+/// A tuple, person or device.
+pub(super) struct Occurrence<'d, 'a> {
+    pub(super) part: Part<'d, 'a>,
+    /// Which publication it is from.
+    pub(super) source: usize,
+    received_at_ms: u64,
+    id: Cow<'d, str>,
+    /// All that is told of it, newest first.
+    accounts: SmallVec<[Node<'d, 'a>; 1]>,
+}
+
+impl<'d> Composite<'d, '_> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.tuples.is_empty()
+            && self.notes.is_empty()
+            && self.persons.is_empty()
+            && self.devices.is_empty()
+            && self.extensions.is_empty()
+    }
+
+    /// Writes the document: tuples, notes, then the rest (RFC 3863 §4.1.1), each element on a line.
+    pub(super) fn write(mut self, entity: &str, documents: &'d [Published<'_>], out: &mut Vec<u8>) {
+        self.make_ids_unique();
+        let mut scope = Namespaces::new(pidf::NAMESPACE);
+        documents.iter().for_each(|document| scope.adopt(document.pidf.root()));
+        out.extend_from_slice(pidf::DECLARATION);
+        out.extend_from_slice(b"<presence");
+        scope.write(out);
+        out.extend_from_slice(b" entity=\"");
+        xml::write_attribute_value(entity, out);
+        out.extend_from_slice(b"\">\n");
+        for tuple in &self.tuples {
+            line(out, |out| accounts::write(&tuple.accounts, Some(&tuple.id), &scope, out));
+        }
+        for note in &self.notes {
+            line(out, |out| xml::write_element(note.node(), None, &scope, out));
+        }
+        for occurrence in self.persons.iter().chain(&self.devices) {
+            line(out, |out| accounts::write(&occurrence.accounts, Some(&occurrence.id), &scope, out));
+        }
+        for node in &self.extensions {
+            line(out, |out| xml::write_element(*node, None, &scope, out));
+        }
+        out.extend_from_slice(b"</presence>\n");
+    }
+
+    /// Makes ids unique over tuples, persons and devices (RFC 4479 §3.5); the publication that began last keeps its own, so
+    /// that an id stays with its device however often either is modified.
+    fn make_ids_unique(&mut self) {
+        let occurrences = self.tuples.iter_mut().chain(&mut self.persons).chain(&mut self.devices);
+        let mut occurrences: Vec<_> = occurrences.collect();
+        occurrences.sort_by_key(|occurrence| Reverse(occurrence.source));
+        let wished: Vec<_> =
+            occurrences.iter().map(|occurrence| (id(occurrence.part), letter(occurrence.part))).collect();
+        for (occurrence, id) in occurrences.into_iter().zip(occurrence_id::assign(&wished)) {
+            occurrence.id = id;
+        }
+    }
+}
+
+impl<'d, 'a> Occurrence<'d, 'a> {
+    pub(super) fn new(part: Part<'d, 'a>, source: usize, received_at_ms: u64) -> Self {
+        Self { part, source, received_at_ms, id: Cow::Borrowed(id(part)), accounts: smallvec![part.node()] }
+    }
+
+    /// Makes one of several, which keeps the id of the publication that began first: it changes no oftener than it must.
+    pub(super) fn merged(mut group: Vec<Self>) -> Option<Self> {
+        group.sort_by_key(|account| (account.since_ms(), account.source));
+        let accounts = group.iter().rev().map(|account| account.part.node()).collect();
+        let first = group.into_iter().min_by_key(|account| account.source)?;
+        Some(Self { accounts, ..first })
+    }
+
+    /// Since when this is so: as its publisher says, else since it came; nothing is said before it is so, whatever the
+    /// publisher's clock.
+    pub(super) fn since_ms(&self) -> u64 {
+        let timestamp_ms = match self.part {
+            Part::Tuple(tuple) => tuple.timestamp_ms(),
+            Part::Person(person) => person.timestamp_ms(),
+            Part::Device(device) => device.timestamp_ms(),
+            Part::Note(_) | Part::Extension(_) => None,
+        };
+        timestamp_ms.map_or(self.received_at_ms, |timestamp_ms| timestamp_ms.min(self.received_at_ms))
+    }
+
+    /// Takes the place of `self`, which came earlier, unless `self` speaks of a later time.
+    pub(super) fn supersede(&mut self, later: Self) {
+        if later.since_ms() >= self.since_ms() {
+            *self = later;
+        }
+    }
+}
+
+fn id<'d>(part: Part<'d, '_>) -> &'d str {
+    let id = match part {
+        Part::Tuple(tuple) => tuple.id(),
+        Part::Person(person) => person.id(),
+        Part::Device(device) => device.id(),
+        Part::Note(_) | Part::Extension(_) => "",
+    };
+    id.trim_ascii()
+}
+
+/// What an id that is no name begins with instead.
+fn letter(part: Part<'_, '_>) -> char {
+    match part {
+        Part::Person(_) => 'p',
+        Part::Device(_) => 'd',
+        Part::Tuple(_) | Part::Note(_) | Part::Extension(_) => 't',
+    }
+}
+
+fn line(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(b"  ");
+    write(out);
+    out.push(b'\n');
+}

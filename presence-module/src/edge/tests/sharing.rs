@@ -1,0 +1,136 @@
+//! Several subscriptions in one dialog (RFC 6665 §4.5.2): one presentity, one line of CSeqs, an end each.
+
+use std::time::Duration;
+
+use super::Rig;
+use super::fake_host::SeenRequest;
+use super::rig::{cseq, document};
+
+fn event(notify: &SeenRequest) -> &str {
+    notify.head.lines().find_map(|line| line.strip_prefix("Event: ")).expect("an Event")
+}
+
+fn state(notify: &SeenRequest) -> &str {
+    notify.head.lines().find_map(|line| line.strip_prefix("Subscription-State: ")).expect("a Subscription-State")
+}
+
+/// Subscribes Eli to `presence` and, in the same dialog, to `presence;id=2`; returns the To-tag.
+fn furnish(rig: &Rig, from: &mut usize) -> String {
+    let to_tag = rig.answer(rig.subscribe_to("presence", "eli", "", 1, 600)).to_tag;
+    rig.next_notify("first", from, |notify| event(notify) == "presence");
+    let joined = rig.answer(rig.subscribe_to("presence;id=2", "eli", &to_tag, 2, 600));
+    assert_eq!(joined.code, 200);
+    let second = rig.next_notify("second", from, |notify| event(notify) == "presence;id=2");
+    assert_eq!((cseq(&second), state(&second)), (2, "active;expires=600"));
+    to_tag
+}
+
+#[test]
+fn each_is_told_of_a_change_one_after_the_other() {
+    let (rig, mut from) = (Rig::new(), 0);
+    furnish(&rig, &mut from);
+    rig.answer(rig.publish("dana", "p", "", 600, &document("news")));
+    let first = rig.next_notify("news", &mut from, |_| true);
+    let second = rig.next_notify("news", &mut from, |_| true);
+    assert_eq!([cseq(&first), cseq(&second)], [3, 4]);
+    let mut events = [event(&first), event(&second)];
+    events.sort_unstable();
+    assert_eq!(events, ["presence", "presence;id=2"]);
+    assert!([first.body, second.body].iter().all(|body| body.contains("news")));
+}
+
+#[test]
+fn the_end_of_one_leaves_the_other_and_the_last_one_ends_the_dialog() {
+    let (rig, mut from) = (Rig::new(), 0);
+    let to_tag = furnish(&rig, &mut from);
+    assert_eq!(rig.answer(rig.subscribe_to("presence;id=2", "eli", &to_tag, 3, 0)).code, 200);
+    let last = rig.next_notify("end", &mut from, |_| true);
+    assert_eq!((event(&last), state(&last)), ("presence;id=2", "terminated;reason=timeout"));
+    assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 4, 300)).code, 200);
+    assert_eq!(state(&rig.next_notify("refresh", &mut from, |_| true)), "active;expires=300");
+    assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 5, 0)).code, 200);
+    rig.next_notify("end", &mut from, |notify| state(notify).starts_with("terminated"));
+    rig.until("it is forgotten", || !rig.is_known("dana"));
+    assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 6, 300)).code, 481);
+}
+
+#[test]
+fn a_watcher_that_knows_nothing_of_the_dialog_loses_all_of_it_and_one_that_lacks_an_event_that_one() {
+    for (code, left) in [(481, 0), (489, 1)] {
+        let (rig, mut from) = (Rig::new(), 0);
+        furnish(&rig, &mut from);
+        rig.answer(rig.publish("dana", "p", "", 600, &document("news")));
+        rig.confirm(&rig.notify(3), code);
+        rig.until("the subscription is gone", || rig.disk().1.len() == left);
+        assert_eq!(rig.memory().1.len(), left, "{code}");
+    }
+}
+
+#[test]
+fn after_a_crash_the_dialog_goes_on_above_every_cseq_its_subscriptions_used() {
+    let (rig, mut from) = (Rig::new(), 0);
+    let to_tag = furnish(&rig, &mut from);
+    for round in 0..70 {
+        rig.answer(rig.publish("dana", &format!("p{round}"), "", 600, &document(&format!("n{round}"))));
+        rig.next_notify("news", &mut from, |_| true);
+        rig.next_notify("news", &mut from, |_| true);
+    }
+    // The row that reserved the last CSeqs is gone; the other must know of them.
+    rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 3, 0));
+    let last = cseq(&rig.next_notify("end", &mut from, |notify| state(notify).starts_with("terminated")));
+    let rig = rig.restart(false);
+    let first = rig.notify(1);
+    assert!(cseq(&first) > last, "{} after {last}", cseq(&first));
+    assert_eq!(event(&first), "presence;id=2");
+}
+
+#[test]
+fn a_contact_in_any_request_moves_all_of_the_dialog() {
+    let (rig, mut from) = (Rig::new(), 0);
+    let to_tag = furnish(&rig, &mut from);
+    let moved = rig.call(
+        1,
+        &format!(
+            "SUBSCRIBE sip:dana@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKmoved\r\n\
+         From: <sip:eli@pres.example>;tag=w\r\nTo: <sip:dana@pres.example>;tag={to_tag}\r\nCall-ID: c-eli\r\n\
+         CSeq: 9 SUBSCRIBE\r\nContact: <sip:moved@192.0.2.1>\r\nEvent: presence;id=2\r\nExpires: 600\r\n\
+         Content-Length: 0\r\n\r\n"
+        ),
+    );
+    assert_eq!(rig.answer(moved.0).code, 200);
+    rig.next_notify("refresh", &mut from, |_| true);
+    rig.answer(rig.publish("dana", "p", "", 600, &document("news")));
+    for _ in 0..2 {
+        let news = rig.next_notify("news", &mut from, |_| true);
+        assert!(news.head.starts_with("NOTIFY sip:moved@"), "{}", news.head);
+    }
+    assert!(rig.disk().1.iter().all(|row| row.remote_target == "sip:moved@192.0.2.1"));
+}
+
+#[test]
+fn a_dialog_holds_a_bounded_number() {
+    let (rig, mut from) = (Rig::new(), 0);
+    let to_tag = furnish(&rig, &mut from);
+    let codes: Vec<_> = (3..12)
+        .map(|id| rig.answer(rig.subscribe_to(&format!("presence;id={id}"), "eli", &to_tag, id, 600)).code)
+        .collect();
+    assert_eq!(codes, [200, 200, 200, 200, 200, 200, 403, 403, 403]);
+}
+
+#[test]
+fn another_person_cannot_speak_in_a_dialog() {
+    let (rig, mut from) = (Rig::new(), 0);
+    let to_tag = furnish(&rig, &mut from);
+    let foreign = rig.call(
+        1,
+        &format!(
+            "SUBSCRIBE sip:dana@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKforeign\r\n\
+         From: <sip:mallory@pres.example>;tag=w\r\nTo: <sip:dana@pres.example>;tag={to_tag}\r\nCall-ID: c-eli\r\n\
+         CSeq: 9 SUBSCRIBE\r\nContact: <sip:mallory@192.0.2.6>\r\nEvent: presence\r\nExpires: 600\r\n\
+         Content-Length: 0\r\n\r\n"
+        ),
+    );
+    assert_eq!(rig.answer(foreign.0).code, 403);
+    rig.host.advance(Duration::from_secs(1));
+    assert!(rig.disk().1.iter().all(|row| row.remote_target == "sip:eli@192.0.2.1"));
+}

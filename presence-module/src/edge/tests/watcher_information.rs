@@ -1,0 +1,201 @@
+//! Watcher information (RFC 3857): who may see whom, what is told when, and who waits.
+
+use std::time::Duration;
+
+use super::Rig;
+use super::fake_host::SeenRequest;
+use super::rig::cseq;
+
+/// A watcher in a document: id, status, event, URI.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Told {
+    id: String,
+    status: String,
+    event: String,
+    uri: String,
+}
+
+/// Reads version, state and watchers of the document in a NOTIFY.
+fn told(notify: &SeenRequest) -> (u32, String, Vec<Told>) {
+    let document = roxmltree::Document::parse(&notify.body).unwrap_or_else(|error| panic!("{error}: {}", notify.head));
+    let root = document.root_element();
+    let attribute = |node: roxmltree::Node<'_, '_>, name: &str| node.attribute(name).unwrap_or_default().to_owned();
+    let watchers = root.descendants().filter(|node| node.has_tag_name("watcher")).map(|node| Told {
+        id: attribute(node, "id"),
+        status: attribute(node, "status"),
+        event: attribute(node, "event"),
+        uri: node.text().unwrap_or_default().to_owned(),
+    });
+    (attribute(root, "version").parse().expect("a version"), attribute(root, "state"), watchers.collect())
+}
+
+/// Says in short who stands where: `eli active subscribe`.
+fn brief(watchers: &[Told]) -> Vec<String> {
+    let user = |told: &Told| told.uri.trim_start_matches("sip:").split('@').next().unwrap_or_default().to_owned();
+    watchers.iter().map(|told| format!("{} {} {}", user(told), told.status, told.event)).collect()
+}
+
+fn is_winfo(notify: &SeenRequest) -> bool {
+    notify.head.contains("\r\nEvent: presence.winfo\r\n")
+}
+
+fn is_of(notify: &SeenRequest, watcher: &str) -> bool {
+    notify.head.contains(&format!("\r\nCall-ID: c-{watcher}\r\n"))
+}
+
+#[test]
+fn the_owner_is_told_of_everybody_first_in_full_then_what_changes() {
+    let (rig, mut from) = (Rig::new(), 0);
+    rig.answer(rig.subscribe_to("presence", "eli", "", 1, 600));
+    let to_tag = rig.answer(rig.subscribe_to("presence.winfo", "dana", "", 1, 600)).to_tag;
+    let first = told(&rig.next_notify("full", &mut from, is_winfo));
+    assert_eq!((first.0, &*first.1, brief(&first.2)), (0, "full", vec!["eli active subscribe".to_owned()]));
+    let fay = rig.answer(rig.subscribe_to("presence", "fay", "", 1, 600)).to_tag;
+    let second = told(&rig.next_notify("partial", &mut from, is_winfo));
+    assert_eq!((second.0, &*second.1, brief(&second.2)), (1, "partial", vec!["fay active subscribe".to_owned()]));
+    rig.next_notify("first of fay", &mut 0, |notify| is_of(notify, "fay"));
+    rig.answer(rig.subscribe_to("presence", "fay", &fay, 2, 0));
+    let third = told(&rig.next_notify("partial", &mut from, is_winfo));
+    assert_eq!((third.0, &*third.1, brief(&third.2)), (2, "partial", vec!["fay terminated timeout".to_owned()]));
+    assert_eq!(third.2[0].id, second.2[0].id, "an id stays while the subscription lasts");
+    rig.answer(rig.subscribe_to("presence.winfo", "dana", &to_tag, 2, 600));
+    let fourth = told(&rig.next_notify("full", &mut from, is_winfo));
+    assert_eq!((fourth.0, &*fourth.1, brief(&fourth.2)), (3, "full", vec!["eli active subscribe".to_owned()]));
+    assert_eq!(fourth.2[0].id, first.2[0].id);
+}
+
+#[test]
+fn others_see_themselves_only_and_nobody_without_an_identity_sees_anything() {
+    let (rig, mut from) = (Rig::new(), 0);
+    for watcher in ["eli", "fay"] {
+        rig.answer(rig.subscribe_to("presence", watcher, "", 1, 600));
+    }
+    assert_eq!(rig.answer(rig.subscribe_to("presence.winfo", "eli", "", 2, 600)).code, 200);
+    let first = told(&rig.next_notify("full", &mut from, is_winfo));
+    assert_eq!(brief(&first.2), ["eli active subscribe"]);
+    rig.answer(rig.subscribe_to("presence", "gil", "", 1, 600));
+    let gil = rig.answer(rig.subscribe_to("presence", "eli", "", 3, 600));
+    let next = told(&rig.next_notify("partial", &mut from, is_winfo));
+    assert_eq!((next.0, brief(&next.2)), (1, vec!["eli active subscribe".to_owned()]), "nothing of Gil");
+    assert_eq!(gil.code, 200);
+    assert_eq!(rig.answer(rig.subscribe_to("presence.winfo", "anonymous", "", 1, 600)).code, 403);
+}
+
+#[test]
+fn winfo_of_winfo_is_for_the_owner_and_deeper_it_does_not_go() {
+    let (rig, mut from) = (Rig::new(), 0);
+    rig.answer(rig.subscribe_to("presence.winfo", "eli", "", 1, 600));
+    assert_eq!(rig.answer(rig.subscribe_to("presence.winfo.winfo", "eli", "", 2, 600)).code, 403);
+    assert_eq!(rig.answer(rig.subscribe_to("presence.winfo.winfo", "dana", "", 1, 600)).code, 200);
+    let first = rig.next_notify("full", &mut from, |notify| is_of(notify, "dana"));
+    assert_eq!(brief(&told(&first).2), ["eli active subscribe"]);
+    assert!(first.body.contains("package=\"presence.winfo\""), "{}", first.body);
+    assert_eq!(rig.answer(rig.subscribe_to("presence.winfo.winfo.winfo", "dana", "", 2, 600)).code, 489);
+}
+
+#[test]
+fn what_changes_while_a_notify_is_unanswered_is_told_in_one() {
+    let rig = Rig::new();
+    rig.answer(rig.subscribe_to("presence.winfo", "dana", "", 1, 600));
+    let unanswered = rig.notify(1);
+    let eli = rig.answer(rig.subscribe_to("presence", "eli", "", 1, 600)).to_tag;
+    rig.next_notify("first of eli", &mut 0, |notify| is_of(notify, "eli"));
+    rig.answer(rig.subscribe_to("presence", "eli", &eli, 2, 0));
+    rig.answer(rig.subscribe_to("presence", "fay", "", 1, 600));
+    rig.confirm(&unanswered, 200);
+    let next = told(&rig.next_notify("partial", &mut 1, is_winfo));
+    assert_eq!((next.0, &*next.1), (1, "partial"));
+    assert_eq!(brief(&next.2), ["eli terminated timeout", "fay active subscribe"]);
+}
+
+#[test]
+fn a_document_that_may_not_have_arrived_is_followed_by_a_full_one() {
+    let rig = Rig::new();
+    rig.answer(rig.subscribe_to("presence.winfo", "dana", "", 1, 600));
+    rig.confirm(&rig.notify(1), 200);
+    rig.answer(rig.subscribe_to("presence", "eli", "", 1, 600));
+    let lost =
+        rig.host.wait_for("partial", |seen| seen.requests.iter().skip(1).find(|notify| is_winfo(notify)).cloned());
+    rig.confirm(&lost, 500);
+    rig.answer(rig.subscribe_to("presence", "fay", "", 1, 600));
+    let next = told(&rig.next_notify("full", &mut 0, |notify| is_winfo(notify) && cseq(notify) == 3));
+    assert_eq!((next.0, &*next.1), (2, "full"));
+    assert_eq!(brief(&next.2), ["eli active subscribe", "fay active subscribe"]);
+}
+
+#[test]
+fn after_a_restart_the_next_document_is_full_and_has_a_higher_version() {
+    let (rig, mut from) = (Rig::new(), 0);
+    rig.answer(rig.subscribe_to("presence.winfo", "dana", "", 1, 600));
+    rig.next_notify("full", &mut from, is_winfo);
+    rig.answer(rig.subscribe_to("presence", "eli", "", 1, 600));
+    let before = told(&rig.next_notify("partial", &mut from, is_winfo));
+    let (rig, mut from) = (rig.restart(false), 0);
+    let after = told(&rig.next_notify("full", &mut from, is_winfo));
+    assert!(after.0 > before.0, "{} after {}", after.0, before.0);
+    assert_eq!((&*after.1, after.2), ("full", before.2), "the same ids");
+    rig.answer(rig.subscribe_to("presence", "fay", "", 1, 600));
+    let next = told(&rig.next_notify("partial", &mut from, is_winfo));
+    assert_eq!((next.0, &*next.1), (after.0 + 1, "partial"));
+}
+
+#[test]
+fn who_leaves_before_being_decided_on_waits_and_is_given_up() {
+    let (rig, mut from) = (Rig::new().restart_forced(true, false), 0);
+    rig.answer(rig.subscribe_to("presence.winfo", "dana", "", 1, 900_000));
+    rig.next_notify("full", &mut from, is_winfo);
+    let eli = rig.answer(rig.subscribe_to("presence", "eli", "", 1, 600)).to_tag;
+    let pending = told(&rig.next_notify("partial", &mut from, is_winfo));
+    assert_eq!(brief(&pending.2), ["eli pending subscribe"]);
+    rig.next_notify("first of eli", &mut 0, |notify| is_of(notify, "eli"));
+    rig.answer(rig.subscribe_to("presence", "eli", &eli, 2, 0));
+    let waiting = told(&rig.next_notify("partial", &mut from, is_winfo));
+    assert_eq!(brief(&waiting.2), ["eli waiting timeout"]);
+    assert_eq!(waiting.2[0].id, pending.2[0].id);
+    let status = |rig: &Rig| {
+        rig.store.with(|disk| {
+            let elis = disk.watchers.values().find(|row| row.watcher.user == "eli");
+            elis.map(|row| (row.status.as_str(), row.reason.to_string(), row.deadline > 0))
+        })
+    };
+    assert_eq!(status(&rig), Some(("waiting", "timeout".to_owned(), true)));
+
+    // A second try takes the place of the first.
+    rig.answer(rig.subscribe_to("presence", "eli", "", 3, 600));
+    let again = told(&rig.next_notify("partial", &mut from, is_winfo));
+    assert_eq!(brief(&again.2), ["eli pending subscribe", "eli terminated giveup"]);
+    assert_eq!(again.2[1].id, pending.2[0].id);
+    rig.host.advance(Duration::from_secs(601));
+    let waiting = told(&rig.next_notify("partial", &mut from, is_winfo));
+    assert_eq!(brief(&waiting.2), ["eli waiting timeout"]);
+}
+
+#[test]
+fn who_waits_is_forgotten_in_the_end_and_survives_a_restart_until_then() {
+    let rig = Rig::new().restart_forced(true, false);
+    rig.answer(rig.subscribe_to("presence", "eli", "", 1, 0));
+    rig.confirm(&rig.notify(1), 200);
+    rig.until_settled();
+    let (rig, mut from) = (rig.restart(false), 0);
+    rig.answer(rig.subscribe_to("presence.winfo", "dana", "", 1, 3600));
+    let first = told(&rig.next_notify("full", &mut from, is_winfo));
+    assert_eq!(brief(&first.2), ["eli waiting timeout"], "who asked once waits too");
+    rig.host.advance(Duration::from_secs(259_300));
+    rig.until("the row is gone", || rig.store.with(|disk| disk.watchers.values().all(|row| row.watcher.user != "eli")));
+    rig.until("it is forgotten", || !rig.is_known("dana"));
+}
+
+#[test]
+fn who_stays_pending_too_long_is_given_up() {
+    let (rig, mut from) = (Rig::new().restart_forced(true, false), 0);
+    let eli = rig.answer(rig.subscribe_to("presence", "eli", "", 1, 3600)).to_tag;
+    rig.next_notify("pending", &mut from, |notify| is_of(notify, "eli"));
+    for round in 0..72 {
+        rig.host.advance(Duration::from_secs(3599));
+        rig.answer(rig.subscribe_to("presence", "eli", &eli, round + 2, 3600));
+        rig.next_notify("pending", &mut from, |notify| is_of(notify, "eli"));
+    }
+    rig.host.advance(Duration::from_secs(100));
+    let last = rig.next_notify("end", &mut from, |notify| is_of(notify, "eli"));
+    assert!(last.head.contains("Subscription-State: terminated;reason=giveup"), "{}", last.head);
+}

@@ -1,0 +1,202 @@
+//! A subscription as a usage of its dialog (RFC 5057 §3): its row, its deadline, and what its watcher is owed.
+//!
+//! Pure. What is owed is a claim, never a document: what the watcher is told is the state of the moment it is told.
+
+use std::sync::Arc;
+
+use module_api::abi::Body;
+
+use crate::change::{Ending, Moment, Status, SubscriptionRow};
+use crate::document::presence_rules::Permissions;
+use crate::package::Package;
+use crate::watcher;
+use crate::watcher_information::News;
+
+/// One subscription.
+#[derive(Clone, Debug)]
+pub struct Usage {
+    /// Its row as it is now.
+    pub row: Arc<SubscriptionRow>,
+    /// When it ends.
+    pub deadline: Moment,
+    /// The open connection its NOTIFYs use, 0 for none.
+    pub flow: u64,
+    /// What its watcher sees.
+    pub view: View,
+    /// What led to its status, for watcher information.
+    pub event: watcher::Event,
+    /// The document the watcher has, as far as is known.
+    last: Option<Body>,
+    owed: Owed,
+    /// State changes wait until then (RFC 3856 §6.10).
+    quiet_until: Moment,
+    /// Set once it is over and the watcher is still to hear of it.
+    ending: Option<Ending>,
+}
+
+/// What a watcher sees while it is active.
+#[derive(Clone, Debug)]
+pub enum View {
+    /// The presentity's document, as far as these permissions show it; `None` until they are known.
+    Presence(Option<Arc<Permissions>>),
+    /// Who watches.
+    Watchers(Box<News>),
+}
+
+/// Whether a NOTIFY is owed, and how urgently.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Owed {
+    Nothing,
+    /// The state changed: not sooner than `notify_interval` after the last NOTIFY.
+    News,
+    /// The watcher asked, or its own subscription changed.
+    Now,
+}
+
+impl Usage {
+    /// Begins a subscription whose watcher is owed the present state; `version` numbers its first document, where
+    /// documents are numbered.
+    pub fn new(row: Arc<SubscriptionRow>, deadline: Moment, flow: u64, version: u32) -> Self {
+        let view = match Package::of(&row.event).and_then(Package::watched) {
+            Some(_) => View::Watchers(Box::new(News::everything(version))),
+            None => View::Presence(None),
+        };
+        let (owed, quiet_until, event) = (Owed::Now, Moment(0), watcher::Event::Subscribe);
+        Self { row, deadline, flow, view, event, last: None, owed, quiet_until, ending: None }
+    }
+
+    /// Takes up a subscription from its row; nothing is owed yet.
+    pub fn resume(row: Arc<SubscriptionRow>, deadline: Moment) -> Self {
+        // Every document so far had a CSeq of its own, so no number up to the reserved ones was used.
+        let version = row.local_cseq;
+        Self { owed: Owed::Nothing, ..Self::new(row, deadline, 0, version) }
+    }
+
+    /// Returns whether it is alive at `now`.
+    pub fn is_live(&self, now: Moment) -> bool {
+        self.ending.is_none() && self.deadline > now
+    }
+
+    /// Returns whether it is over, and only its last NOTIFY is still to be told or answered.
+    pub fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// Returns how it ended, `None` while it lives.
+    pub fn ending(&self) -> Option<Ending> {
+        self.ending
+    }
+
+    /// Ends it; its watcher is told as `ending` says.
+    pub fn end(&mut self, ending: Ending) {
+        self.ending = Some(ending);
+    }
+
+    /// Owes the watcher the present state at once.
+    pub fn owe(&mut self) {
+        self.owed = Owed::Now;
+        if let View::Watchers(news) = &mut self.view {
+            news.owe_everything();
+        }
+    }
+
+    /// Owes the watcher what changed, as soon as `notify_interval` allows.
+    pub fn owe_news(&mut self) {
+        self.owed = self.owed.max(Owed::News);
+    }
+
+    /// Owes the watcher the present state, not before `at`: it could not take the last NOTIFY.
+    pub fn owe_at(&mut self, at: Moment) {
+        self.owe_again();
+        self.quiet_until = self.quiet_until.max(at);
+    }
+
+    /// Notes that what was told last may not have been understood.
+    pub fn doubt(&mut self) {
+        self.last = None;
+        if let View::Watchers(news) = &mut self.view {
+            news.owe_everything();
+        }
+    }
+
+    /// Takes back a NOTIFY that never left.
+    pub fn take_back(&mut self, had_document: bool) {
+        if let View::Watchers(news) = &mut self.view
+            && had_document
+        {
+            news.take_back();
+        }
+        (self.owed, self.last) = (Owed::Now, None);
+    }
+
+    /// Returns whether a NOTIFY is owed that may leave at `now`.
+    pub fn is_due(&self, now: Moment) -> bool {
+        match (self.ending, self.owed) {
+            (Some(ending), _) => ending != Ending::Silent,
+            (None, Owed::Nothing) => false,
+            (None, Owed::News) => self.quiet_until <= now,
+            (None, Owed::Now) => true,
+        }
+    }
+
+    /// Returns when what is owed may leave, `None` if that is not a matter of time.
+    pub fn waits_until(&self) -> Option<Moment> {
+        (self.ending.is_none() && self.owed == Owed::News).then_some(self.quiet_until)
+    }
+
+    /// Returns whether nothing is owed.
+    pub fn is_told(&self) -> bool {
+        self.ending.is_none() && self.owed == Owed::Nothing
+    }
+
+    /// Returns whether `document` is no news: it is the one the watcher has, and nobody asked for it.
+    ///
+    /// A change in what the watcher may not see must not show by its moment either.
+    pub fn is_no_news(&self, document: &Body) -> bool {
+        let is_presence = matches!(self.view, View::Presence(_));
+        is_presence && self.owed == Owed::News && self.ending.is_none() && self.last.as_ref() == Some(document)
+    }
+
+    /// Owes nothing any more, because nothing changed for this watcher.
+    pub fn settle(&mut self) {
+        self.owed = Owed::Nothing;
+    }
+
+    /// Notes that the present state is on its way, and that no news follow before `quiet_until`.
+    pub fn told(&mut self, document: &Body, quiet_until: Moment) {
+        (self.owed, self.quiet_until) = (Owed::Nothing, quiet_until);
+        match &mut self.view {
+            View::Watchers(news) if !document.is_empty() => news.told(),
+            View::Watchers(_) => {}
+            View::Presence(_) => self.last = Some(document.clone()).filter(|document| !document.is_empty()),
+        }
+    }
+
+    /// Takes over the row of a refresh, and owes the watcher the present state.
+    pub fn refresh(&mut self, row: Arc<SubscriptionRow>, deadline: Moment, flow: u64) {
+        (self.row, self.deadline, self.flow) = (row, deadline, flow);
+        self.owe();
+    }
+
+    /// Goes on under another authorisation, and owes the watcher the present state.
+    pub fn authorize(&mut self, status: Status) {
+        self.event = match (self.row.status.watcher(), status.watcher()) {
+            (watcher::Status::Pending, watcher::Status::Active) => watcher::Event::Approved,
+            (watcher::Status::Active, watcher::Status::Pending) => watcher::Event::Subscribe,
+            _ => self.event,
+        };
+        Arc::make_mut(&mut self.row).status = status;
+        self.owe();
+    }
+
+    /// Takes up the row read back after a failed commit: nothing of what was refused remains.
+    pub fn restore(&mut self, row: Arc<SubscriptionRow>, deadline: Moment) {
+        (self.row, self.deadline, self.ending) = (row, deadline, None);
+        self.doubt();
+    }
+
+    fn owe_again(&mut self) {
+        self.owe_news();
+        self.doubt();
+    }
+}
