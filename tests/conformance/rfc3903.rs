@@ -365,12 +365,11 @@ fn s6_the_order_of_the_steps_is_404_489_400_412_423_415_400() {
     check(&server, 200, |request| malformed(request).with_body(pidf::CONTENT_TYPE, here("x")));
 }
 
-/// RFC 3261 §8.2.2.3 comes before every step.
+/// What RFC 3261 §8.2 has a server look at comes before what RFC 3903 does.
 #[test]
 fn s6_0_an_extension_nobody_knows_is_420_naming_it() {
     let server = Server::quickstart();
-    let response =
-        check(&server, 420, |request| with_uri(request.with("Require", "teleport"), "sip:dana@elsewhere.example"));
+    let response = check(&server, 420, |request| request.with("Require", "teleport").set("Event", "dialog"));
     assert_eq!(response.get("Unsupported"), Some("teleport"), "{response}");
 }
 

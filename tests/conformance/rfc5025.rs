@@ -295,14 +295,15 @@ fn s3_2_1_a_polite_block_is_told_of_no_change() {
     ann.finish();
 }
 
-/// Ed is offline and hides from nobody; Dana is here and hides from Ann. What Ann is told of both differs in the name. trap_51
+/// Olga is offline and hides from nobody; Dana is here and hides from Ann. What Ann is told of both differs in the name. trap_51
 #[test]
 fn s3_2_1_a_polite_block_cannot_be_told_from_an_offline_user() {
+    const OLGA: &str = "sip:olga@pres.example";
     let server = at_home();
     let _desk = publishing(&server, &here("here"));
     let mut rules = RuleBook::open(&server);
     rules.set(DANA, &[rule("polite-block")]);
-    rules.set(ED, &[rule("allow")]);
+    rules.set(OLGA, &[rule("allow")]);
     let shape_of = |presentity: &str| {
         let mut ann = Watcher::udp(server.udp_address(), presentity, ANN);
         let accepted = ann.subscribe(600);
@@ -322,7 +323,7 @@ fn s3_2_1_a_polite_block_cannot_be_told_from_an_offline_user() {
             (headers.collect::<Vec<_>>(), own(&String::from_utf8_lossy(&message.body)))
         })
     };
-    assert_eq!(shape_of(DANA), shape_of(ED));
+    assert_eq!(shape_of(DANA), shape_of(OLGA));
 }
 
 /// `allow` without anything to show looks like an offline user as well. trap_46

@@ -313,7 +313,7 @@ fn rfc3261_s12_2_2_an_unknown_dialog_is_481() {
 /// The tags and the Call-ID make a dialog; what the URIs beside them say is of no account.
 #[test]
 fn rfc3261_s12_2_2_the_uris_of_from_and_to_do_not_name_the_dialog() {
-    let server = Server::quickstart();
+    let server = server_with(&[("identity", "authenticated")]);
     let mut watcher = watching(&server, ANN);
     let request = watcher.next_request(300);
     let tags = [request.tag("From").expect("a tag"), request.tag("To").expect("a tag")];
@@ -321,6 +321,19 @@ fn rfc3261_s12_2_2_the_uris_of_from_and_to_do_not_name_the_dialog() {
     let request = request.set("To", format!("<pres:dana@pres.example>;tag={}", tags[1]));
     assert_eq!(watcher.request(request).code(), Some(200));
     watcher.next_notification();
+    watcher.finish();
+}
+
+/// Whoever has overheard a dialog may not end it or move it: a SUBSCRIBE in it is authenticated like the first (§4.2.1.3).
+#[test]
+fn s4_2_1_3_a_refresh_by_somebody_else_is_403() {
+    let server = Server::quickstart();
+    let mut watcher = watching(&server, ANN);
+    let foreign = watcher.next_request(0);
+    let tag = foreign.tag("From").expect("a tag");
+    let response = watcher.endpoint.request(foreign.set("From", format!("<{EVE}>;tag={tag}")));
+    assert_eq!(response.code(), Some(403), "{response}");
+    watcher.refresh_in_silence();
     watcher.finish();
 }
 

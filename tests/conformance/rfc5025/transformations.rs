@@ -116,7 +116,7 @@ fn s3_3_1_a_selection_that_finds_nothing_shows_nothing() {
         "<pr:provide-services><pr:occurrence-id>SIP-1</pr:occurrence-id></pr:provide-services>",
         "<pr:provide-services><pr:service-uri-scheme>SIP</pr:service-uri-scheme></pr:provide-services>",
         "<pr:provide-services><pr:service-uri>sips:dana@pres.example;gr=1</pr:service-uri></pr:provide-services>",
-        "<pr:provide-note>true</pr:provide-note>",
+        "<pr:provide-mood>true</pr:provide-mood>",
     ];
     let seen = seen_by_rule(&selections.map(str::to_owned));
     for (selection, presence) in selections.iter().zip(seen) {
