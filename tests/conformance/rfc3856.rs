@@ -34,6 +34,27 @@ fn s5_the_presentity_is_that_of_the_first_request_uri() {
     watcher.finish();
 }
 
+/// §6.3: a filter may be ignored; what is no filter and must be understood is 415.
+#[test]
+fn s6_3_a_filter_is_ignored_and_anything_else_is_415() {
+    let server = Server::quickstart();
+    let bodies = [
+        ("application/simple-filter+xml", "session", 200),
+        ("text/plain", "render;handling=optional", 200),
+        ("text/plain", "session", 415),
+    ];
+    for (content_type, disposition, expected) in bodies {
+        let mut watcher = watcher(&server, ANN);
+        let request = watcher.next_request(600).with_body(content_type, "<filter-set/>");
+        let response = watcher.request(request.with("Content-Disposition", disposition));
+        assert_eq!(response.code(), Some(expected), "{content_type}: {response}");
+        if expected == 200 {
+            watcher.next_notification();
+        }
+        watcher.finish();
+    }
+}
+
 #[test]
 fn s6_5_without_accept_the_document_is_pidf() {
     let server = Server::quickstart();

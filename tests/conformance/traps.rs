@@ -67,7 +67,7 @@ fn trap_57_long_values_are_kept_whole() {
     let routes = [format!("<sip:{here};lr;z={}>", "r".repeat(1500)), format!("<sip:{}.example;lr>", "q".repeat(60))];
     let request = watcher.next_request(600).with("Record-Route", routes.join(", "));
     assert_eq!(watcher.request(request).code(), Some(200));
-    let mut check = |watcher: &mut Watcher| {
+    let check = |watcher: &mut Watcher| {
         let told = watcher.next_notification();
         assert_eq!(told.message.uri(), Some(target.as_str()));
         assert_eq!(told.message.list("Route"), routes);

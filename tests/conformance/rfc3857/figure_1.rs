@@ -135,6 +135,21 @@ fn s4_7_1_an_unauthorised_fetch_is_waiting() {
     owner.finish();
 }
 
+/// Who asked is remembered over a restart: that is what the row is for.
+#[test]
+fn s4_7_1_who_waits_is_remembered_over_a_restart() {
+    let mut server = server_that_asks();
+    waiting(&server).finish();
+    assert_eq!(server.terminate().code(), Some(0));
+    server.restart();
+    let mut owner = watcher(&server, DANA).with_event("presence.winfo");
+    owner.subscribe(600);
+    assert_eq!(owner.next_notification().watchers, ["sip:ann@watch.example waiting timeout"]);
+    decide(&server, &[Rule::allow("a").one(ANN)]);
+    check_told(&mut owner, "sip:ann@watch.example terminated approved");
+    owner.finish();
+}
+
 /// Only the next SUBSCRIBE can be active: the approval of one who waits ends the waiting.
 #[test]
 fn s4_7_1_waiting_approved_terminated() {

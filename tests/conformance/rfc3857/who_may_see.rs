@@ -1,7 +1,7 @@
 //! Who may see whose watchers (RFC 3857 §4.6).
 
 use tests::rule_book::RuleBook;
-use tests::rules::Rule;
+use tests::rules::{Rule, ruleset};
 use tests::server::{Options, Server, with_route};
 use tests::user_agent::Watcher;
 
@@ -61,6 +61,22 @@ fn s4_6_who_may_not_watch_may_not_see_who_watches() {
     assert_eq!(answer_to(&server, WINFO, BOB), Some(403), "to be confirmed");
     assert_eq!(answer_to(&server, WINFO, EVE), Some(403), "blocked");
     assert_eq!(answer_to(&server, WINFO, DANA), Some(200));
+}
+
+/// Rules that shut a watcher out shut him out of the watchers too, and he is told so.
+#[test]
+fn s4_6_who_may_watch_no_more_may_see_no_more() {
+    let server = server_that_asks();
+    let mut rules = RuleBook::open(&server);
+    rules.set(DANA, &[Rule::allow("a").one(ANN)]);
+    let mut curious = watcher(&server, ANN).with_event(WINFO);
+    curious.subscribe(600);
+    curious.next_notification();
+    rules.write(DANA, &ruleset(&[]));
+    rules.announce();
+    check_terminated(&curious.next_notification(), "rejected");
+    assert_eq!(curious.subscribe(600).code(), Some(481));
+    curious.finish();
 }
 
 /// The recursion is legal once, for the owner; deeper there is nothing. trap_18
