@@ -10,6 +10,7 @@ use std::sync::Arc;
 use module_api::abi::Transport;
 use smol_str::SmolStr;
 
+use crate::composition::Source;
 use crate::presentity_uri::{PresentityUri, UserAtDomain};
 use crate::watcher;
 
@@ -55,6 +56,13 @@ pub struct PublicationRow {
     pub received_time: u64,
     /// The published document.
     pub body: Arc<str>,
+}
+
+impl PublicationRow {
+    /// Returns it as what a document is composed of.
+    pub fn source(&self) -> Source<'_> {
+        Source { body: self.body.as_bytes(), received_at_ms: self.received_time * 1000, number: self.id }
+    }
 }
 
 /// Identifies a subscription: a hash of dialog, event package and event id.

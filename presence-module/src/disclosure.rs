@@ -7,7 +7,6 @@ use std::sync::Arc;
 use module_api::abi::Body;
 
 use crate::change::SubscriptionRow;
-use crate::composition::{self, Source, compose};
 use crate::document::pidf;
 use crate::document::presence_rules::Permissions;
 use crate::presentity_uri::PresentityUri;
@@ -21,7 +20,7 @@ pub struct Disclosure {
     /// As composed, by the scheme of `entity`.
     composed: Vec<(EntityScheme, Body)>,
     /// As permissions show it.
-    filtered: Vec<(EntityScheme, Arc<Permissions>, Body)>,
+    shown: Vec<(EntityScheme, Arc<Permissions>, Body)>,
 }
 
 /// The scheme of the presentity's URI in a document: the one the watcher asked with, for a whole subscription.
@@ -72,45 +71,37 @@ impl Disclosure {
     /// Forgets documents and permissions nobody holds: the publications changed, or the rules did.
     pub fn forget(&mut self) {
         self.composed.clear();
-        self.filtered.clear();
+        self.shown.clear();
         self.classes.retain(|class| Arc::strong_count(class) > 1);
     }
 
-    /// Returns the document as `permissions` show it.
+    /// Returns the document as `permissions` show it; `compose` is asked for all of it once.
     pub fn document(
         &mut self,
-        presentity: &PresentityUri,
         scheme: EntityScheme,
         permissions: &Arc<Permissions>,
-        policy: composition::Policy,
-        sources: &[Source<'_>],
+        compose: impl FnOnce(EntityScheme) -> Vec<u8>,
     ) -> Body {
         let is_it = |(known, class, _): &&(EntityScheme, Arc<Permissions>, Body)| {
             *known == scheme && Arc::ptr_eq(class, permissions)
         };
-        if let Some((_, _, body)) = self.filtered.iter().find(is_it) {
+        if let Some((_, _, body)) = self.shown.iter().find(is_it) {
             return body.clone();
         }
-        let composed = self.composed(presentity, scheme, policy, sources);
-        if permissions.is_everything() {
-            return composed;
-        }
-        let body = Body::from(privacy_filter::filter(&composed, permissions));
-        self.filtered.push((scheme, permissions.clone(), body.clone()));
+        let composed = self.composed(scheme, compose);
+        let body = match permissions.is_everything() {
+            true => composed,
+            false => Body::from(privacy_filter::filter(&composed, permissions)),
+        };
+        self.shown.push((scheme, permissions.clone(), body.clone()));
         body
     }
 
-    fn composed(
-        &mut self,
-        presentity: &PresentityUri,
-        scheme: EntityScheme,
-        policy: composition::Policy,
-        sources: &[Source<'_>],
-    ) -> Body {
+    fn composed(&mut self, scheme: EntityScheme, compose: impl FnOnce(EntityScheme) -> Vec<u8>) -> Body {
         if let Some((_, body)) = self.composed.iter().find(|(known, _)| *known == scheme) {
             return body.clone();
         }
-        let body = Body::from(compose(policy, &presentity.to_uri(scheme.as_str()), sources));
+        let body = Body::from(compose(scheme));
         self.composed.push((scheme, body.clone()));
         body
     }

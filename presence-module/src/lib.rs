@@ -10,11 +10,11 @@ pub mod presentity_uri; // who is watched, and who watches
 pub mod headers; // headers that only an event server reads or writes
 pub mod watcher; // how a watcher's subscription stands, as its presentity sees it
 pub mod document; // presence documents: bounded reading, namespace-aware writing
+pub mod composition; // several publications of one presentity made into one document
 pub mod package; // the event packages served
 pub mod change; // what can happen to a presentity, as data
 pub mod tag; // to-tags and entity-tags
 pub mod publication; // a PUBLISH, step by step
-pub mod composition; // several publications of one presentity made into one document
 pub mod authorization; // whether a watcher may see
 pub mod privacy_filter; // what of the document it may see
 pub mod watcher_information; // what a subscriber to watcher information is owed

@@ -22,6 +22,7 @@ module_app menu.so
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 CONTACTS = re.compile(r"--- Contacts \((\d+)\) ---")
 CONTACT = re.compile(r"[> ]\s*(\w+)\s.*<(sip:[^>;]+)")
+ANSWER_TO_PUBLISH = re.compile(r"^SIP/2\.0 (?:.+\n)+CSeq: \d+ PUBLISH", re.MULTILINE)
 
 
 class Baresip:
@@ -31,6 +32,8 @@ class Baresip:
 
     def __init__(self, user, server, transport, buddies=(), publish_expires_s=0):
         self.user = user
+        self._buddy_count = len(buddies)
+        self._publishes = publish_expires_s > 0
         self._directory = tempfile.TemporaryDirectory(prefix="baresip-")
         route = f'outbound="sip:{server};transport={transport}"'
         self._write("config", CONFIG)
@@ -42,24 +45,30 @@ class Baresip:
         self._process = subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal)
         os.close(terminal)
         self._said = Said(self._read_lines())
-        if self._said.wait_for(lambda lines: any("baresip is ready" in line for line in lines) or None) is None:
-            raise Unseen(f"baresip does not start\n{self.log()}")
+
+    def wait_until_ready(self):
+        self._wait_for(re.compile("baresip is ready"), 0, "start")
+        if self._publishes:
+            # By itself it publishes an unknown status; until that is answered it would not modify but publish anew.
+            self._wait_for(ANSWER_TO_PUBLISH, 0, "publish")
 
     def publish(self, status):
-        """Sets the user's status, `online` or `offline`."""
+        """Sets the user's status, `online` or `offline`, and waits for the answer: it does not queue."""
+        since = self.mark()
         self._press({"online": "[", "offline": "]"}[status])
+        self._wait_for(ANSWER_TO_PUBLISH, since, "publish")
 
     def wait_until_seen(self, user, expected, since, within_s):
         """Waits until it is told of `user`, and then lists it as `expected`: Online, Busy, Offline or Unknown."""
         give_up = time.monotonic() + within_s
         told = re.compile(rf"^NOTIFY (?:.+\n)+From: <{re.escape(user)}>", re.MULTILINE)
         seen = None
-        while self._said.wait_for(lambda lines: told.search("\n".join(lines)), since, give_up - time.monotonic()):
+        while self._said.wait_for(searcher(told), since, give_up - time.monotonic()):
             since = len(self._said)
             seen = self._list_contacts().get(user)
             if seen == expected:
                 return
-        raise Unseen(f"baresip shows {user} as {seen}, not as {expected}")
+        raise Unseen(f"baresip shows {user} as {seen or 'before'}, not as {expected}")
 
     def mark(self):
         """Returns where what it says from here on begins."""
@@ -82,6 +91,9 @@ class Baresip:
             raise Unseen("baresip does not end when told to quit") from None
         if status != 0:
             raise Unseen(f"baresip ends with {status}")
+        over = sum(line.startswith("Subscription-State: terminated;reason=timeout") for line in self._said.all())
+        if over != self._buddy_count:
+            raise Unseen(f"baresip was told of the end of {over} subscriptions out of {self._buddy_count}")
 
     def kill(self):
         """Kills it on the spot: it takes nothing back."""
@@ -89,7 +101,7 @@ class Baresip:
         self._process.wait()
 
     def log(self):
-        return self._said.text()
+        return "\n".join(self._said.since(0))
 
     def close(self):
         if self._process.poll() is None:
@@ -103,6 +115,10 @@ class Baresip:
         if listed is None:
             raise Unseen("baresip does not list its contacts")
         return listed
+
+    def _wait_for(self, pattern, since, deed):
+        if self._said.wait_for(searcher(pattern), since) is None:
+            raise Unseen(f"baresip does not {deed}")
 
     def _press(self, key):
         os.write(self._keyboard, key.encode())
@@ -120,6 +136,11 @@ class Baresip:
                 return  # The other end of the terminal is closed: it has ended.
             *lines, unread = (unread + chunk).split(b"\n")
             yield from (COLOUR.sub("", line.decode(errors="replace")).rstrip("\r") for line in lines)
+
+
+def searcher(pattern):
+    """Returns how to look for a pattern in lines."""
+    return lambda lines: pattern.search("\n".join(lines))
 
 
 def read_list(lines):

@@ -1,8 +1,8 @@
 """baresip and PJSIP publish and watch, crosswise, through a presence server that runs: what each shows of the other.
 
-Only what the programs themselves show counts. Each row of the table is one thing shown by one watcher, with the time from
-the deed to the sight. Nothing waits by the clock, except for publications of killed programs to expire: baresip asks for
-a few seconds, PJSIP names no time and so gets the longest that the server grants.
+Only what the programs themselves show counts. Each row of the table is one thing shown by one watcher, with the time
+from the deed to the sight. Nothing waits by the clock. The publications of killed programs are seen to expire: baresip
+asks for a few seconds, PJSIP names no time and so gets the longest that the server grants.
 """
 
 import argparse
@@ -18,6 +18,8 @@ from program import DEADLINE_S, Unseen
 BARESIP_EXPIRES_S = 5
 # A publication that lasts longer is not seen to its end.
 PATIENCE_S = 60
+# What is shown of a program's log when it fails: some messages.
+LOG_CHARACTERS = 6000
 
 
 def main():
@@ -35,8 +37,9 @@ def main():
             play.all()
         except Unseen as unseen:
             for program in play.concerned:
-                print(f"\n--- end of the log: {program.kind} of {program.user}\n{program.log()[-6000:]}", file=sys.stderr)
-            print(f"\nNOT SEEN over {arguments.transport}, {play.deed}: {unseen}", file=sys.stderr)
+                print(f"\n--- the end of what {program.kind} of {program.user} logged", file=sys.stderr)
+                print(program.log()[-LOG_CHARACTERS:], file=sys.stderr)
+            print(f"\nNOT SEEN over {arguments.transport}, when {play.deed}: {unseen}", file=sys.stderr)
             sys.exit(1)
 
 
@@ -60,7 +63,7 @@ class Play:
         self.watchers = []
         # What a failure is about.
         self.concerned = []
-        self.deed = "at the start"
+        self.deed = "watchers come"
 
     def all(self):
         self.watchers_come()
@@ -77,7 +80,7 @@ class Play:
         moment = Moment([])
         self.watchers = [self.start(kind, f"watching-{kind.kind}", buddies=users) for kind in (Baresip, Pjsip)]
         for user in users:
-            self.seen(None, "is not there", user, moment, baresip="Offline", pjsip="offline")
+            self.seen(None, "nobody is there", user, moment, baresip="Offline", pjsip="offline")
 
     def baresip_publishes(self):
         publisher = self.start(Baresip, "baresip", publish_expires_s=600)
@@ -144,13 +147,13 @@ class Play:
         """Each takes its subscriptions back, and is told that they are over."""
         moment = Moment([])
         for watcher in self.watchers:
-            self.concerned, self.deed = [watcher], "watcher leaves"
+            self.concerned, self.deed = [watcher], "watchers leave"
             watcher.check_subscriptions()
             watcher.leave()
         for watcher in self.watchers:
             self.concerned = [watcher]
             watcher.wait_until_left()
-            self.row("", self.deed, watcher, "terminated", moment)
+            self.row("", watcher, "terminated", moment)
 
     def does(self, publisher, deed, words, **expected):
         moment = Moment(self.watchers)
@@ -166,17 +169,19 @@ class Play:
 
     def seen(self, publisher, deed, user, moment, not_before_s=0, **expected):
         """Waits until each watcher shows of `user` what is expected of its kind."""
+        self.deed = f"{publisher.kind} {deed}" if publisher else deed
         for watcher in self.watchers:
-            self.concerned, self.deed = [program for program in (publisher, watcher) if program], deed
+            self.concerned = [program for program in (publisher, watcher) if program]
             words = expected[watcher.kind]
             watcher.wait_until_seen(user, words, moment.marks.get(watcher, 0), not_before_s + DEADLINE_S)
             if moment.passed_s() < not_before_s:
                 raise Unseen(f"{watcher.kind} shows {user} as {words} before {not_before_s} s are over")
-            self.row(publisher.kind if publisher else "", deed, watcher, words, moment)
+            self.row(user, watcher, words, moment)
 
-    def row(self, publisher, deed, watcher, words, moment):
+    def row(self, user, watcher, words, moment):
+        name = user.removeprefix("sip:").split("@")[0]
         passed = f"{moment.passed_s() * 1000:8.0f} ms"
-        print(f"{self.arguments.transport}  {publisher:8} {deed:16} {watcher.kind:8} {words:26}{passed}", flush=True)
+        print(f"{self.arguments.transport}  {name:15}{self.deed:24}{watcher.kind:9}{words:26}{passed}", flush=True)
 
     def user(self, name):
         return f"sip:{name}@{self.arguments.domain}"
@@ -184,6 +189,8 @@ class Play:
     def start(self, kind, name, **options):
         program = kind(self.user(name), self.arguments.server, self.arguments.transport, **options)
         self.running.callback(program.close)
+        self.concerned = [program]
+        program.wait_until_ready()
         return program
 
 

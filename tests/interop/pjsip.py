@@ -24,8 +24,10 @@ class Pjsip:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._log, text=True)
         self._said = Said(json.loads(line) for line in self._process.stdout)
+
+    def wait_until_ready(self):
         self._wait_for("ready")
-        for buddy in buddies:
+        for buddy in self._buddies:
             self._tell("watch", buddy)
 
     def publish(self, status, activity="", note=""):
@@ -87,7 +89,7 @@ class Pjsip:
 
     def _wait_for(self, word):
         if self._said.wait_for(lambda events: any(word in event for event in events) or None) is None:
-            raise Unseen(f"the agent of pjsip does not say {word!r}\n{self.log()}")
+            raise Unseen(f"the agent of pjsip does not say {word!r}")
 
 
 def latest(events, user):
@@ -97,7 +99,7 @@ def latest(events, user):
 
 
 def view(event):
-    """Puts in words what PJSIP says of a buddy: its status, its activity and its note, or why the subscription is over."""
+    """Puts in words what PJSIP says of a buddy: status, activity and note, or why the subscription is over."""
     if event["subscription"] == "TERMINATED":
         return f"terminated by {event['reason']}"
     if event["subscription"] != "ACTIVE":

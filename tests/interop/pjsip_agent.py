@@ -1,7 +1,7 @@
 """A user of PJSIP: one library, one account, told what to do on stdin, saying what it sees on stdout.
 
-Each line of stdin is an array, a word and its arguments; each line of stdout is an object. It runs as a process of its own
-because the library is a singleton, and because it is to be killed. What PJSIP logs, every message included, is on stderr.
+Each line of stdin is an array, a word and its arguments; each line of stdout is an object. It is a process of its own
+because the library is a singleton, and because it is to be killed. What PJSIP logs, messages included, is on stderr.
 """
 
 import json

@@ -19,7 +19,8 @@ class Said:
         self._items = []
         self._ended = False
         self._changed = threading.Condition()
-        threading.Thread(target=self._take_all, args=(source,), daemon=True).start()
+        self._reader = threading.Thread(target=self._take_all, args=(source,), daemon=True)
+        self._reader.start()
 
     def __len__(self):
         return len(self._items)
@@ -28,9 +29,10 @@ class Said:
         with self._changed:
             return self._items[start:]
 
-    def text(self):
-        with self._changed:
-            return "\n".join(map(str, self._items))
+    def all(self):
+        """Waits for the end, and returns everything."""
+        self._reader.join(DEADLINE_S)
+        return self.since(0)
 
     def wait_for(self, find, start=0, within_s=DEADLINE_S):
         """Returns what `find` returns for all that is said from `start` on, once that is not None; else None."""

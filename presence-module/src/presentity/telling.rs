@@ -7,7 +7,7 @@ use module_api::abi::Body;
 use super::Presentity;
 use super::applying::entry;
 use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionRow};
-use crate::composition::Source;
+use crate::composition::compose;
 use crate::disclosure::{EntityScheme, offline};
 use crate::document::presence_rules::Permissions;
 use crate::effect::{Decision, Effect, Notification};
@@ -35,9 +35,18 @@ impl Presentity {
     fn bind_next(&mut self, slot: usize, policy: &Policy, now: Now, decision: &mut Decision) -> bool {
         let Some(usage) = self.dialogs.slot(slot).and_then(|dialog| dialog.due(now.mono)) else { return false };
         let (state, shows_document) = state_of(usage, now);
-        let (row, view, flow) = (usage.row.clone(), usage.view.clone(), usage.flow);
+        let (row, flow) = (usage.row.clone(), usage.flow);
         // Made before anything is bound, so that a panic leaves no NOTIFY bound that nobody knows of.
-        let body = if shows_document { self.document(slot, &row, &view, policy, now) } else { Body::empty() };
+        let body = match &usage.view {
+            _ if !shows_document => Body::empty(),
+            View::Watchers(news) => self.watcher_information(&row, news, now),
+            View::Presence(_) if row.status == Status::PoliteBlocked => offline(&self.uri, EntityScheme::of(&row)),
+            View::Presence(permissions) => {
+                let permissions = permissions.clone();
+                let permissions = permissions.unwrap_or_else(|| self.first_view(slot, &row, policy, now));
+                self.presence(&row, &permissions, policy)
+            }
+        };
         let Some(dialog) = self.dialogs.slot_mut(slot) else { return false };
         if let Some(usage) = dialog.usage_mut(row.key).filter(|usage| usage.is_no_news(&body)) {
             usage.settle();
@@ -50,35 +59,25 @@ impl Presentity {
         false
     }
 
-    /// Returns what a watcher sees at this moment.
-    fn document(&mut self, slot: usize, row: &SubscriptionRow, view: &View, policy: &Policy, now: Now) -> Body {
-        match view {
-            View::Watchers(news) => self.watcher_information(row, news, now),
-            View::Presence(_) if row.status == Status::PoliteBlocked => offline(&self.uri, EntityScheme::of(row)),
-            View::Presence(Some(permissions)) => self.presence(row, permissions, policy),
-            View::Presence(None) => {
-                let permissions = self.permissions(row, policy, now);
-                let usage = self.dialogs.slot_mut(slot).and_then(|dialog| dialog.usage_mut(row.key));
-                if let Some(usage) = usage {
-                    usage.view = View::Presence(Some(permissions.clone()));
-                }
-                self.presence(row, &permissions, policy)
-            }
+    /// Finds out what a watcher may see that has not been told anything in this run.
+    fn first_view(&mut self, slot: usize, row: &SubscriptionRow, policy: &Policy, now: Now) -> Arc<Permissions> {
+        let permissions = self.permissions(row, policy, now);
+        let usage = self.dialogs.slot_mut(slot).and_then(|dialog| dialog.usage_mut(row.key));
+        if let Some(usage) = usage {
+            usage.view = View::Presence(Some(permissions.clone()));
         }
+        permissions
     }
 
     fn presence(&mut self, row: &SubscriptionRow, permissions: &Arc<Permissions>, policy: &Policy) -> Body {
-        let published = self.publications.iter().filter(|publication| publication.row.event == row.event);
-        let sources: Vec<_> = published
-            .map(|publication| Source {
-                body: publication.row.body.as_bytes(),
-                received_at_ms: publication.row.received_time * 1000,
-                number: publication.row.id,
-            })
-            .collect();
-        #[cfg(test)]
-        assert!(!sources.iter().any(|source| source.body.ends_with(super::tests::PANICS)), "as a test has it");
-        self.disclosure.document(&self.uri, EntityScheme::of(row), permissions, policy.composition, &sources)
+        let (disclosure, publications) = (&mut self.disclosure, &self.publications);
+        disclosure.document(EntityScheme::of(row), permissions, |scheme| {
+            let published = publications.iter().filter(|publication| publication.row.event == row.event);
+            let sources: Vec<_> = published.map(|publication| publication.row.source()).collect();
+            #[cfg(test)]
+            assert!(!sources.iter().any(|source| source.body.ends_with(super::tests::PANICS)), "as a test has it");
+            compose(policy.composition, &self.uri.to_uri(scheme.as_str()), &sources)
+        })
     }
 
     fn watcher_information(&self, row: &SubscriptionRow, news: &News, now: Now) -> Body {
