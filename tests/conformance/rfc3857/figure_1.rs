@@ -181,6 +181,18 @@ fn s4_7_1_waiting_giveup_terminated() {
     owner.finish();
 }
 
+/// Nobody is left undecided for ever: the watcher is told that nobody answered.
+#[test]
+fn s4_7_1_pending_giveup_terminated() {
+    let server = server_with(&[("force_active", "0"), ("waiting_time", "1")]);
+    let (mut owner, mut ann) = pending(&server);
+    check_terminated(&ann.next_notification(), "giveup");
+    assert!(check_told(&mut owner, "sip:ann@watch.example terminated giveup").watchers.is_empty());
+    assert_eq!(ann.subscribe(600).code(), Some(481));
+    ann.finish();
+    owner.finish();
+}
+
 /// One person who asks again and again does not pile up: the record before is given up. trap_43
 #[test]
 fn s4_7_1_a_new_subscribe_retires_who_waits() {
