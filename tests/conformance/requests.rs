@@ -8,10 +8,8 @@ use tests::message::Message;
 use tests::server::{Options, Server, with_route};
 use tests::user_agent::Endpoint;
 
-/// Whose presence it is about.
-pub(crate) const DANA: &str = "sip:dana@pres.example";
-/// Who watches her.
-pub(crate) const ANN: &str = "sip:ann@watch.example";
+pub(crate) use crate::scene::{ANN, DANA};
+
 /// The server by the name of its domain.
 pub(crate) const HOST: &str = "sip:pres.example";
 

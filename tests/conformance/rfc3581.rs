@@ -13,6 +13,7 @@ fn s3_a_request_of_ours_asks_for_it() {
     assert_eq!(parameter(notify.expect("Via"), "rport").as_deref(), Some(""), "{notify}");
 }
 
+/// trap_52
 #[test]
 fn s4_it_is_filled_in_and_received_always_goes_with_it() {
     let server = Server::quickstart();

@@ -8,7 +8,7 @@ use tests::user_agent::Endpoint;
 
 use crate::requests::{DANA, check, over_both, request, server};
 
-/// The one test that waits: 3.5 s for the 100, 10 s for the 500 with which the host ends what nobody answers.
+/// The one test that waits: 3.5 s for the 100, 10 s for the 500 with which the host ends what nobody answers. trap_53
 #[test]
 fn s4_1_a_100_comes_at_3_5_s_and_not_before_on_every_transport() {
     let server = server("if (method==\"MESSAGE\") { t_newtran(); drop; }");
@@ -51,7 +51,7 @@ fn s4_1_no_other_provisional_response_can_be_sent() {
     }
 }
 
-/// The script says 408 in vain, and goes on.
+/// The script says 408 in vain, and goes on. trap_53
 #[test]
 fn s4_2_nobody_is_told_408() {
     for says_so in ["sl_send_reply(408, \"Timeout\")", "t_newtran();\nt_reply(408, \"Timeout\")"] {

@@ -4,10 +4,15 @@
 
 pub mod binaries; // builds what is loaded, once a process
 pub mod server; // a proxy-host process with its own database and ports
+pub mod database; // its tables, read and written from outside
 
 pub mod message; // SIP messages as text
+pub mod xml; // a strict reader, independent of the product's
 pub mod pidf; // presence documents as watchers judge them
+pub mod watcherinfo; // watcher information and the table its subscriber keeps
 pub mod user_agent; // publishers and watchers on real sockets
-mod xml; // a strict reader, independent of the product's
+
+pub mod rules; // privacy rules as presentities write them
+pub mod rule_book; // the rules in a server's database, and when they are in force
 
 pub mod load; // what a message costs, every answer checked

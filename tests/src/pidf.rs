@@ -9,6 +9,9 @@ pub const PIDF: &str = "urn:ietf:params:xml:ns:pidf";
 /// The namespace of RFC 4479.
 pub const DATA_MODEL: &str = "urn:ietf:params:xml:ns:pidf:data-model";
 
+/// The namespace of RFC 4480.
+pub const RPID: &str = "urn:ietf:params:xml:ns:pidf:rpid";
+
 /// The media type of RFC 3863.
 pub const CONTENT_TYPE: &str = "application/pidf+xml";
 
@@ -52,6 +55,15 @@ impl Presence {
             _ => Ok(3),
         })?;
         check_ids(&root)?;
+        for part in root.children.iter().filter(|child| child.namespace == DATA_MODEL) {
+            check_order(&part.children, &part.name, |child| match (child.namespace.as_str(), child.name.as_str()) {
+                (DATA_MODEL, "deviceID") if part.name == "device" => Ok(2),
+                (DATA_MODEL, "note") => Ok(3),
+                (DATA_MODEL, "timestamp") => Ok(4),
+                (DATA_MODEL, other) => Err(format!("<{other}> in <{}>", part.name)),
+                _ => Ok(1),
+            })?;
+        }
         let tuples = root.children.iter().filter(|child| child.is(PIDF, "tuple"));
         let tuples = tuples.map(Tuple::read).collect::<Result<_, _>>()?;
         Ok(Self { entity, tuples, root })
@@ -62,6 +74,16 @@ impl Presence {
         let mut notes: Vec<_> = self.tuples.iter().flat_map(|tuple| tuple.notes.clone()).collect();
         notes.sort();
         notes
+    }
+
+    /// Returns the tuple, person or device `id`.
+    pub fn occurrence(&self, id: &str) -> Option<&Element> {
+        self.root.children.iter().find(|child| child.attribute("id") == Some(id))
+    }
+
+    /// Returns the ids of all tuples, persons and devices, in order.
+    pub fn ids(&self) -> Vec<&str> {
+        self.root.children.iter().filter_map(|child| child.attribute("id")).collect()
     }
 
     /// Returns whether the document says that nothing is open, and says it with exactly one tuple.
@@ -108,6 +130,14 @@ pub fn open_at(entity: &str, id: &str, note: &str, contact: &str) -> String {
 /// Writes the document of a device that is off.
 pub fn closed(entity: &str, id: &str, note: &str) -> String {
     document(entity, id, "closed", "", note)
+}
+
+/// Writes a document of any content; `dm` and `rpid` stand for the namespaces of RFC 4479 and RFC 4480.
+pub fn document_of(entity: &str, content: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<presence xmlns=\"{PIDF}\" xmlns:dm=\"{DATA_MODEL}\" \
+         xmlns:rpid=\"{RPID}\" entity=\"{entity}\">{content}</presence>"
+    )
 }
 
 fn document(entity: &str, id: &str, basic: &str, contact: &str, note: &str) -> String {
@@ -184,6 +214,9 @@ mod tests {
         check_refused("<tuple id='a'><status/><status/></tuple>", "more than one");
         check_refused(&format!("<dm:person id='p'/>{tuple}"), "too late");
         check_refused("<person id='p'/>", "in <presence>");
+        check_refused("<dm:person id='p'><dm:timestamp/><dm:note/></dm:person>", "too late");
+        check_refused("<dm:device id='d'><dm:note/><dm:deviceID/></dm:device>", "too late");
+        check_refused("<dm:person id='p'><dm:deviceID/></dm:person>", "in <person>");
         assert!(Presence::read(b"<presence xmlns='urn:other' entity='a'/>").unwrap_err().contains("root"));
         assert!(Presence::read(format!("<presence xmlns='{PIDF}'/>").as_bytes()).unwrap_err().contains("entity"));
     }

@@ -78,6 +78,11 @@ impl Element {
         self.namespace == namespace && self.name == name
     }
 
+    /// Returns the local names of the children, in order.
+    pub fn child_names(&self) -> Vec<&str> {
+        self.children.iter().map(|child| child.name.as_str()).collect()
+    }
+
     /// Returns the first child of this expanded name.
     pub fn child(&self, namespace: &str, name: &str) -> Option<&Element> {
         self.children.iter().find(|child| child.is(namespace, name))

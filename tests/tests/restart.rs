@@ -25,7 +25,7 @@ fn after_a_kill_publications_and_subscriptions_go_on() {
     let mut server = Server::quickstart();
     let (mut publisher, mut watcher) = settled(&server);
     server.kill_nine();
-    watcher.allow_cseq_jump_once();
+    watcher.allow_jump_once();
     server.restart();
     let owed = watcher.next_notification();
     assert_eq!(owed.notes(), ["before"], "after an unclean stop each watcher is owed the present state");
@@ -51,7 +51,7 @@ fn after_a_kill_watchers_are_told_what_they_missed() {
     assert_eq!(publisher.modify(&here("missed")).code(), Some(200));
     server.kill_nine();
     watcher.release();
-    watcher.allow_cseq_jump_once();
+    watcher.allow_jump_once();
     server.restart();
     let told = watcher.next_notification();
     assert_eq!(told.notes(), ["missed"]);
@@ -68,7 +68,7 @@ fn a_publish_under_way_during_a_kill_is_answered_once() {
     server.kill_nine();
     let request = publisher.next_request().with_body(pidf::CONTENT_TYPE, here("under way"));
     let sent = publisher.endpoint.send(request);
-    watcher.allow_cseq_jump_once();
+    watcher.allow_jump_once();
     server.restart();
     assert_eq!(publisher.answer_to(&sent).code(), Some(200));
     watcher.notification_where("the change", |notification| notification.notes() == ["under way"]);
@@ -104,7 +104,7 @@ fn a_clean_stop_owes_no_notify() {
     let mut server = Server::quickstart();
     let (mut publisher, mut watcher) = settled(&server);
     assert_eq!(server.terminate().code(), Some(0));
-    watcher.allow_cseq_jump_once();
+    watcher.allow_jump_once();
     server.restart();
     // The next NOTIFY is that of the next change: none came for the restart.
     assert_eq!(publisher.modify(&here("after")).code(), Some(200));
@@ -125,7 +125,7 @@ fn what_expires_while_the_server_is_away_is_closed_when_it_comes_back() {
     publisher.publish(&here("short"));
     assert_eq!(watcher.next_notification().notes(), ["short"]);
     server.kill_nine();
-    watcher.allow_cseq_jump_once();
+    watcher.allow_jump_once();
     server.restart();
     let closed = watcher.notification_where("nothing published", |notification| notification.notes().is_empty());
     assert!(closed.presence().is_closed_once(), "{}", closed.message);

@@ -5,6 +5,7 @@ use tests::server::{Server, with_route};
 use tests::user_agent::{Endpoint, Publisher, Watcher};
 
 use crate::requests::{ANN, DANA, Phone, check};
+use crate::scene::server_with;
 
 fn watcher(server: &Server) -> Watcher {
     Watcher::udp(server.udp_address(), DANA, ANN)
@@ -23,7 +24,7 @@ fn s12_1_1_a_watcher_without_a_tag_is_notified_without_one() {
     endpoint.finish();
 }
 
-/// The watcher's socket plays the first proxy of the route set; its phone is where nobody listens.
+/// The watcher's socket plays the first proxy of the route set; its phone is where nobody listens. trap_03, trap_04
 #[test]
 fn s12_2_1_1_a_loose_route_set_is_kept_in_order_and_the_target_stays_in_the_request_uri() {
     let server = Server::quickstart();
@@ -42,6 +43,7 @@ fn s12_2_1_1_a_loose_route_set_is_kept_in_order_and_the_target_stays_in_the_requ
     watcher.finish();
 }
 
+/// trap_05
 #[test]
 fn s12_2_1_1_a_strict_router_finds_itself_in_the_request_uri_and_the_target_last() {
     let server = Server::quickstart();
@@ -57,6 +59,7 @@ fn s12_2_1_1_a_strict_router_finds_itself_in_the_request_uri_and_the_target_last
     watcher.finish();
 }
 
+/// trap_06
 #[test]
 fn s12_2_the_route_set_of_a_dialog_does_not_change() {
     let server = Server::quickstart();
@@ -71,7 +74,8 @@ fn s12_2_the_route_set_of_a_dialog_does_not_change() {
 
 #[test]
 fn s12_2_2_call_id_and_tags_are_the_dialogs_letter_by_letter() {
-    let server = Server::quickstart();
+    // Where From is no identity: where it is, another From is somebody else.
+    let server = server_with(&[("identity", "authenticated")]);
     let (phone, endpoint) = (Phone::new(), Endpoint::udp(server.udp_address()));
     let first = phone.subscribe_request();
     let accepted = check(&endpoint, first.clone(), 200);

@@ -15,6 +15,7 @@ loadmodule "presence.so"
 
 modparam("presence", "db_url", "sqlite://@DB@")
 modparam("presence", "force_active", 1)
+modparam("presence", "identity", "from")
 
 route {
     if (method=="PUBLISH")
@@ -27,6 +28,12 @@ route {
 /// Returns the quickstart with further settings or modules before its route.
 pub fn with_setting(lines: &str) -> String {
     QUICKSTART.replace("route {", &format!("{lines}\n\nroute {{"))
+}
+
+/// Returns the quickstart with parameters of `presence`; what it sets itself they override.
+pub fn with_parameters(parameters: &[(&str, &str)]) -> String {
+    let lines = parameters.iter().map(|(name, value)| format!("modparam(\"presence\", \"{name}\", \"{value}\")\n"));
+    with_setting(&lines.collect::<String>())
 }
 
 /// Returns the quickstart with another main route (its statements only), and settings before it.

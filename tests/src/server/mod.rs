@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::binaries::Binaries;
-pub use config::{QUICKSTART, with_route, with_setting};
+pub use config::{QUICKSTART, with_parameters, with_route, with_setting};
 use log::Log;
 
 /// How long a server may take to say what it must say.
@@ -29,6 +29,15 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// Whether `panic` and `ERROR` may stand in the log; otherwise they fail the test.
     pub errors_expected: bool,
+}
+
+/// What a message travels by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// A connection.
+    Tcp,
+    /// Datagrams.
+    Udp,
 }
 
 /// A running server.
@@ -109,6 +118,14 @@ impl Server {
         *self.tcp.first().expect("the configuration has a TCP listener")
     }
 
+    /// Returns the first address it listens on with `transport`.
+    pub fn address(&self, transport: Transport) -> SocketAddr {
+        match transport {
+            Transport::Tcp => self.tcp_address(),
+            Transport::Udp => self.udp_address(),
+        }
+    }
+
     /// Returns all UDP addresses, in the order of the configuration.
     pub fn udp_addresses(&self) -> &[SocketAddr] {
         &self.udp
@@ -152,6 +169,11 @@ impl Server {
         })
     }
 
+    /// Has it look for changed rules at once, as an operator does, with SIGUSR1.
+    pub fn look_at_rules(&self) {
+        signal(&self.process.as_ref().expect("the server runs").child, Signal::SIGUSR1);
+    }
+
     /// Stops it as an operator does, with SIGTERM, and returns how it ended.
     pub fn terminate(&mut self) -> ExitStatus {
         self.end(Signal::SIGTERM)
@@ -186,8 +208,7 @@ impl Server {
 
     fn end(&mut self, signal: Signal) -> ExitStatus {
         let mut process = self.process.take().expect("the server runs");
-        let id = i32::try_from(process.child.id()).expect("a process id is positive");
-        kill(Pid::from_raw(id), signal).expect("our own child takes signals");
+        self::signal(&process.child, signal);
         let closed = process.log.wait_until_closed(DEADLINE);
         self.earlier_log.push_str(&process.log.text());
         if !closed {
@@ -223,6 +244,11 @@ impl Ended {
     pub fn lines_with(&self, substring: &str) -> Vec<&str> {
         self.stderr.lines().filter(|line| line.contains(substring)).collect()
     }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let id = i32::try_from(child.id()).expect("a process id is positive");
+    kill(Pid::from_raw(id), signal).expect("our own child takes signals");
 }
 
 fn run_to_end(configuration: &str, arguments: &[&str]) -> Ended {

@@ -21,7 +21,7 @@ use crate::message::{Message, frame};
 use crate::user_agent::{Rule, Violation};
 
 /// How long a test waits for something that must come.
-pub(super) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// What answers the requests that arrive at an endpoint.
 pub trait RequestHandler: Send + Sync {
@@ -427,7 +427,7 @@ impl State {
 }
 
 /// Returns text that no other call of any test process has returned.
-pub(super) fn unique() -> String {
+pub(crate) fn unique() -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock stands after 1970");
     format!("{:x}.{:x}.{:x}", std::process::id(), since.as_micros(), COUNTER.fetch_add(1, Ordering::Relaxed))

@@ -5,7 +5,9 @@
 mod publisher; // publishes and remembers its entity-tag
 mod watcher; // subscribes and answers NOTIFYs
 
+mod notification; // a NOTIFY taken apart
 mod notify_rules; // what every NOTIFY must be
+mod usage; // one subscription of a dialog
 mod response_rules; // what every response must be
 mod subscription_state; // the Subscription-State header
 mod violation; // what was broken
@@ -16,9 +18,11 @@ mod retransmission; // timers E and F
 #[cfg(test)]
 mod fake_server; // a peer that breaks promises on command
 
+pub(crate) use endpoint::{DEADLINE, unique};
 pub use endpoint::{Endpoint, RequestHandler};
+pub use notification::Notification;
 pub use notify_rules::NotifyRules;
 pub use publisher::Publisher;
 pub use subscription_state::SubscriptionState;
 pub use violation::{Rule, Violation};
-pub use watcher::{Notification, Watcher};
+pub use watcher::Watcher;

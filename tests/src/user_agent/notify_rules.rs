@@ -1,44 +1,54 @@
 //! What every watcher demands of every NOTIFY, whatever else a test checks (RFC 6665 §4.1.3, RFC 3261 §12.2).
 //!
-//! Pure: fed with what the subscription's dialog sends and receives, it returns what was broken. `watcher.rs` drives it.
+//! Pure: fed with what a dialog sends and receives, it returns what was broken. `watcher.rs` drives it; what belongs to one
+//! of several subscriptions in the dialog, `usage.rs` judges.
 
-use crate::message::{Message, parameter, uri_of};
-use crate::pidf;
-use crate::user_agent::{Rule, SubscriptionState, Violation};
+use super::usage::Usage;
+use crate::message::{Message, uri_of};
+use crate::user_agent::{Rule, Violation};
 
-/// The dialog of one subscription, as its NOTIFYs must respect it.
+/// A dialog and its subscriptions, as NOTIFYs must respect them.
 #[derive(Clone, Debug)]
 pub struct NotifyRules {
     call_id: String,
     local_tag: String,
-    event: String,
     remote_tag: Option<String>,
     last_cseq: Option<u32>,
-    unanswered: Option<u32>,
-    longest_request_s: u32,
+    /// The CSeq of the NOTIFY in flight, and its subscription.
+    unanswered: Option<(u32, Option<usize>)>,
     may_jump: bool,
-    end: Option<String>,
+    usages: Vec<Usage>,
 }
 
 impl NotifyRules {
-    /// Begins with what our SUBSCRIBE says: its Call-ID, its From tag and its Event.
-    pub fn new(call_id: &str, local_tag: &str, event: &str) -> Self {
+    /// Begins with what our SUBSCRIBE says: its Call-ID and its From tag.
+    pub fn new(call_id: &str, local_tag: &str) -> Self {
         Self {
             call_id: call_id.into(),
             local_tag: local_tag.into(),
-            event: event.into(),
             remote_tag: None,
             last_cseq: None,
             unanswered: None,
-            longest_request_s: 0,
             may_jump: false,
-            end: None,
+            usages: Vec::new(),
         }
     }
 
-    /// Notes the duration a SUBSCRIBE asks for: no NOTIFY may promise more.
-    pub fn on_subscribe(&mut self, expires_s: u32) {
-        self.longest_request_s = self.longest_request_s.max(expires_s);
+    /// Notes what a SUBSCRIBE asks for: from then on NOTIFYs of that Event may come.
+    pub fn on_subscribe(&mut self, event: &str, expires_s: u32) {
+        let known = self.usage(event);
+        let number = known.unwrap_or_else(|| {
+            self.usages.push(Usage::new(event));
+            self.usages.len() - 1
+        });
+        self.usages[number].on_subscribe(expires_s);
+    }
+
+    /// Notes that a SUBSCRIBE was refused.
+    pub fn on_refused(&mut self, event: &str) {
+        if let Some(number) = self.usage(event) {
+            self.usages[number].on_refused();
+        }
     }
 
     /// Checks the tag of a 2xx to our SUBSCRIBE against the NOTIFYs, whichever came first.
@@ -60,28 +70,40 @@ impl NotifyRules {
             // Of another dialog: it says nothing about the sequence of this one.
             return broken;
         }
-        self.check_sequence(notify, &mut broken);
-        self.check_state(notify, &mut broken);
-        self.check_event(notify, &mut broken);
+        let usage = self.usage(notify.get("Event").unwrap_or_default());
+        self.check_sequence(notify, usage, &mut broken);
+        match usage {
+            Some(number) => broken.extend(self.usages[number].on_notify(notify)),
+            None => broken.push(Violation::new(Rule::Event, format!("nobody subscribed to {:?}", notify.get("Event")))),
+        }
         check_hop(notify, &mut broken);
-        check_body(notify, &mut broken);
         broken
     }
 
     /// Notes that we have answered a NOTIFY, and how: some answers end the subscription (RFC 6665 §4.2.2).
     pub fn on_answered(&mut self, cseq: u32, code: u16) {
-        if self.unanswered != Some(cseq) {
-            return;
-        }
-        self.unanswered = None;
+        let Some((_, usage)) = self.unanswered.take_if(|(waiting, _)| *waiting == cseq) else { return };
         if matches!(code, 404 | 405 | 410 | 416 | 480..=485 | 489 | 501 | 604) {
-            self.end = Some(format!("we answered CSeq {cseq} with {code}"));
+            let ended = usage.and_then(|number| self.usages.get_mut(number));
+            ended.into_iter().for_each(|usage| usage.end(format!("we answered CSeq {cseq} with {code}")));
         }
     }
 
-    /// Lets the next NOTIFY leave a gap, and forgets what was in flight: the server was killed.
-    pub fn allow_cseq_jump_once(&mut self) {
+    /// Notes that the NOTIFY in flight was never answered, and that timer F has fired for it.
+    pub fn on_lost(&mut self) {
+        self.unanswered = None;
+    }
+
+    /// Lets the next NOTIFY leave a gap in CSeq, and the next document of each subscription one in its version, and forgets
+    /// what was in flight: the server was killed.
+    pub fn allow_jump_once(&mut self) {
         self.may_jump = true;
+        self.usages.iter_mut().for_each(Usage::allow_version_jump_once);
+    }
+
+    /// Returns the watchers that the documents of `event` tell of, one line each.
+    pub fn watchers(&self, event: &str) -> Vec<String> {
+        self.usage(event).map(|number| self.usages[number].table().summary()).unwrap_or_default()
     }
 
     /// Returns the server's tag, as soon as anything told it.
@@ -89,9 +111,13 @@ impl NotifyRules {
         self.remote_tag.as_deref()
     }
 
-    /// Returns whether the subscription is over.
+    /// Returns whether every subscription of the dialog is over.
     pub fn is_over(&self) -> bool {
-        self.end.is_some()
+        self.usages.iter().all(Usage::is_over)
+    }
+
+    fn usage(&self, event: &str) -> Option<usize> {
+        self.usages.iter().position(|usage| usage.is_meant_by(event))
     }
 
     fn check_remote_tag(&mut self, tag: &str, where_seen: &str, broken: &mut Vec<Violation>) {
@@ -116,7 +142,7 @@ impl NotifyRules {
         }
     }
 
-    fn check_sequence(&mut self, notify: &Message, broken: &mut Vec<Violation>) {
+    fn check_sequence(&mut self, notify: &Message, usage: Option<usize>, broken: &mut Vec<Violation>) {
         let Some((cseq, "NOTIFY")) = notify.cseq() else {
             broken.push(Violation::new(Rule::CSeq, format!("{:?}", notify.get("CSeq"))));
             return;
@@ -129,43 +155,12 @@ impl NotifyRules {
             None if cseq < 1 << 31 => {}
             None => broken.push(Violation::new(Rule::CSeq, format!("{cseq} is 2**31 or more"))),
         }
-        if let Some(waiting) = self.unanswered.filter(|_| !may_jump) {
+        if let Some((waiting, _)) = self.unanswered.filter(|_| !may_jump) {
             broken.push(Violation::new(Rule::InFlight, format!("{cseq} comes while {waiting} has no answer")));
         }
         self.last_cseq = Some(cseq);
-        self.unanswered = Some(cseq);
+        self.unanswered = Some((cseq, usage));
     }
-
-    fn check_state(&mut self, notify: &Message, broken: &mut Vec<Violation>) {
-        if let Some(end) = &self.end {
-            broken.push(Violation::new(Rule::AfterEnd, format!("{:?}, although {end}", notify.get("CSeq"))));
-        }
-        let value = notify.get("Subscription-State").unwrap_or_default();
-        match SubscriptionState::read(value) {
-            Err(error) => broken.push(Violation::new(Rule::SubscriptionState, format!("{value:?}: {error}"))),
-            Ok(state) => {
-                if state.expires_s.is_some_and(|left| left > self.longest_request_s) {
-                    let detail = format!("{value:?}, but only {} s were asked for", self.longest_request_s);
-                    broken.push(Violation::new(Rule::SubscriptionState, detail));
-                }
-                if state.is_terminated() {
-                    self.end = Some(format!("{:?} said {value:?}", notify.get("CSeq")));
-                }
-            }
-        }
-    }
-
-    fn check_event(&self, notify: &Message, broken: &mut Vec<Violation>) {
-        let seen = notify.get("Event").unwrap_or_default();
-        if package_and_id(seen) != package_and_id(&self.event) {
-            broken.push(Violation::new(Rule::Event, format!("{seen:?}, we subscribed to {:?}", self.event)));
-        }
-    }
-}
-
-/// Returns what tells subscriptions of one dialog apart.
-fn package_and_id(event: &str) -> (String, Option<String>) {
-    (event.split(';').next().unwrap_or_default().trim().to_owned(), parameter(event, "id"))
 }
 
 fn check_once(notify: &Message, broken: &mut Vec<Violation>) {
@@ -200,31 +195,10 @@ fn check_hop(notify: &Message, broken: &mut Vec<Violation>) {
     }
 }
 
-fn check_body(notify: &Message, broken: &mut Vec<Violation>) {
-    let length = notify.get("Content-Length");
-    if length != Some(notify.body.len().to_string().as_str()) {
-        broken.push(Violation::new(Rule::ContentLength, format!("{length:?}, {} bytes follow", notify.body.len())));
-    }
-    let content_type = notify.get("Content-Type");
-    if content_type.is_some() == notify.body.is_empty() {
-        let detail = format!("{content_type:?}, the body has {} bytes", notify.body.len());
-        broken.push(Violation::new(Rule::ContentType, detail));
-        return;
-    }
-    let Some(content_type) = content_type else { return };
-    if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(pidf::CONTENT_TYPE) {
-        broken.push(Violation::new(Rule::ContentType, content_type));
-        return;
-    }
-    if let Err(error) = pidf::Presence::read(&notify.body) {
-        let body = String::from_utf8_lossy(&notify.body);
-        broken.push(Violation::new(Rule::Document, format!("{error}\n{body}")));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{pidf, watcherinfo};
 
     fn notify(cseq: u32) -> Message {
         let length = pidf::closed("sip:dana@pres.example", "t", "").len();
@@ -243,8 +217,8 @@ mod tests {
     }
 
     fn rules() -> NotifyRules {
-        let mut rules = NotifyRules::new("c1", "ours", "presence;id=7");
-        rules.on_subscribe(600);
+        let mut rules = NotifyRules::new("c1", "ours");
+        rules.on_subscribe("presence;id=7", 600);
         rules
     }
 
@@ -303,11 +277,11 @@ mod tests {
     fn one_jump_upward_is_allowed_after_a_restart() {
         let mut rules = rules();
         rules.on_notify(&notify(1));
-        rules.allow_cseq_jump_once();
+        rules.allow_jump_once();
         check_broken(&rules.on_notify(&notify(64)), &[]);
         rules.on_answered(64, 200);
         check_broken(&rules.on_notify(&notify(66)), &[Rule::CSeq]);
-        rules.allow_cseq_jump_once();
+        rules.allow_jump_once();
         check_broken(&rules.on_notify(&notify(3)), &[Rule::CSeq]);
     }
 
@@ -372,6 +346,47 @@ mod tests {
         check(notify(2).set("Content-Length", 0).tap_empty(), &[Rule::ContentType]);
         let broken = notify(2).set("Content-Length", 4).with_body(pidf::CONTENT_TYPE, "<a/>");
         check(broken, &[Rule::Document]);
+        let bare = pidf::closed("sip:a@b", "t", "").split_once("?>").map(|(_, rest)| rest.to_owned()).unwrap();
+        check(notify(2).set("Content-Length", bare.len()).with_body(pidf::CONTENT_TYPE, bare), &[Rule::Document]);
+    }
+
+    #[test]
+    fn several_subscriptions_of_a_dialog_share_its_sequence_and_end_apart() {
+        let mut rules = rules();
+        rules.on_subscribe("presence;id=8", 60);
+        let eighth = |cseq, state| notify(cseq).set("Event", "presence;id=8").set("Subscription-State", state);
+        check_broken(&rules.on_notify(&notify(1)), &[]);
+        rules.on_answered(1, 200);
+        check_broken(&rules.on_notify(&eighth(2, "active;expires=600")), &[Rule::SubscriptionState]);
+        rules.on_answered(2, 200);
+        check_broken(&rules.on_notify(&eighth(3, "terminated;reason=timeout")), &[]);
+        check_broken(&rules.on_notify(&notify(4)), &[Rule::InFlight]);
+        rules.on_answered(4, 200);
+        check_broken(&rules.on_notify(&eighth(5, "active;expires=60")), &[Rule::AfterEnd]);
+        assert!(!rules.is_over());
+        rules.on_answered(5, 200);
+        rules.on_subscribe("presence;id=8", 60);
+        check_broken(&rules.on_notify(&eighth(6, "active;expires=60")), &[]);
+    }
+
+    #[test]
+    fn watcher_information_is_judged_by_its_own_rules() {
+        let mut rules = NotifyRules::new("c1", "ours");
+        rules.on_subscribe("presence.winfo", 600);
+        let mut told = |cseq: u32, version: u32, content_type: &str| {
+            let body = format!(
+                "<?xml version='1.0'?><watcherinfo xmlns='{}' version='{version}' state='full'/>",
+                watcherinfo::NAMESPACE
+            );
+            let notify = notify(cseq).set("Event", "presence.winfo").set("Content-Length", body.len());
+            let broken = rules.on_notify(&notify.with_body(content_type, body));
+            rules.on_answered(cseq, 200);
+            broken
+        };
+        check_broken(&told(1, 0, watcherinfo::CONTENT_TYPE), &[]);
+        check_broken(&told(2, 1, watcherinfo::CONTENT_TYPE), &[]);
+        check_broken(&told(3, 3, watcherinfo::CONTENT_TYPE), &[Rule::Document]);
+        check_broken(&told(4, 4, pidf::CONTENT_TYPE), &[Rule::ContentType]);
     }
 
     impl Message {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::endpoint::{Endpoint, unique};
 use crate::message::Message;
 use crate::pidf;
+use crate::server::{Server, Transport};
 
 /// One device of a presentity.
 pub struct Publisher {
@@ -27,6 +28,14 @@ impl Publisher {
     /// Publishes for `presentity` over TCP.
     pub fn tcp(server: SocketAddr, presentity: &str) -> Self {
         Self::on(Endpoint::tcp(server), presentity)
+    }
+
+    /// Publishes for `presentity` over `transport`.
+    pub fn over(transport: Transport, server: &Server, presentity: &str) -> Self {
+        match transport {
+            Transport::Tcp => Self::tcp(server.tcp_address(), presentity),
+            Transport::Udp => Self::udp(server.udp_address(), presentity),
+        }
     }
 
     fn on(endpoint: Endpoint, presentity: &str) -> Self {

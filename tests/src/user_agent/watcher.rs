@@ -1,22 +1,23 @@
-//! A subscriber (RFC 6665 §4.1): one subscription to one presentity, every NOTIFY judged by `notify_rules.rs`.
+//! A subscriber (RFC 6665 §4.1): one dialog about one presentity, every NOTIFY judged by `notify_rules.rs`.
 //!
-//! NOTIFYs are answered 200 in the background; a test that wants another answer, or none, says so beforehand.
+//! One dialog holds one subscription, or several, each to an Event of its own (RFC 6665 §4.5.2). NOTIFYs are answered 200 in the background; a test that wants another answer, or none, says so beforehand.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
 use super::endpoint::{DEADLINE, Endpoint, RequestHandler, unique};
+use super::notification::Notification;
 use super::notify_rules::NotifyRules;
-use super::subscription_state::SubscriptionState;
+use super::usage::content_type_of;
 use super::{Rule, Violation};
 use crate::message::{Message, uri_of};
-use crate::pidf::Presence;
+use crate::server::{Server, Transport};
 
-/// A watcher with one subscription.
+/// A watcher with one dialog.
 pub struct Watcher {
     /// Its socket, for what the methods below do not cover.
     pub endpoint: Endpoint,
@@ -27,17 +28,8 @@ pub struct Watcher {
     event: String,
     cseq: u32,
     next: usize,
-}
-
-/// A NOTIFY as the watcher understands it.
-#[derive(Clone, Debug)]
-pub struct Notification {
-    /// The request.
-    pub message: Message,
-    /// Its Subscription-State; `None` if it was broken, which fails the test later.
-    pub state: Option<SubscriptionState>,
-    /// Its document; `None` without a body.
-    pub presence: Option<Presence>,
+    shortest_request_s: u32,
+    patience: Duration,
 }
 
 struct Subscriber {
@@ -54,7 +46,7 @@ struct Dialog {
     answering: Vec<Notification>,
     remote_target: Option<String>,
     manner: Manner,
-    once: VecDeque<u16>,
+    once: VecDeque<(u16, Vec<(String, String)>)>,
     held: Vec<Message>,
     new_contact: Option<String>,
 }
@@ -77,20 +69,45 @@ impl Watcher {
         Self::on(|handler| Endpoint::tcp_with(server, handler), presentity, identity)
     }
 
+    /// Watches `presentity` over `transport` as `identity`.
+    pub fn over(transport: Transport, server: &Server, presentity: &str, identity: &str) -> Self {
+        match transport {
+            Transport::Tcp => Self::tcp(server.tcp_address(), presentity, identity),
+            Transport::Udp => Self::udp(server.udp_address(), presentity, identity),
+        }
+    }
+
     fn on(open: impl FnOnce(Arc<Subscriber>) -> Endpoint, presentity: &str, identity: &str) -> Self {
         let event = "presence".to_owned();
-        let subscriber = Arc::new(Subscriber::new(&event));
+        let subscriber = Arc::new(Subscriber::new());
         let endpoint = open(Arc::clone(&subscriber));
         let contact = endpoint.contact("watcher");
         let (presentity, identity) = (presentity.to_owned(), identity.to_owned());
-        Self { endpoint, subscriber, presentity, identity, contact, event, cseq: 0, next: 0 }
+        Self {
+            endpoint,
+            subscriber,
+            presentity,
+            identity,
+            contact,
+            event,
+            cseq: 0,
+            next: 0,
+            shortest_request_s: 3600,
+            patience: DEADLINE,
+        }
     }
 
     /// Subscribes with another Event value, `presence;id=7` for one.
     #[must_use]
     pub fn with_event(mut self, event: &str) -> Self {
         self.event = event.to_owned();
-        self.subscriber.dialog.lock().rules = NotifyRules::new(&self.subscriber.call_id, &self.subscriber.tag, event);
+        self
+    }
+
+    /// Waits longer for NOTIFYs than tests usually do.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -103,6 +120,32 @@ impl Watcher {
     pub fn subscribe(&mut self, expires_s: u32) -> Message {
         let request = self.next_request(expires_s);
         self.request(request)
+    }
+
+    /// Subscribes to another Event in the same dialog, or prolongs that subscription.
+    pub fn subscribe_to(&mut self, event: &str, expires_s: u32) -> Message {
+        let request = self.next_request_for(event, expires_s);
+        self.request(request)
+    }
+
+    /// Prolongs the subscription and returns the NOTIFY of that: of all NOTIFYs that were not looked at, the only one.
+    ///
+    /// A refresh that asks for less than any before is told by its NOTIFY; one that the server owed would come first.
+    ///
+    /// # Panics
+    /// If the server tells anything else.
+    pub fn refresh_in_silence(&mut self) -> Notification {
+        let expires_s = self.shortest_request_s - 60;
+        let seen = self.next;
+        assert_eq!(self.subscribe(expires_s).code(), Some(200), "{}", self.endpoint.ladder());
+        let event = self.event.clone();
+        let is_it = |notification: &Notification| {
+            let is_of_event = notification.message.get("Event") == Some(event.as_str());
+            is_of_event && notification.state().expires_s.is_some_and(|left| left <= expires_s)
+        };
+        let notification = self.notification_where("the time left of the refresh", is_it);
+        assert_eq!(self.next, seen + 1, "told something without cause\n{}", self.endpoint.ladder());
+        notification
     }
 
     /// Ends the subscription.
@@ -119,6 +162,12 @@ impl Watcher {
 
     /// Builds the next SUBSCRIBE of the dialog, without Via, for a test to change.
     pub fn next_request(&mut self, expires_s: u32) -> Message {
+        let event = self.event.clone();
+        self.next_request_for(&event, expires_s)
+    }
+
+    /// Builds the next SUBSCRIBE of the dialog, to another Event than the first.
+    pub fn next_request_for(&mut self, event: &str, expires_s: u32) -> Message {
         self.cseq += 1;
         let dialog = self.subscriber.dialog.lock();
         let target = dialog.remote_target.as_deref().unwrap_or(&self.presentity);
@@ -132,8 +181,8 @@ impl Watcher {
             .with("Call-ID", &self.subscriber.call_id)
             .with("CSeq", format!("{} SUBSCRIBE", self.cseq))
             .with("Contact", &self.contact)
-            .with("Event", &self.event)
-            .with("Accept", crate::pidf::CONTENT_TYPE)
+            .with("Event", event)
+            .with("Accept", content_type_of(event))
             .with("Expires", expires_s)
     }
 
@@ -146,20 +195,29 @@ impl Watcher {
     /// Sends a SUBSCRIBE once and returns it as sent.
     pub fn send(&mut self, request: Message) -> Message {
         let expires_s = request.get("Expires").and_then(|value| value.parse().ok()).unwrap_or(3600);
-        self.subscriber.dialog.lock().rules.on_subscribe(expires_s);
+        if expires_s > 0 {
+            self.shortest_request_s = self.shortest_request_s.min(expires_s);
+        }
+        self.subscriber.dialog.lock().rules.on_subscribe(request.get("Event").unwrap_or_default(), expires_s);
         self.endpoint.send(request)
     }
 
-    /// Waits for the answer to a SUBSCRIBE that was sent.
+    /// Waits for the answer to a SUBSCRIBE that was sent; 202 counts as 200 (RFC 6665 §8.3.1).
     pub fn answer_to(&mut self, request: &Message) -> Message {
         let response = self.endpoint.final_response(request);
-        if response.code() == Some(200) {
-            let mut dialog = self.subscriber.dialog.lock();
-            let broken = dialog.rules.on_accepted(&response);
-            dialog.remote_target = response.uri_of("Contact").or(dialog.remote_target.take());
-            drop(dialog);
-            self.endpoint.hold_against(broken);
-        }
+        let mut dialog = self.subscriber.dialog.lock();
+        let broken = match response.code() {
+            Some(200 | 202) => {
+                dialog.remote_target = response.uri_of("Contact").or(dialog.remote_target.take());
+                dialog.rules.on_accepted(&response)
+            }
+            _ => {
+                dialog.rules.on_refused(request.get("Event").unwrap_or_default());
+                Vec::new()
+            }
+        };
+        drop(dialog);
+        self.endpoint.hold_against(broken);
         response
     }
 
@@ -168,7 +226,7 @@ impl Watcher {
     /// # Panics
     /// If none comes; the panic shows every message of this watcher.
     pub fn next_notification(&mut self) -> Notification {
-        let give_up = Instant::now() + DEADLINE;
+        let give_up = Instant::now() + self.patience;
         let mut dialog = self.subscriber.dialog.lock();
         loop {
             if let Some(notification) = dialog.notifications.get(self.next) {
@@ -185,7 +243,7 @@ impl Watcher {
     /// # Panics
     /// If none comes; the panic names `what` was waited for.
     pub fn notification_where(&mut self, what: &str, is_it: impl Fn(&Notification) -> bool) -> Notification {
-        let give_up = Instant::now() + DEADLINE;
+        let give_up = Instant::now() + self.patience;
         let mut dialog = self.subscriber.dialog.lock();
         loop {
             while let Some(notification) = dialog.notifications.get(self.next) {
@@ -206,7 +264,13 @@ impl Watcher {
 
     /// Answers the next NOTIFY with `code`; several calls queue up.
     pub fn answer_next_with(&self, code: u16) {
-        self.subscriber.dialog.lock().once.push_back(code);
+        self.answer_next_with_headers(code, &[]);
+    }
+
+    /// Answers the next NOTIFY with `code` and further headers; several calls queue up.
+    pub fn answer_next_with_headers(&self, code: u16, headers: &[(&str, &str)]) {
+        let headers = headers.iter().map(|(name, value)| (String::from(*name), String::from(*value))).collect();
+        self.subscriber.dialog.lock().once.push_back((code, headers));
     }
 
     /// Leaves NOTIFYs unanswered until [`Watcher::release`].
@@ -217,6 +281,13 @@ impl Watcher {
     /// Leaves NOTIFYs unanswered for good.
     pub fn stay_silent(&self) {
         self.subscriber.dialog.lock().manner = Manner::Silence;
+    }
+
+    /// Answers again from here on, and takes the NOTIFY in flight for lost: timer F has fired for it.
+    pub fn speak_again(&self) {
+        let mut dialog = self.subscriber.dialog.lock();
+        dialog.manner = Manner::At200;
+        dialog.rules.on_lost();
     }
 
     /// Gives the answers held back, and answers at once from here on.
@@ -236,9 +307,9 @@ impl Watcher {
         self.subscriber.dialog.lock().new_contact = Some(contact.to_owned());
     }
 
-    /// Lets the next NOTIFY leave a gap in CSeq: the server was killed.
-    pub fn allow_cseq_jump_once(&self) {
-        self.subscriber.dialog.lock().rules.allow_cseq_jump_once();
+    /// Lets the next NOTIFY leave a gap in CSeq, and its document one in its version: the server was killed.
+    pub fn allow_jump_once(&self) {
+        self.subscriber.dialog.lock().rules.allow_jump_once();
     }
 
     /// Fails the test if the server broke a promise.
@@ -250,44 +321,11 @@ impl Watcher {
     }
 }
 
-impl Notification {
-    /// Returns the number of its CSeq, 0 if there is none.
-    pub fn cseq(&self) -> u32 {
-        self.message.cseq().map_or(0, |(number, _)| number)
-    }
-
-    /// Returns the Subscription-State.
-    ///
-    /// # Panics
-    /// If it is broken.
-    pub fn state(&self) -> &SubscriptionState {
-        self.state.as_ref().unwrap_or_else(|| panic!("no Subscription-State in\n{}", self.message))
-    }
-
-    /// Returns the document.
-    ///
-    /// # Panics
-    /// If there is none.
-    pub fn presence(&self) -> &Presence {
-        self.presence.as_ref().unwrap_or_else(|| panic!("no document in\n{}", self.message))
-    }
-
-    /// Returns the notes of the document's tuples, sorted; none without a document.
-    pub fn notes(&self) -> Vec<String> {
-        self.presence.as_ref().map(Presence::notes).unwrap_or_default()
-    }
-
-    fn of(message: &Message) -> Self {
-        let state = message.get("Subscription-State").and_then(|value| SubscriptionState::read(value).ok());
-        Self { message: message.clone(), state, presence: Presence::read(&message.body).ok() }
-    }
-}
-
 impl Subscriber {
-    fn new(event: &str) -> Self {
+    fn new() -> Self {
         let (call_id, tag) = (unique(), unique());
         let dialog = Dialog {
-            rules: NotifyRules::new(&call_id, &tag, event),
+            rules: NotifyRules::new(&call_id, &tag),
             notifications: Vec::new(),
             answering: Vec::new(),
             remote_target: None,
@@ -315,9 +353,11 @@ impl RequestHandler for Subscriber {
         }
         dialog.remote_target = request.get("Contact").map(uri_of).or(dialog.remote_target.take());
         let answer = dialog.react(request);
+        let watchers = dialog.rules.watchers(request.get("Event").unwrap_or_default());
+        let notification = Notification::of(request, watchers);
         match answer {
-            Some(_) => dialog.answering.push(Notification::of(request)),
-            None => dialog.notifications.push(Notification::of(request)),
+            Some(_) => dialog.answering.push(notification),
+            None => dialog.notifications.push(notification),
         }
         self.changed.notify_all();
         answer
@@ -353,10 +393,9 @@ impl Dialog {
     }
 
     fn answer(&mut self, notify: &Message) -> Message {
-        let answer = Message::response_to(notify, self.once.pop_front().unwrap_or(200));
-        match &self.new_contact {
-            Some(contact) => answer.with("Contact", contact),
-            None => answer,
-        }
+        let (code, headers) = self.once.pop_front().unwrap_or((200, Vec::new()));
+        let answer = Message::response_to(notify, code);
+        let contact = self.new_contact.iter().map(|contact| ("Contact".to_owned(), contact.clone()));
+        headers.into_iter().chain(contact).fold(answer, |answer, (name, value)| answer.with(&name, value))
     }
 }
