@@ -71,6 +71,7 @@ class Play:
         self.baresip_publishes()
         self.pjsip_publishes()
         self.one_user_has_both()
+        self.one_user_has_an_idle_device_first()
         for expire in killed:
             expire()
         self.watchers_leave()
@@ -112,6 +113,17 @@ class Play:
         self.does(second, "sets online", ["online"], baresip="Busy", pjsip="online busy")
         self.leaves(first, baresip="Online", pjsip="online")
         self.leaves(second, baresip="Offline", pjsip="offline")
+
+    def one_user_has_an_idle_device_first(self):
+        """The same, where the device that says less published first."""
+        first = self.start(Baresip, "both", publish_expires_s=600)
+        second = self.start(Pjsip, "both")
+        self.does(first, "sets offline", ["offline"], baresip="Offline", pjsip="offline")
+        self.does(second, "comes too", ["online"], baresip="Online", pjsip="online")
+        self.does(second, "busy", ["online", "busy"], baresip="Busy", pjsip="online busy")
+        self.does(first, "sets online", ["online"], baresip="Busy", pjsip="online busy")
+        self.leaves(second, baresip="Online", pjsip="online")
+        self.leaves(first, baresip="Offline", pjsip="offline")
 
     def late_watchers_come(self, publisher, **expected):
         """Two more watchers come while there is something to see, and leave again."""

@@ -45,6 +45,9 @@ impl<'d> Composite<'d, '_> {
     /// Writes the document: tuples, notes, then the rest (RFC 3863 §4.1.1), each element on a line.
     pub(super) fn write(mut self, entity: &str, documents: &'d [Published<'_>], out: &mut Vec<u8>) {
         self.make_ids_unique();
+        if documents.len() > 1 {
+            self.put_first_what_counts();
+        }
         let mut scope = Namespaces::new(pidf::NAMESPACE);
         documents.iter().for_each(|document| scope.adopt(document.pidf.root()));
         out.extend_from_slice(pidf::DECLARATION);
@@ -66,6 +69,17 @@ impl<'d> Composite<'d, '_> {
             line(out, |out| xml::write_element(*node, None, &scope, out));
         }
         out.extend_from_slice(b"</presence>\n");
+    }
+
+    /// Many watchers read no further than the first tuple and the first person: whoever is open somewhere is open, and
+    /// nobody's silence hides what another device says. The order of elements means nothing else (RFC 3863 §4.1.2).
+    fn put_first_what_counts(&mut self) {
+        let is_open = |account: &Node<'_, '_>| {
+            Part::of(*account).as_tuple().is_some_and(|tuple| tuple.basic().as_deref() == Some("open"))
+        };
+        let says_something = |account: &Node<'_, '_>| account.descendants().skip(1).any(is_statement);
+        self.tuples.sort_by_key(|occurrence| !occurrence.accounts.iter().any(is_open));
+        self.persons.sort_by_key(|occurrence| !occurrence.accounts.iter().any(says_something));
     }
 
     /// Makes ids unique over tuples, persons and devices (RFC 4479 §3.5); the publication that began last keeps its own, so
@@ -113,6 +127,12 @@ impl<'d, 'a> Occurrence<'d, 'a> {
             *self = later;
         }
     }
+}
+
+/// Whether this is a statement about a person: a text, or an empty element; `activities` without any is none (RFC 4480 §3.2).
+fn is_statement(node: Node<'_, '_>) -> bool {
+    let is_text = node.text().is_some_and(|text| !text.trim_ascii().is_empty());
+    is_text || node.is_element() && !node.has_children() && node.tag_name().name() != "activities"
 }
 
 fn id<'d>(part: Part<'d, '_>) -> &'d str {

@@ -336,6 +336,25 @@ fn several_persons_stay_several_and_a_repeated_one_is_one() {
 }
 
 #[test]
+fn what_counts_comes_first_whoever_published_first() {
+    let idle = document(
+        r#"<tuple id="a"><status><basic>closed</basic></status></tuple><dm:person id="p"><rpid:activities/></dm:person>"#,
+    );
+    let busy = document(
+        r#"<tuple id="b"><status><basic>open</basic></status></tuple><dm:person id="q"><rpid:activities><rpid:busy/></rpid:activities></dm:person>"#,
+    );
+    assert_snapshot!(composed(&[&idle, &busy]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <tuple id="b"><status><basic>open</basic></status></tuple>
+      <tuple id="a"><status><basic>closed</basic></status></tuple>
+      <dm:person id="q"><rpid:activities><rpid:busy/></rpid:activities></dm:person>
+      <dm:person id="p"><rpid:activities/></dm:person>
+    </presence>
+    "#);
+}
+
+#[test]
 fn of_one_device_the_newest_is_kept() {
     let device = |id: &str, inner: &str| {
         document(&format!(r#"<dm:device id="{id}">{inner}<rpid:user-input>active</rpid:user-input></dm:device>"#))
