@@ -28,7 +28,7 @@ fn publications(criterion: &mut Criterion) {
             id: shuffled(n),
             entity_tag: format!("refreshed-{n:022x}").into(),
             body: None,
-            received_time: 1_700_000_000,
+            received_at_ms: 1_700_000_000_000,
             expires: 1_700_003_600 + n,
             deadline: Moment(0),
             sender: None,
@@ -37,7 +37,7 @@ fn publications(criterion: &mut Criterion) {
             id: shuffled(n),
             entity_tag: format!("modified-{n:023x}").into(),
             body: Some(body(n)),
-            received_time: 1_700_000_000,
+            received_at_ms: 1_700_000_000_000,
             expires: 1_700_003_600 + n,
             deadline: Moment(0),
             sender: None,
@@ -152,7 +152,7 @@ fn publication_stored(n: u64) -> Change {
         event: "presence".into(),
         entity_tag: format!("{n:032x}").into(),
         expires: 1_700_003_600,
-        received_time: 1_700_000_000,
+        received_at_ms: 1_700_000_000_000,
         body: body(n),
     };
     Change::PublicationStored { row, deadline: Moment(0), sender: None }

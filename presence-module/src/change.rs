@@ -10,7 +10,6 @@ use std::sync::Arc;
 use module_api::abi::Transport;
 use smol_str::SmolStr;
 
-use crate::composition::Source;
 use crate::presentity_uri::{PresentityUri, UserAtDomain};
 use crate::watcher;
 
@@ -24,19 +23,21 @@ impl Moment {
         Self(self.0.saturating_add(seconds.saturating_mul(1000)))
     }
 
-    /// Returns the whole seconds left until `self`, rounded up, 0 if it has passed.
+    /// Returns the whole seconds left until `self`: at least 1 while it is to come, for what is told as 0 is over, and
+    /// else rounded down, for nobody may count on more than is left.
     pub fn seconds_from(self, now: Moment) -> u64 {
-        self.0.saturating_sub(now.0).div_ceil(1000)
+        let left_ms = self.0.saturating_sub(now.0);
+        (left_ms / 1000).max(u64::from(left_ms > 0))
     }
 }
 
-/// Both clocks at one moment: `mono` decides, `wall_s` is written down.
+/// Both clocks at one moment: `mono` decides, wall time is written down.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Now {
     /// The monotonic clock.
     pub mono: Moment,
-    /// Seconds since 1970-01-01 UTC.
-    pub wall_s: u64,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub wall_ms: u64,
 }
 
 /// One publication: a row of `presentity`.
@@ -52,17 +53,10 @@ pub struct PublicationRow {
     pub entity_tag: SmolStr,
     /// When it expires, wall seconds.
     pub expires: u64,
-    /// When the last state-bearing PUBLISH came, wall seconds.
-    pub received_time: u64,
+    /// When the last state-bearing PUBLISH came, wall milliseconds; `received_time` holds the seconds of it.
+    pub received_at_ms: u64,
     /// The published document.
     pub body: Arc<str>,
-}
-
-impl PublicationRow {
-    /// Returns it as what a document is composed of.
-    pub fn source(&self) -> Source<'_> {
-        Source { body: self.body.as_bytes(), received_at_ms: self.received_time * 1000, number: self.id }
-    }
 }
 
 /// Identifies a subscription: a hash of dialog, event package and event id.
@@ -220,6 +214,8 @@ pub struct WatcherRow {
     pub reason: SmolStr,
     /// Since when, wall seconds.
     pub inserted_time: u64,
+    /// The identity it was decided by, empty for none: whoever had none proves nothing about who has.
+    pub identity: SmolStr,
     /// The stable id in watcher information.
     pub watcher_id: SmolStr,
     /// When a state nobody decides on is given up, wall seconds; 0 for never.
@@ -272,8 +268,8 @@ pub enum Change {
         entity_tag: SmolStr,
         /// The new document, if it changed.
         body: Option<Arc<str>>,
-        /// When the document in force came, wall seconds; it moves with `body` only.
-        received_time: u64,
+        /// When the document in force came, wall milliseconds; it moves with `body` only.
+        received_at_ms: u64,
         /// When it expires, wall seconds.
         expires: u64,
         /// When it ends.
@@ -295,7 +291,8 @@ pub enum Change {
         /// The open connection its NOTIFYs use, 0 for none; never stored.
         flow: u64,
     },
-    /// A subscription is refreshed: `expires, granted_s, local_cseq, remote_cseq, remote_target, accept, received, socket, user_agent` change.
+    /// A subscription is refreshed: `expires, granted_s, local_cseq, remote_cseq, remote_target, accept, received, socket,
+    /// local_contact, user_agent` change.
     SubscriptionRefreshed {
         /// The whole row as it is now.
         row: Arc<SubscriptionRow>,
@@ -311,12 +308,13 @@ pub enum Change {
         /// Where it stands from now on.
         status: Status,
     },
-    /// A target refresh, by a request in the dialog or the 2xx of a NOTIFY.
-    RemoteTargetChanged {
-        /// Which row.
-        key: SubscriptionKey,
-        /// The new remote target.
-        remote_target: SmolStr,
+    /// A watcher is elsewhere: by another subscription's request in the dialog, or the 2xx of a NOTIFY. Of the row,
+    /// `remote_target`, `received` and `socket` change.
+    SubscriptionMoved {
+        /// The row as it is now.
+        row: Arc<SubscriptionRow>,
+        /// The open connection its NOTIFYs use, 0 for none; never stored.
+        flow: u64,
     },
     /// NOTIFY CSeqs up to `local_cseq` may be used from now on.
     CseqReserved {
@@ -331,6 +329,8 @@ pub enum Change {
         key: SubscriptionKey,
         /// What the watcher is told.
         ending: Ending,
+        /// Whether the watcher waits for a decision under the id of this subscription; never stored.
+        waits: bool,
     },
     /// A watcher's authorisation state begins or changes.
     WatcherStored {
@@ -360,10 +360,14 @@ pub enum Change {
 }
 
 impl Now {
+    /// Returns the seconds since 1970-01-01 UTC.
+    pub fn wall_s(self) -> u64 {
+        self.wall_ms / 1000
+    }
+
     /// Returns the moment at which the wall clock, if nobody sets it, shows `wall_ms`.
     pub fn at_wall_ms(self, wall_ms: u64) -> Moment {
-        let ahead_ms = wall_ms.saturating_sub(self.wall_s * 1000);
-        Moment(self.mono.0.saturating_add(ahead_ms))
+        Moment(self.mono.0.saturating_add(wall_ms.saturating_sub(self.wall_ms)))
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use module_api::abi::Body;
 use sha2::{Digest, Sha256};
 use smallvec::{SmallVec, smallvec};
+use smol_str::SmolStr;
 
 use crate::change::{Ending, Moment, SubscriptionKey, SubscriptionRow};
 use crate::usage::Usage;
@@ -58,34 +59,70 @@ pub struct Dialog {
     usages: SmallVec<[Usage; 1]>,
     /// The CSeq of the last NOTIFY bound.
     cseq: u32,
+    /// The highest CSeq of a request in the dialog.
+    remote_cseq: u32,
     /// The NOTIFY whose outcome is unknown.
     in_flight: Option<InFlight>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct InFlight {
     cseq: u32,
-    subscription: SubscriptionKey,
+    about: About,
     /// Whether it tells the end of the subscription.
     is_last: bool,
     has_document: bool,
+    /// Whether it was the first about its subscription.
+    is_first: bool,
+    /// Whether the watcher has been heard of since: its silence means nothing any more.
+    is_superseded: bool,
+}
+
+/// Which subscription a NOTIFY is about. A subscription that ends and begins again has another id.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct About {
+    /// Its key.
+    pub key: SubscriptionKey,
+    watcher_id: SmolStr,
+}
+
+impl About {
+    fn of(usage: &Usage) -> Self {
+        Self { key: usage.row.key, watcher_id: usage.row.watcher_id.clone() }
+    }
+
+    /// Returns whether it is `usage`.
+    pub fn is(&self, usage: &Usage) -> bool {
+        self.key == usage.row.key && self.watcher_id == usage.row.watcher_id
+    }
+}
+
+/// What the outcome of a NOTIFY was about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Told {
+    /// The subscription.
+    pub about: About,
+    /// Whether the watcher has been heard of since it was sent.
+    pub is_superseded: bool,
 }
 
 impl Dialog {
     /// Begins a dialog whose NOTIFYs continue above `row.local_cseq` less one block: that much is reserved and unused.
     pub fn begin(key: DialogKey, usage: Usage) -> Self {
         let cseq = usage.row.local_cseq.saturating_sub(CSEQ_BLOCK);
-        Self { key, usages: smallvec![usage], cseq, in_flight: None }
+        let remote_cseq = usage.row.remote_cseq;
+        Self { key, usages: smallvec![usage], cseq, remote_cseq, in_flight: None }
     }
 
     /// Takes up a dialog from a row: every CSeq up to `row.local_cseq` may have been used.
     pub fn resume(key: DialogKey, usage: Usage) -> Self {
-        let cseq = usage.row.local_cseq;
-        Self { key, usages: smallvec![usage], cseq, in_flight: None }
+        let (cseq, remote_cseq) = (usage.row.local_cseq, usage.row.remote_cseq);
+        Self { key, usages: smallvec![usage], cseq, remote_cseq, in_flight: None }
     }
 
     /// Takes in a further subscription, or one that begins again; it takes the place of one with its key.
     pub fn add(&mut self, usage: Usage) {
+        self.heard(usage.row.remote_cseq);
         self.usages.retain(|known| known.row.key != usage.row.key);
         self.usages.push(usage);
     }
@@ -94,6 +131,21 @@ impl Dialog {
     pub fn add_resumed(&mut self, usage: Usage) {
         self.cseq = self.cseq.max(usage.row.local_cseq);
         self.add(usage);
+        self.usages.iter_mut().for_each(|usage| usage.number_from(self.cseq));
+    }
+
+    /// Takes back in a subscription whose end was refused.
+    pub fn add_restored(&mut self, mut usage: Usage) {
+        usage.number_from(self.cseq);
+        self.add(usage);
+    }
+
+    /// Notes that the watcher sent a request with this CSeq.
+    pub fn heard(&mut self, remote_cseq: u32) {
+        self.remote_cseq = self.remote_cseq.max(remote_cseq);
+        if let Some(in_flight) = &mut self.in_flight {
+            in_flight.is_superseded = true;
+        }
     }
 
     /// Returns all subscriptions, those that are over and not yet told among them.
@@ -123,7 +175,7 @@ impl Dialog {
 
     /// Returns the CSeq of the last request in the dialog.
     pub fn remote_cseq(&self) -> u32 {
-        self.usages.iter().map(|usage| usage.row.remote_cseq).max().unwrap_or_default()
+        self.remote_cseq
     }
 
     /// Returns the highest CSeq that the rows reserve.
@@ -135,11 +187,6 @@ impl Dialog {
     /// Returns whether a NOTIFY's outcome is unknown.
     pub fn is_busy(&self) -> bool {
         self.in_flight.is_some()
-    }
-
-    /// Returns whether a NOTIFY was ever sent in it, which is never before its row was written.
-    pub fn has_spoken(&self) -> bool {
-        self.cseq > 0
     }
 
     /// Returns whether everybody knows everything, and has said so.
@@ -175,15 +222,19 @@ impl Dialog {
     /// than the last (RFC 3261 §12.2.1.1).
     pub fn bind(&mut self, key: SubscriptionKey, document: &Body, quiet_until: Moment) -> u32 {
         self.cseq += 1;
-        let mut is_last = false;
         if let Some(at) = self.usages.iter().position(|usage| usage.row.key == key) {
             let mut usage = self.usages.remove(at);
-            is_last = usage.is_ending();
+            self.in_flight = Some(InFlight {
+                cseq: self.cseq,
+                about: About::of(&usage),
+                is_last: usage.is_ending(),
+                has_document: !document.is_empty(),
+                is_first: !usage.has_spoken(),
+                is_superseded: false,
+            });
             usage.told(document, quiet_until);
             self.usages.push(usage);
         }
-        let has_document = !document.is_empty();
-        self.in_flight = Some(InFlight { cseq: self.cseq, subscription: key, is_last, has_document });
         self.cseq
     }
 
@@ -204,19 +255,22 @@ impl Dialog {
     pub fn unbind(&mut self, cseq: u32) {
         let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.cseq == cseq) else { return };
         self.cseq = cseq - 1;
-        if let Some(usage) = self.usage_mut(in_flight.subscription) {
+        if let Some(usage) = self.usages.iter_mut().find(|usage| in_flight.about.is(usage)) {
             usage.take_back(in_flight.has_document);
+            if in_flight.is_first {
+                usage.never_spoke();
+            }
         }
     }
 
     /// Notes that the outcome of NOTIFY `cseq` is known, and returns what it was about; `None` if it was not under way.
-    pub fn settle(&mut self, cseq: u32) -> Option<SubscriptionKey> {
-        let in_flight = self.in_flight.take_if(|in_flight| in_flight.cseq == cseq)?;
-        if in_flight.is_last
-            && let Some(usage) = self.usage_mut(in_flight.subscription).filter(|usage| usage.is_ending())
-        {
+    pub fn settle(&mut self, cseq: u32) -> Option<Told> {
+        let InFlight { about, is_last, is_superseded, .. } =
+            self.in_flight.take_if(|in_flight| in_flight.cseq == cseq)?;
+        let told = self.usages.iter_mut().find(|usage| about.is(usage));
+        if let Some(usage) = told.filter(|usage| is_last && usage.is_ending()) {
             usage.end(Ending::Silent);
         }
-        Some(in_flight.subscription)
+        Some(Told { about, is_superseded })
     }
 }

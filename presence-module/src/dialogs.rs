@@ -9,7 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use slab::Slab;
 
 use crate::change::{Ending, Moment, SubscriptionKey, SubscriptionRow};
-use crate::dialog::{Dialog, DialogKey};
+use crate::dialog::{Dialog, DialogKey, Told};
 use crate::usage::{Usage, View};
 
 /// Everyone who watches one presentity.
@@ -29,6 +29,10 @@ pub(crate) struct Dialogs {
 impl Dialogs {
     pub(crate) fn is_empty(&self) -> bool {
         self.slots.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
     }
 
     /// Returns all of them, in the order they began.
@@ -118,6 +122,12 @@ impl Dialogs {
         }
     }
 
+    /// Shows each subscription that the watcher ended and has not been told the end of to `change`.
+    pub(crate) fn change_unsubscribed(&mut self, mut change: impl FnMut(&mut Usage)) {
+        let usages = self.slots.iter_mut().flat_map(|(_, dialog)| dialog.usages_mut());
+        usages.filter(|usage| usage.ending() == Some(Ending::Unsubscribed)).for_each(&mut change);
+    }
+
     /// Owes the watcher in a dialog the present state of all it subscribes to.
     pub(crate) fn owe(&mut self, key: DialogKey) {
         if let Some(&slot) = self.by_key.get(&key) {
@@ -156,11 +166,18 @@ impl Dialogs {
     }
 
     /// Notes that the outcome of a NOTIFY is known, and returns the subscription it was about if it was expected.
-    pub(crate) fn settle(&mut self, key: DialogKey, cseq: u32) -> Option<SubscriptionKey> {
+    pub(crate) fn settle(&mut self, key: DialogKey, cseq: u32) -> Option<Told> {
         let &slot = self.by_key.get(&key)?;
-        let subscription = self.slots[slot].settle(cseq)?;
+        let told = self.slots[slot].settle(cseq)?;
         self.touch_or_drop(slot);
-        Some(subscription)
+        Some(told)
+    }
+
+    /// Notes that the watcher in the dialog of a subscription sent a request.
+    pub(crate) fn heard(&mut self, key: SubscriptionKey, remote_cseq: u32) {
+        if let Some(&slot) = self.by_subscription.get(&key) {
+            self.slots[slot].heard(remote_cseq);
+        }
     }
 
     /// Ends what is over and not told yet in a dialog whose watcher takes nothing any more.
@@ -177,10 +194,9 @@ impl Dialogs {
         let slots: Vec<_> = self.slots.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
             let dialog = &mut self.slots[slot];
-            let has_spoken = dialog.has_spoken();
             for usage in dialog.usages_mut().iter_mut().filter(|usage| !rows.contains(&usage.row.key)) {
                 // The end of a subscription that is in the database is still to be told.
-                if !(usage.is_ending() && has_spoken) {
+                if !(usage.is_ending() && usage.has_spoken()) {
                     usage.end(Ending::Silent);
                 }
             }
@@ -203,11 +219,7 @@ impl Dialogs {
 
     /// Takes back in a subscription whose end was refused. If its dialog is still there, its CSeqs go on.
     fn restore_missing(&mut self, key: DialogKey, usage: Usage) {
-        if self.by_key.contains_key(&key) {
-            self.insert(key, usage);
-        } else {
-            self.resume(key, usage);
-        }
+        self.place(key, usage, Dialog::resume, Dialog::add_restored);
     }
 
     /// Returns the dialogs that ended for good since the last call.

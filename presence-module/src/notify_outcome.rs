@@ -18,7 +18,7 @@ pub struct NotifyOutcome {
 /// What follows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// The watcher knows nothing of the dialog, or is gone: so are all subscriptions in it.
+    /// The watcher is not where the dialog leads: all subscriptions in it are gone.
     EndDialog,
     /// The subscription is gone; nothing more is sent about it.
     EndSubscription,
@@ -30,12 +30,17 @@ impl NotifyOutcome {
     /// Returns what follows from the outcome; `silence_ends` says whether no answer does (`timeout_rm_subs`).
     pub fn verdict(&self, silence_ends: bool) -> Verdict {
         match self.code {
-            408 | 503 if !silence_ends => Verdict::Keep,
-            404 | 408 | 410 | 416 | 481..=485 | 604 => Verdict::EndDialog,
-            405 | 480 | 489 | 501 => Verdict::EndSubscription,
-            503 if self.is_local => Verdict::EndDialog,
+            _ if self.is_silence() && !silence_ends => Verdict::Keep,
+            404 | 410 | 416 | 482..=485 | 604 => Verdict::EndDialog,
+            405 | 408 | 480 | 481 | 489 | 501 => Verdict::EndSubscription,
+            503 if self.is_local => Verdict::EndSubscription,
             _ => Verdict::Keep,
         }
+    }
+
+    /// Returns whether the watcher said nothing, or could not be reached.
+    pub fn is_silence(&self) -> bool {
+        self.code == 408 || self.code == 503 && self.is_local
     }
 
     /// Returns whether the watcher has understood.
@@ -55,10 +60,10 @@ mod tests {
 
     #[test]
     fn s4_2_2_only_the_codes_of_the_clause_and_silence_end_a_subscription() {
-        for code in [404, 410, 416, 481, 482, 483, 484, 485, 604, 408] {
+        for code in [404, 410, 416, 482, 483, 484, 485, 604] {
             check(code, false, true, Verdict::EndDialog);
         }
-        for code in [405, 480, 489, 501] {
+        for code in [405, 408, 480, 481, 489, 501] {
             check(code, false, true, Verdict::EndSubscription);
         }
         for code in [200, 202, 204, 301, 400, 401, 403, 406, 415, 486, 488, 491, 500, 503, 600, 603] {
@@ -69,13 +74,14 @@ mod tests {
     #[test]
     fn a_target_that_cannot_be_reached_is_as_one_that_is_silent() {
         for code in [408, 503] {
-            check(code, true, true, Verdict::EndDialog);
+            check(code, true, true, Verdict::EndSubscription);
             check(code, true, false, Verdict::Keep);
         }
     }
 
     #[test]
     fn an_operator_who_keeps_the_silent_keeps_nobody_who_says_no() {
-        check(481, false, false, Verdict::EndDialog);
+        check(481, false, false, Verdict::EndSubscription);
+        check(404, false, false, Verdict::EndDialog);
     }
 }

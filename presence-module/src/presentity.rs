@@ -5,6 +5,7 @@
 
 mod applying; // what was decided, taken into memory
 mod authorizing; // who may see, and what becomes of it when that changes
+mod waiting; // who lost its subscription before it was decided on
 mod telling; // what each watcher is told, bound to its dialog
 
 #[cfg(test)]
@@ -12,11 +13,12 @@ pub(crate) mod tests;
 
 use std::sync::Arc;
 
+use module_api::abi::Transport;
 use smol_str::SmolStr;
 
 use crate::authorization::Rules;
-use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionKey, SubscriptionRow, WatcherRow};
-use crate::dialog::{Dialog, DialogKey};
+use crate::change::{Change, Ending, Moment, Now, SubscriptionRow, WatcherRow};
+use crate::dialog::{About, Dialog, DialogKey};
 use crate::dialogs::Dialogs;
 use crate::disclosure::Disclosure;
 use crate::effect::{Creation, Decision, Effect};
@@ -26,7 +28,6 @@ use crate::presentity_uri::PresentityUri;
 use crate::publication::{self, Publication, PublishRequest, Published};
 use crate::subscription::{self, InitialSubscribe, RefreshSubscribe, Rejection, Subscribed};
 use crate::usage::Usage;
-use crate::watcher;
 use crate::watchers::Watchers;
 
 /// A subscription that ran out longer ago than 64·T1 ends without a NOTIFY: its watcher has given up by now.
@@ -138,23 +139,26 @@ impl Presentity {
         now: Now,
     ) -> Result<Subscribed, Rejection> {
         let (dialog, live) = subscription::in_dialog(&request, self.dialogs.get(key), policy.subscribe, now)?;
+        // Whoever knows the tags of a dialog is taken for who began it, unless it is known to be somebody else.
         if !request.identity.is_empty() && request.identity != live.row.identity {
-            // Somebody else speaks in a dialog that was begun by another.
-            return Err(Rejection::Forbidden);
+            let is_unknown = live.row.identity.is_empty();
+            return Err(if is_unknown { Rejection::NoSuchDialog } else { Rejection::Forbidden });
         }
         let wanted = key.subscription(request.package.name(), &request.event_id);
         let known = dialog.usage(wanted).filter(|usage| usage.is_live(now.mono));
         let mut subscribed = match known {
             Some(usage) => subscription::on_refresh(request, dialog, usage, policy.subscribe, now)?,
+            None if !self.knows_rules() => return Err(Rejection::Undecidable),
             None => {
-                let standing = self.standing(request.package, &live.row.identity, policy, now);
+                let standing = self.standing(request.package, &request.identity, policy, now);
                 let standing = standing.map(|(status, _)| status);
                 subscription::on_joining(request, dialog, live, standing, policy.subscribe, now)?
             }
         };
         match known {
             Some(usage) if subscribed.expires_s == 0 => {
-                subscribed.changes.extend(self.note_waiting(&[usage], policy, now));
+                subscribed.changes.retain(|change| !matches!(change, Change::SubscriptionRemoved { .. }));
+                subscribed.changes.extend(self.ends([(usage, Ending::Unsubscribed)], policy, now));
             }
             Some(_) => {}
             None => self.note_begin(&mut subscribed.changes, policy, now),
@@ -173,14 +177,26 @@ impl Presentity {
     ) -> Decision {
         let Some(told) = self.dialogs.settle(key, cseq) else { return Decision::default() };
         let changes = match outcome.verdict(policy.silence_ends) {
+            // It has been heard of since, or will be when it opens its connection again.
+            _ if outcome.is_silence() && (told.is_superseded || self.is_on_connection(&told.about)) => {
+                self.dialogs.change(told.about.key, |usage| usage.owe_after(0, now.mono));
+                Vec::new()
+            }
             Verdict::EndDialog => self.fail(key, |_| true, policy, now),
-            Verdict::EndSubscription => self.fail(key, |usage| usage.row.key == told, policy, now),
+            Verdict::EndSubscription => self.fail(key, |usage| told.about.is(usage), policy, now),
             Verdict::Keep => {
-                self.take_note(told, outcome, now);
+                self.take_note(&told.about, outcome, now);
                 self.moved(key, outcome.remote_target.as_ref())
             }
         };
         Decision { changes, effects: Vec::new() }
+    }
+
+    /// Returns whether a subscription was begun over a connection: nobody but its watcher can open that again, and does
+    /// so to refresh.
+    fn is_on_connection(&self, about: &About) -> bool {
+        let usage = self.dialogs.usage(about.key).filter(|usage| about.is(usage) && !usage.is_ending());
+        usage.and_then(|usage| usage.row.socket).is_some_and(|socket| socket.transport == Transport::TCP)
     }
 
     /// Ends subscriptions whose watcher did not take a NOTIFY; nothing more is sent to it.
@@ -193,12 +209,11 @@ impl Presentity {
     }
 
     /// Keeps in mind that a watcher may not have understood, or cannot take anything before a while.
-    fn take_note(&mut self, told: SubscriptionKey, outcome: &NotifyOutcome, now: Now) {
-        if outcome.is_success() {
-            return;
-        }
-        self.dialogs.change(told, |usage| match outcome.retry_after_s {
-            Some(retry_after_s) => usage.owe_at(now.mono.plus_s(retry_after_s.into())),
+    fn take_note(&mut self, about: &About, outcome: &NotifyOutcome, now: Now) {
+        self.dialogs.change(about.key, |usage| match outcome.retry_after_s {
+            _ if outcome.is_success() => usage.understood(),
+            Some(retry_after_s) => usage.owe_after(retry_after_s, now.mono),
+            None if outcome.is_silence() => usage.owe_after(0, now.mono),
             None => usage.doubt(),
         });
     }
@@ -208,7 +223,11 @@ impl Presentity {
         let (Some(dialog), Some(target)) = (self.dialogs.get(key), target) else { return Vec::new() };
         // Of a subscription that is over no row is left to change.
         let moved = dialog.usages().iter().filter(|usage| !usage.is_ending() && usage.row.remote_target != *target);
-        moved.map(|usage| Change::RemoteTargetChanged { key: usage.row.key, remote_target: target.clone() }).collect()
+        let follow = |usage: &Usage| {
+            let row = SubscriptionRow { remote_target: target.clone(), ..SubscriptionRow::clone(&usage.row) };
+            Change::SubscriptionMoved { row: Arc::new(row), flow: usage.flow }
+        };
+        moved.map(follow).collect()
     }
 
     /// Decides on everything whose deadline has passed, in one go: two devices that expire together are one change.
@@ -226,19 +245,20 @@ impl Presentity {
     }
 
     /// Decides on the end of what an answer created that nobody waited for any more.
-    pub fn on_reply_lost(&self, created: &Creation) -> Decision {
-        let change = match created {
+    pub fn on_reply_lost(&self, created: &Creation, policy: &Policy, now: Now) -> Decision {
+        let changes = match created {
             Creation::Publication { id, entity_tag } => {
                 let is_it =
                     |publication: &&Publication| publication.row.id == *id && publication.row.entity_tag == *entity_tag;
-                self.publications.iter().find(is_it).map(|_| Change::PublicationRemoved { id: *id })
+                let lost = self.publications.iter().find(is_it);
+                lost.map(|_| Change::PublicationRemoved { id: *id }).into_iter().collect()
             }
             Creation::Subscription(key) => {
                 let usage = self.dialogs.usage(*key).filter(|usage| !usage.is_ending());
-                usage.map(|_| Change::SubscriptionRemoved { key: *key, ending: Ending::Silent })
+                self.ends(usage.map(|usage| (usage, Ending::Silent)), policy, now)
             }
         };
-        Decision { changes: change.into_iter().collect(), effects: Vec::new() }
+        Decision { changes, effects: Vec::new() }
     }
 
     /// Decides on what is over, then as `decide` does, then on the `outcomes` that waited; stages all of it, and binds what
@@ -291,9 +311,20 @@ impl Presentity {
         self.dialogs.owe(key);
     }
 
-    /// Decides on everybody anew with the next step: another policy may be in force.
+    /// Decides on everybody anew with the next step: other rules or another policy may be in force.
     pub fn review_soon(&mut self) {
         self.is_review_due = true;
+    }
+
+    /// Returns whether everybody is to be decided on anew.
+    pub fn is_review_due(&self) -> bool {
+        self.is_review_due
+    }
+
+    /// Takes up the state of a watcher from its row at start.
+    pub fn take_up_watcher(&mut self, row: &WatcherRow, deadline: Option<Moment>) {
+        self.watchers.store(row, deadline);
+        deadline.into_iter().for_each(|deadline| self.expect_timeout(deadline));
     }
 
     /// Returns the dialogs, in the order they began.
@@ -376,19 +407,5 @@ impl Presentity {
 
     fn expect_timeout(&mut self, deadline: Moment) {
         self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
-    }
-
-    /// Returns what ends subscriptions, and what is to be written of watchers who lose the last one before they were
-    /// decided on.
-    fn ends<'u>(&self, ended: impl Iterator<Item = (&'u Usage, Ending)>, policy: &Policy, now: Now) -> Vec<Change> {
-        let (mut changes, mut undecided) = (Vec::new(), Vec::new());
-        for (usage, ending) in ended {
-            changes.push(Change::SubscriptionRemoved { key: usage.row.key, ending });
-            if ending.event() == watcher::Event::Timeout && usage.row.status == Status::Pending {
-                undecided.push(usage);
-            }
-        }
-        changes.extend(self.note_waiting(&undecided, policy, now));
-        changes
     }
 }

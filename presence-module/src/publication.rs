@@ -7,6 +7,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use crate::change::{Change, Moment, Now, PublicationRow};
+use crate::composition::Source;
 use crate::package::Package;
 use crate::presentity_uri::{PresentityUri, UserAtDomain};
 
@@ -167,8 +168,8 @@ fn initial(
         presentity: presentity.clone(),
         event: SmolStr::new_static(package.name()),
         entity_tag: entity_tag.clone(),
-        expires: now.wall_s + u64::from(granted_s),
-        received_time: now.wall_s,
+        expires: now.wall_s() + u64::from(granted_s),
+        received_at_ms: now.wall_ms,
         body,
     };
     let deadline = now.mono.plus_s(granted_s.into());
@@ -200,9 +201,9 @@ fn continued(
     let change = Change::PublicationContinued {
         id,
         entity_tag: entity_tag.clone(),
-        received_time: if body.is_some() { now.wall_s } else { publication.row.received_time },
+        received_at_ms: if body.is_some() { now.wall_ms } else { publication.row.received_at_ms },
         body,
-        expires: now.wall_s + u64::from(granted_s),
+        expires: now.wall_s() + u64::from(granted_s),
         deadline: now.mono.plus_s(granted_s.into()),
         sender: request.sender.clone(),
     };
@@ -225,11 +226,19 @@ impl PublishPolicy {
     }
 }
 
+impl Publication {
+    /// Returns it as what a document is composed of.
+    pub fn source(&self) -> Source<'_> {
+        let row = &self.row;
+        Source { body: row.body.as_bytes(), received_at_ms: row.received_at_ms, number: row.id }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NOW: Now = Now { mono: Moment(1_000_000), wall_s: 5000 };
+    const NOW: Now = Now { mono: Moment(1_000_000), wall_ms: 5_000_000 };
     const POLICY: PublishPolicy = PublishPolicy { max_expires_s: 3600, min_expires_s: 0, expires_offset_s: 10 };
 
     fn stored() -> Vec<Publication> {
@@ -240,7 +249,7 @@ mod tests {
             event: event.into(),
             entity_tag: entity_tag.into(),
             expires: 5060,
-            received_time: 4000,
+            received_at_ms: 4000,
             body: "<old/>".into(),
         };
         let live = NOW.mono.plus_s(60);
@@ -314,19 +323,19 @@ mod tests {
 
     #[test]
     fn s6_6_every_success_has_a_new_entity_tag_and_a_refresh_keeps_the_document() {
-        let Change::PublicationContinued { id, entity_tag, body, received_time, .. } =
+        let Change::PublicationContinued { id, entity_tag, body, received_at_ms, .. } =
             check(&request(matching("live"), Some(60), PublishedBody::None)).unwrap().change.unwrap()
         else {
             panic!("a refresh continues the publication")
         };
-        assert_eq!((id, entity_tag.as_str(), body, received_time), (1, "new", None, 4000));
+        assert_eq!((id, entity_tag.as_str(), body, received_at_ms), (1, "new", None, 4000));
     }
 
     #[test]
     fn a_document_repeated_byte_for_byte_is_no_news() {
         let publish = request(matching("live"), None, PublishedBody::Document("<old/>".into()));
         let change = check(&publish).unwrap().change.unwrap();
-        assert!(matches!(change, Change::PublicationContinued { body: None, received_time: 4000, .. }), "{change:?}");
+        assert!(matches!(change, Change::PublicationContinued { body: None, received_at_ms: 4000, .. }), "{change:?}");
     }
 
     #[test]

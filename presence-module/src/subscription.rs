@@ -45,12 +45,18 @@ pub struct RefreshSubscribe {
     pub accept: SmolStr,
     /// The identity of its sender, empty for none.
     pub identity: SmolStr,
-    /// Where it came from: NOTIFYs go there if they did not go to the remote target before.
+    /// Where it came from.
     pub source: Option<TransportAddress>,
+    /// Whether its Contact is an address other than that, so that NOTIFYs go where it came from.
+    pub is_behind_nat: bool,
     /// The listener it came in on.
     pub socket: Option<TransportAddress>,
     /// The connection it came on, 0 for none.
     pub flow: u64,
+    /// The Contact URI we give by now, if one can be told.
+    pub local_contact: Option<SmolStr>,
+    /// The watcher's User-Agent.
+    pub user_agent: SmolStr,
     /// The id in watcher information of a subscription that it begins.
     pub watcher_id: SmolStr,
 }
@@ -127,7 +133,7 @@ pub fn on_initial(
     if !request.is_acceptable {
         return Err(Rejection::NotAcceptable);
     }
-    let row = SubscriptionRow { local_cseq: CSEQ_BLOCK, status, subscribed_at: now.wall_s, ..request.row };
+    let row = SubscriptionRow { local_cseq: CSEQ_BLOCK, status, subscribed_at: now.wall_s(), ..request.row };
     Ok(begun(row, granted_s, request.flow, now))
 }
 
@@ -139,7 +145,7 @@ fn repeated(live: Option<&Usage>, row: &SubscriptionRow, now: Now) -> Subscribed
 }
 
 fn begun(row: SubscriptionRow, granted_s: u32, flow: u64, now: Now) -> Subscribed {
-    let row = Arc::new(SubscriptionRow { expires: now.wall_s + u64::from(granted_s), granted_s, ..row });
+    let row = Arc::new(SubscriptionRow { expires: now.wall_s() + u64::from(granted_s), granted_s, ..row });
     let local_contact = row.local_contact.clone();
     let change = match granted_s {
         0 => Change::SubscriptionFetched { row, flow },
@@ -178,14 +184,14 @@ pub fn on_refresh(
     let mut row = SubscriptionRow::clone(&usage.row);
     let mut changes = moved(dialog, &request, Some(usage));
     request.carry_into(&mut row, dialog);
-    row.expires = now.wall_s + u64::from(granted_s);
+    row.expires = now.wall_s() + u64::from(granted_s);
     row.granted_s = granted_s;
     let (key, local_contact) = (row.key, row.local_contact.clone());
     let (deadline, flow) = (now.mono.plus_s(granted_s.into()), request.flow);
     // The target it names is where its last NOTIFY goes, so the refresh comes before an end.
     changes.push(Change::SubscriptionRefreshed { row: Arc::new(row), deadline, flow });
     if granted_s == 0 {
-        changes.push(Change::SubscriptionRemoved { key, ending: Ending::Unsubscribed });
+        changes.push(Change::SubscriptionRemoved { key, ending: Ending::Unsubscribed, waits: false });
     }
     Ok(Subscribed { changes, expires_s: granted_s, local_contact, is_new: false })
 }
@@ -215,7 +221,9 @@ pub fn on_joining(
     row.event_id = request.event_id;
     row.key = dialog.key.subscription(&row.event, &row.event_id);
     row.watcher_id = request.watcher_id;
-    (row.local_cseq, row.version, row.status, row.subscribed_at) = (dialog.reserved(), 0, status, now.wall_s);
+    // What begins is decided by who asks for it, not by who began the dialog.
+    row.identity = request.identity;
+    (row.local_cseq, row.version, row.status, row.subscribed_at) = (dialog.reserved(), 0, status, now.wall_s());
     let mut subscribed = begun(row, granted_s, request.flow, now);
     subscribed.changes.splice(0..0, moved);
     Ok(subscribed)
@@ -225,21 +233,34 @@ impl RefreshSubscribe {
     /// Writes into `row` what every request in the dialog renews.
     fn carry_into(&self, row: &mut SubscriptionRow, dialog: &Dialog) {
         row.remote_cseq = self.cseq.max(dialog.remote_cseq());
-        row.remote_target = self.remote_target.clone().unwrap_or_else(|| row.remote_target.clone());
         row.accept = self.accept.clone();
-        // Its address behind the NAT may have changed; that there is one has not.
-        (row.received, row.socket) = (row.received.and(self.source), self.socket);
+        row.user_agent = self.user_agent.clone();
+        row.local_contact = self.local_contact.clone().unwrap_or_else(|| row.local_contact.clone());
+        self.move_to(row);
+    }
+
+    /// Writes into `row` where the watcher is by now (RFC 3261 §12.2.2): its Contact, and the address behind a NAT.
+    fn move_to(&self, row: &mut SubscriptionRow) {
+        row.received = match &self.remote_target {
+            Some(_) => self.source.filter(|_| self.is_behind_nat && row.route_set.is_empty()),
+            None => row.received.and(self.source),
+        };
+        row.remote_target = self.remote_target.clone().unwrap_or_else(|| row.remote_target.clone());
+        row.socket = self.socket;
     }
 }
 
-/// Moves the other subscriptions of the dialog to the remote target that `request` names: it is the dialog's
-/// (RFC 3261 §12.2.2).
+/// Moves the other subscriptions of the dialog along: where the watcher is, is the dialog's.
 fn moved(dialog: &Dialog, request: &RefreshSubscribe, refreshed: Option<&Usage>) -> Vec<Change> {
-    let Some(target) = &request.remote_target else { return Vec::new() };
     let is_other = |usage: &&Usage| refreshed.is_none_or(|refreshed| refreshed.row.key != usage.row.key);
-    let others = dialog.usages().iter().filter(is_other);
-    let moved = others.filter(|usage| !usage.is_ending() && usage.row.remote_target != *target);
-    moved.map(|usage| Change::RemoteTargetChanged { key: usage.row.key, remote_target: target.clone() }).collect()
+    let others = dialog.usages().iter().filter(is_other).filter(|usage| !usage.is_ending());
+    let moved = others.filter_map(|usage| {
+        let mut row = SubscriptionRow::clone(&usage.row);
+        request.move_to(&mut row);
+        let is_moved = row != *usage.row || usage.flow != request.flow;
+        is_moved.then(|| Change::SubscriptionMoved { row: Arc::new(row), flow: request.flow })
+    });
+    moved.collect()
 }
 
 impl SubscribePolicy {

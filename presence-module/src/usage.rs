@@ -30,9 +30,16 @@ pub struct Usage {
     owed: Owed,
     /// State changes wait until then (RFC 3856 §6.10).
     quiet_until: Moment,
+    /// How often in a row the watcher did not take what it was told.
+    failures: u32,
+    /// Whether a NOTIFY about it ever left, which is never before its row was written.
+    has_spoken: bool,
     /// Set once it is over and the watcher is still to hear of it.
     ending: Option<Ending>,
 }
+
+/// The shortest and the longest time that a watcher is left alone which does not take what it is told.
+const PAUSE_S: (u64, u64) = (2, 3600);
 
 /// What a watcher sees while it is active.
 #[derive(Clone, Debug)]
@@ -62,14 +69,22 @@ impl Usage {
             None => View::Presence(None),
         };
         let (owed, quiet_until, event) = (Owed::Now, Moment(0), watcher::Event::Subscribe);
-        Self { row, deadline, flow, view, event, last: None, owed, quiet_until, ending: None }
+        let (last, failures, has_spoken, ending) = (None, 0, false, None);
+        Self { row, deadline, flow, view, event, last, owed, quiet_until, failures, has_spoken, ending }
     }
 
     /// Takes up a subscription from its row; nothing is owed yet.
     pub fn resume(row: Arc<SubscriptionRow>, deadline: Moment) -> Self {
-        // Every document so far had a CSeq of its own, so no number up to the reserved ones was used.
         let version = row.local_cseq;
-        Self { owed: Owed::Nothing, ..Self::new(row, deadline, 0, version) }
+        Self { owed: Owed::Nothing, has_spoken: true, ..Self::new(row, deadline, 0, version) }
+    }
+
+    /// Numbers the next document `version` at least: every document so far had a CSeq of its own in the dialog, so that no
+    /// number up to the CSeqs that are reserved was used.
+    pub fn number_from(&mut self, version: u32) {
+        if let View::Watchers(news) = &mut self.view {
+            news.number_from(version);
+        }
     }
 
     /// Returns whether it is alive at `now`.
@@ -105,10 +120,19 @@ impl Usage {
         self.owed = self.owed.max(Owed::News);
     }
 
-    /// Owes the watcher the present state, not before `at`: it could not take the last NOTIFY.
-    pub fn owe_at(&mut self, at: Moment) {
-        self.owe_again();
-        self.quiet_until = self.quiet_until.max(at);
+    /// Owes the watcher the present state once more, not before `pause_s` are over: it did not take the last NOTIFY. The
+    /// pause is twice as long each time.
+    pub fn owe_after(&mut self, pause_s: u32, now: Moment) {
+        self.owe_news();
+        self.doubt();
+        let patience_s = PAUSE_S.0.checked_shl(self.failures).unwrap_or(PAUSE_S.1).min(PAUSE_S.1);
+        self.failures = self.failures.saturating_add(1);
+        self.quiet_until = self.quiet_until.max(now.plus_s(patience_s.max(pause_s.into())));
+    }
+
+    /// Notes that the watcher has understood.
+    pub fn understood(&mut self) {
+        self.failures = 0;
     }
 
     /// Notes that what was told last may not have been understood.
@@ -127,6 +151,16 @@ impl Usage {
             news.take_back();
         }
         (self.owed, self.last) = (Owed::Now, None);
+    }
+
+    /// Returns whether a NOTIFY about it ever left.
+    pub fn has_spoken(&self) -> bool {
+        self.has_spoken
+    }
+
+    /// Notes that no NOTIFY about it ever left after all.
+    pub fn never_spoke(&mut self) {
+        self.has_spoken = false;
     }
 
     /// Returns whether a NOTIFY is owed that may leave at `now`.
@@ -164,7 +198,7 @@ impl Usage {
 
     /// Notes that the present state is on its way, and that no news follow before `quiet_until`.
     pub fn told(&mut self, document: &Body, quiet_until: Moment) {
-        (self.owed, self.quiet_until) = (Owed::Nothing, quiet_until);
+        (self.owed, self.quiet_until, self.has_spoken) = (Owed::Nothing, quiet_until, true);
         match &mut self.view {
             View::Watchers(news) if !document.is_empty() => news.told(),
             View::Watchers(_) => {}
@@ -180,23 +214,33 @@ impl Usage {
 
     /// Goes on under another authorisation, and owes the watcher the present state.
     pub fn authorize(&mut self, status: Status) {
-        self.event = match (self.row.status.watcher(), status.watcher()) {
-            (watcher::Status::Pending, watcher::Status::Active) => watcher::Event::Approved,
-            (watcher::Status::Active, watcher::Status::Pending) => watcher::Event::Subscribe,
-            _ => self.event,
-        };
+        let (former, present) = (self.row.status.watcher(), status.watcher());
         Arc::make_mut(&mut self.row).status = status;
+        match present {
+            // From seeing to being blocked politely, or back: the watcher is told if it sees another document, as of any
+            // other change.
+            present if present == former => return self.owe_news(),
+            watcher::Status::Active => self.event = watcher::Event::Approved,
+            _ => self.event = watcher::Event::Subscribe,
+        }
         self.owe();
     }
 
-    /// Takes up the row read back after a failed commit: nothing of what was refused remains.
-    pub fn restore(&mut self, row: Arc<SubscriptionRow>, deadline: Moment) {
-        (self.row, self.deadline, self.ending) = (row, deadline, None);
-        self.doubt();
+    /// Goes over to another remote target, as the dialog does.
+    pub fn follow(&mut self, moved: &SubscriptionRow, flow: u64) {
+        let row = Arc::make_mut(&mut self.row);
+        row.remote_target = moved.remote_target.clone();
+        (row.received, row.socket) = (moved.received, moved.socket);
+        self.flow = flow;
     }
 
-    fn owe_again(&mut self) {
+    /// Takes up the row read back after a failed commit: nothing of what was refused remains, and what was found to be no
+    /// news beside it may be news after all.
+    pub fn restore(&mut self, row: Arc<SubscriptionRow>, deadline: Moment) {
+        (self.row, self.deadline, self.ending) = (row, deadline, None);
+        if let View::Watchers(news) = &mut self.view {
+            news.begin_anew();
+        }
         self.owe_news();
-        self.doubt();
     }
 }

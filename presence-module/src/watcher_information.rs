@@ -2,12 +2,13 @@
 //!
 //! Pure. Each watcher stands in the news once, with its latest state; one that is gone stays until its end is told.
 
-use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 
 use crate::change::{Moment, Now};
-use crate::document::watcherinfo::{self, Completeness, Entry};
-use crate::presentity_uri::UserAtDomain;
+use crate::document::watcherinfo::{self, Completeness};
 use crate::watcher;
 
 /// One watcher as watcher information tells of it (RFC 3858 §4.4).
@@ -15,10 +16,8 @@ use crate::watcher;
 pub struct WatcherEntry {
     /// Stable while the subscription lasts, and unguessable.
     pub id: SmolStr,
-    /// Who it is: decides who else may see the entry.
-    pub watcher: UserAtDomain,
-    /// The URI of who it is.
-    pub uri: SmolStr,
+    /// Who it is, proven; empty for nobody knows. Decides who else may see the entry.
+    pub identity: SmolStr,
     /// What the watcher calls itself, empty for nothing.
     pub display_name: SmolStr,
     /// Where it stands.
@@ -38,10 +37,23 @@ pub struct News {
     version: u32,
     /// Everything is owed.
     is_full: bool,
-    /// By id, with a number that grows with each watcher that changes.
-    changed: FxHashMap<SmolStr, (u64, WatcherEntry)>,
+    /// By id.
+    changed: FxHashMap<SmolStr, Changed>,
     next: u64,
 }
+
+/// A watcher that is to be told of.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Changed {
+    /// Grows with each watcher that changes.
+    number: u64,
+    entry: WatcherEntry,
+    /// That it subscribed has not been told either.
+    is_begin: bool,
+}
+
+/// More changes than these are told by a list of everybody.
+const CHANGED_MAX: usize = 1000;
 
 impl News {
     /// Owes everything, in a document with number `version`.
@@ -58,27 +70,47 @@ impl News {
     pub fn owe_everything(&mut self) {
         self.is_full = true;
         // Who is there is listed anyway; who is gone is still to be told.
-        self.changed.retain(|_, (_, entry)| entry.status == watcher::Status::Terminated);
+        self.changed.retain(|_, changed| changed.entry.status == watcher::Status::Terminated);
     }
 
-    /// Owes the latest state of one watcher.
-    pub fn owe(&mut self, entry: WatcherEntry) {
-        if self.is_full && entry.status != watcher::Status::Terminated {
-            // Who comes back under an id that is over would be listed twice.
+    /// Owes the latest state of one watcher; `is_begin` says that it subscribes only now.
+    pub fn owe(&mut self, entry: WatcherEntry, is_begin: bool) {
+        let is_over = entry.status == watcher::Status::Terminated;
+        if self.is_full && !is_over {
+            // The list has it. Who comes back under an id that is over would stand there twice.
             self.changed.remove(&entry.id);
             return;
         }
-        let number = self.next;
-        self.next += 1;
-        let known = self.changed.entry(entry.id.clone()).or_insert_with(|| (number, entry.clone()));
-        known.1 = entry;
+        match self.changed.entry(entry.id.clone()) {
+            // Who came and went untold was never there (RFC 3857 §4.7.2).
+            Entry::Occupied(known) if is_over && known.get().is_begin => drop(known.remove()),
+            Entry::Occupied(mut known) => known.get_mut().entry = entry,
+            Entry::Vacant(place) => {
+                place.insert(Changed { number: self.next, entry, is_begin });
+                self.next += 1;
+            }
+        }
+        if self.changed.len() > CHANGED_MAX {
+            self.begin_anew();
+        }
+    }
+
+    /// Owes everything and nothing else: what was to be told of may not have happened, or is too much.
+    pub fn begin_anew(&mut self) {
+        self.is_full = true;
+        self.changed.clear();
+    }
+
+    /// Numbers the next document `version` at least.
+    pub fn number_from(&mut self, version: u32) {
+        self.version = self.version.max(version);
     }
 
     /// Returns who changed, in the order they first did.
     fn changed(&self) -> Vec<&WatcherEntry> {
         let mut changed: Vec<_> = self.changed.values().collect();
-        changed.sort_unstable_by_key(|(number, _)| *number);
-        changed.into_iter().map(|(_, entry)| entry).collect()
+        changed.sort_unstable_by_key(|changed| changed.number);
+        changed.into_iter().map(|changed| &changed.entry).collect()
     }
 
     /// Writes the next document; `everybody` is asked if all are owed.
@@ -90,7 +122,8 @@ impl News {
         now: Now,
     ) -> Vec<u8> {
         let mut entries = if self.is_full { everybody() } else { Vec::new() };
-        entries.extend(self.changed().into_iter().cloned());
+        let listed: FxHashSet<_> = entries.iter().map(|entry| entry.id.clone()).collect();
+        entries.extend(self.changed().into_iter().filter(|entry| !listed.contains(&entry.id)).cloned());
         let completeness = if self.is_full { Completeness::Full } else { Completeness::Partial };
         watcherinfo::write(
             self.version,
@@ -120,19 +153,36 @@ impl News {
 }
 
 impl WatcherEntry {
-    fn written(&self, now: Now) -> Entry<'_> {
+    /// Returns the entry of a watcher without a subscription.
+    pub fn waiting(id: &SmolStr, identity: &SmolStr, status: watcher::Status, event: watcher::Event) -> Self {
+        Self {
+            id: id.clone(),
+            identity: identity.clone(),
+            display_name: SmolStr::default(),
+            status,
+            event,
+            subscribed_at: None,
+            deadline: None,
+        }
+    }
+
+    fn written(&self, now: Now) -> watcherinfo::Entry<'_> {
         let is_over = self.status == watcher::Status::Terminated;
-        Entry {
+        watcherinfo::Entry {
             id: &self.id,
             status: self.status,
             event: self.event,
-            uri: &self.uri,
+            // What anybody can write into From says nothing of who watches (RFC 3858 §4.4).
+            uri: if self.identity.is_empty() { ANONYMOUS } else { &self.identity },
             display_name: Some(&*self.display_name).filter(|name| !name.is_empty()),
             expiration_s: self.deadline.filter(|_| !is_over).map(|deadline| deadline.seconds_from(now.mono)),
-            duration_subscribed_s: self.subscribed_at.map(|since| now.wall_s.saturating_sub(since)),
+            duration_subscribed_s: self.subscribed_at.map(|since| now.wall_s().saturating_sub(since)),
         }
     }
 }
+
+/// RFC 3323 §4.1.1.3.
+const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
 
 #[cfg(test)]
 mod tests {
@@ -142,8 +192,7 @@ mod tests {
     fn entry(id: &str, status: Status, event: Event) -> WatcherEntry {
         WatcherEntry {
             id: id.into(),
-            watcher: UserAtDomain::new(id, "pres.example"),
-            uri: format!("sip:{id}@pres.example").into(),
+            identity: format!("sip:{id}@pres.example").into(),
             display_name: SmolStr::default(),
             status,
             event,
@@ -160,22 +209,56 @@ mod tests {
     fn a_watcher_that_changes_twice_is_told_of_once_with_its_last_state() {
         let mut news = News::everything(0);
         news.told();
-        news.owe(entry("eli", Status::Pending, Event::Subscribe));
-        news.owe(entry("fay", Status::Active, Event::Subscribe));
-        news.owe(entry("eli", Status::Active, Event::Approved));
+        news.owe(entry("eli", Status::Pending, Event::Subscribe), true);
+        news.owe(entry("fay", Status::Active, Event::Subscribe), true);
+        news.owe(entry("eli", Status::Active, Event::Approved), false);
         assert_eq!(statuses(&news), [("eli", Status::Active), ("fay", Status::Active)]);
+    }
+
+    #[test]
+    fn s4_7_2_a_watcher_that_comes_and_goes_untold_was_never_there() {
+        let mut news = News::everything(0);
+        news.told();
+        news.owe(entry("eli", Status::Active, Event::Subscribe), true);
+        news.owe(entry("fay", Status::Active, Event::Approved), false);
+        for id in ["eli", "fay"] {
+            news.owe(entry(id, Status::Terminated, Event::Timeout), false);
+        }
+        assert_eq!(statuses(&news), [("fay", Status::Terminated)]);
     }
 
     #[test]
     fn who_is_gone_is_told_of_even_where_everything_is_owed() {
         let mut news = News::everything(0);
-        news.owe(entry("eli", Status::Active, Event::Subscribe));
+        news.owe(entry("eli", Status::Active, Event::Subscribe), true);
         assert_eq!(statuses(&news), [], "the list has it");
         news.told();
-        news.owe(entry("eli", Status::Terminated, Event::Timeout));
-        news.owe(entry("fay", Status::Pending, Event::Subscribe));
+        news.owe(entry("eli", Status::Terminated, Event::Timeout), false);
+        news.owe(entry("fay", Status::Pending, Event::Subscribe), true);
         news.owe_everything();
         assert_eq!(statuses(&news), [("eli", Status::Terminated)]);
+    }
+
+    #[test]
+    fn too_much_news_is_told_by_a_list_of_everybody() {
+        let mut news = News::everything(0);
+        news.told();
+        for n in 0..=CHANGED_MAX {
+            news.owe(entry(&n.to_string(), Status::Active, Event::Approved), false);
+        }
+        assert!(news.is_full() && statuses(&news).is_empty());
+    }
+
+    #[test]
+    fn nobody_is_listed_twice_and_who_proved_nothing_is_nobody() {
+        let mut news = News::everything(0);
+        news.owe(entry("eli", Status::Terminated, Event::Timeout), false);
+        let everybody =
+            || vec![WatcherEntry { identity: SmolStr::default(), ..entry("eli", Status::Active, Event::Subscribe) }];
+        let now = Now::default();
+        let document = String::from_utf8(news.write("sip:dana@pres.example", "presence", everybody, now)).unwrap();
+        assert_eq!(document.matches("<watcher ").count(), 1, "{document}");
+        assert!(document.contains("sip:anonymous@anonymous.invalid"), "{document}");
     }
 
     #[test]
@@ -186,5 +269,7 @@ mod tests {
         news.told();
         news.take_back();
         assert_eq!((news.version(), news.is_full()), (8, true));
+        news.number_from(5);
+        assert_eq!(news.version(), 8);
     }
 }

@@ -21,6 +21,8 @@ pub struct Watcher {
     pub reason: SmolStr,
     /// Its id in watcher information while it waits.
     pub id: SmolStr,
+    /// The identity that was decided on, empty for none.
+    pub identity: SmolStr,
     /// When it is given up, unless somebody decides before.
     pub deadline: Option<Moment>,
 }
@@ -37,8 +39,8 @@ pub struct Watchers {
 impl Watchers {
     /// Takes over a row.
     pub fn store(&mut self, row: &WatcherRow, deadline: Option<Moment>) {
-        let (reason, id) = (row.reason.clone(), row.watcher_id.clone());
-        let watcher = Watcher { status: row.status, reason, id, deadline };
+        let (reason, id, identity) = (row.reason.clone(), row.watcher_id.clone(), row.identity.clone());
+        let watcher = Watcher { status: row.status, reason, id, identity, deadline };
         self.by_key.insert((row.watcher.clone(), row.event.clone()), watcher);
     }
 
@@ -54,16 +56,30 @@ impl Watchers {
 
     /// Returns whether somebody is to be decided on or given up: such a presentity is not forgotten.
     pub fn is_somebody_undecided(&self) -> bool {
-        self.undecided().next().is_some()
+        self.by_key.values().any(Watcher::is_undecided)
+    }
+
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    /// Forgets those who were decided on and of whom `is_needed` does not hold: their rows know.
+    pub fn forget_decided(&mut self, is_needed: impl Fn(&UserAtDomain, &SmolStr) -> bool) {
+        self.by_key.retain(|(watcher, event), state| state.is_undecided() || is_needed(watcher, event));
     }
 
     /// Returns those nobody has decided on, in the order of their names.
     pub fn undecided(&self) -> impl Iterator<Item = (&UserAtDomain, &SmolStr, &Watcher)> {
-        let undecided = |watcher: &Watcher| matches!(watcher.status, Status::Pending | Status::Waiting);
         let mut found: Vec<_> = self
             .by_key
             .iter()
-            .filter(|(_, watcher)| undecided(watcher))
+            .filter(|(_, watcher)| watcher.is_undecided())
             .map(|((watcher, event), state)| (watcher, event, state))
             .collect();
         found.sort_unstable_by_key(|(watcher, event, _)| (*watcher, *event));
@@ -74,7 +90,7 @@ impl Watchers {
     pub fn waiting(&self, event: &str) -> impl Iterator<Item = WatcherEntry> {
         self.undecided()
             .filter(move |(_, package, state)| *package == event && state.status == Status::Waiting)
-            .map(|(watcher, _, state)| WatcherEntry::waiting(watcher, &state.id, Status::Waiting, Event::Timeout))
+            .map(|(_, _, state)| WatcherEntry::waiting(&state.id, &state.identity, Status::Waiting, Event::Timeout))
     }
 
     /// Returns the deadlines of those nobody has decided on.
@@ -83,18 +99,8 @@ impl Watchers {
     }
 }
 
-impl WatcherEntry {
-    /// Returns the entry of a watcher without a subscription.
-    pub fn waiting(watcher: &UserAtDomain, id: &SmolStr, status: Status, event: Event) -> Self {
-        Self {
-            id: id.clone(),
-            watcher: watcher.clone(),
-            uri: watcher.to_uri("sip").into(),
-            display_name: SmolStr::default(),
-            status,
-            event,
-            subscribed_at: None,
-            deadline: None,
-        }
+impl Watcher {
+    fn is_undecided(&self) -> bool {
+        matches!(self.status, Status::Pending | Status::Waiting)
     }
 }

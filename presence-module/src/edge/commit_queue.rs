@@ -64,7 +64,18 @@ impl CommitQueue {
         self.enqueue(entry)
     }
 
-    /// Queues an order of the server's own; it needs no place, since there are few: at most one read-back a presentity.
+    /// Keeps a place taken until it is given back.
+    pub(super) fn hold(&self, place: Place<'_>) {
+        std::mem::forget(place);
+    }
+
+    /// Gives back places that were held.
+    pub(super) fn release(&self, places: usize) {
+        self.taken.fetch_sub(places, Ordering::Relaxed);
+    }
+
+    /// Queues an order of the server's own; it needs no place, since there is at most one of a kind for a
+    /// presentity, and for each that a request brings about a place is held.
     pub(super) fn push_order(&self, entry: Entry) -> u64 {
         self.taken.fetch_add(1, Ordering::Relaxed);
         self.enqueue(entry)

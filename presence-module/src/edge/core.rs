@@ -121,7 +121,7 @@ impl Core {
     pub(super) fn earliest_wall_s(&self) -> u64 {
         let now = self.now();
         let elapsed_s = now.mono.0.saturating_sub(self.started.mono.0) / 1000;
-        now.wall_s.min(self.started.wall_s + elapsed_s)
+        now.wall_s().min(self.started.wall_s() + elapsed_s)
     }
 
     pub(super) fn next_publication_id(&self) -> u64 {
@@ -140,5 +140,5 @@ impl Core {
 
 fn read_clocks(host: &Host) -> Now {
     let clock = host.clock();
-    Now { mono: Moment(clock.monotonic_ns / 1_000_000), wall_s: clock.wall_ms / 1000 }
+    Now { mono: Moment(clock.monotonic_ns / 1_000_000), wall_ms: clock.wall_ms }
 }

@@ -122,7 +122,8 @@ impl Driver<'_> {
     /// Ends what nobody waited for.
     fn end_lost(&mut self) {
         self.lost.retain(|created| {
-            let end = |presentity: &mut Presentity, _| presentity.on_reply_lost(&created.what);
+            let policy = &self.core.settings.policy;
+            let end = |presentity: &mut Presentity, now| presentity.on_reply_lost(&created.what, policy, now);
             is_to_be_tried_again(self.core.step(&created.presentity, end))
         });
     }
@@ -132,8 +133,10 @@ impl Core {
     /// Lets every presentity whose deadline has passed decide on it.
     pub(super) fn expire(&self) {
         for presentity in self.timers.due(self.now().mono) {
+            let now = self.now().mono;
             match self.shards.lock(&presentity).get(&presentity) {
-                Some(slot) => slot.wakes_at = None,
+                // It may be named in a later bucket too.
+                Some(slot) => slot.wakes_at = slot.wakes_at.filter(|at| *at > now),
                 None => continue,
             }
             // Whatever else is decided, what is over is ended first.

@@ -38,7 +38,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter::text("xcap_table", "xcap_xml"),
     Parameter::text("pres_rules_doc_types", "1,2"),
     Parameter::integer("rules_poll_period", "5", 0, 86_400),
-    Parameter::integer("waiting_time", "259200", 60, 31_536_000),
+    Parameter::integer("waiting_time", "259200", 1, 31_536_000),
     Parameter::text("composition_policy", "union"),
     Parameter::integer("notify_interval", "0", 0, 3_600_000),
     Parameter::integer("timeout_rm_subs", "1", 0, 1),

@@ -191,7 +191,7 @@ impl Core {
     fn is_told(&self) -> bool {
         let mut is_told = true;
         self.shards.for_each(|slot| {
-            is_told &= !slot.is_stale && slot.deferred.is_empty();
+            is_told &= !slot.is_stale && slot.deferred.is_empty() && !slot.presentity.is_review_due();
             is_told &= slot.presentity.dialogs().all(Dialog::is_told);
         });
         is_told

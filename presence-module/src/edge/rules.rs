@@ -19,10 +19,9 @@ impl Core {
         let mut shard = self.shards.lock(uri);
         let slot = shard.slot(uri);
         slot.presentity.set_rules(rules);
-        let parked = std::mem::take(&mut slot.parked);
         self.look_at(slot, now);
         drop(shard);
-        self.unpark(uri, parked);
+        self.unpark(uri);
     }
 
     /// Reads the documents of the kinds that are rules. What is malformed denies, and is reported without saying whose.

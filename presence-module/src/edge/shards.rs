@@ -1,14 +1,14 @@
 //! Presentities behind their locks: one lock serves many presentities, one presentity always has the same.
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
 use super::step::Parked;
-use crate::change::Moment;
+use crate::change::{Moment, Now};
 use crate::dialog::DialogKey;
 use crate::notify_outcome::NotifyOutcome;
 use crate::presentity::Presentity;
@@ -38,7 +38,9 @@ pub(super) struct Slot {
     /// Outcomes of NOTIFYs that came while it was stale.
     pub(super) deferred: Vec<(DialogKey, u32, NotifyOutcome)>,
     /// Requests that wait until its privacy rules are read.
-    pub(super) parked: Vec<Parked>,
+    pub(super) parked: VecDeque<Parked>,
+    /// When it last decided.
+    latest: Now,
     /// Decisions that panicked, one after the other.
     pub(super) panics: u32,
     /// The timers leave it alone until then.
@@ -49,6 +51,14 @@ pub(super) struct Slot {
 const BACK_OFF_MS: (u64, u64) = (250, 64_000);
 
 impl Slot {
+    /// Returns `now`, or when it last decided if that was later.
+    pub(super) fn latest(&mut self, now: Now) -> Now {
+        if now.mono >= self.latest.mono {
+            self.latest = now;
+        }
+        self.latest
+    }
+
     /// Lets the timers leave it alone for a while, twice as long each time: whatever panicked may do so again.
     pub(super) fn back_off(&mut self, now: Moment) {
         let pause = BACK_OFF_MS.0.checked_shl(self.panics).unwrap_or(BACK_OFF_MS.1).min(BACK_OFF_MS.1);
@@ -87,7 +97,8 @@ impl Shard {
             is_stale: false,
             wakes_at: None,
             deferred: Vec::new(),
-            parked: Vec::new(),
+            parked: VecDeque::new(),
+            latest: Now::default(),
             panics: 0,
             not_before: Moment(0),
         })

@@ -3,16 +3,18 @@
 //! Locks are taken in the order shard → queue (dialog index and timers are leaves), and no call into the host is made
 //! while one is held.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use module_api::abi::LogLevel;
+use parking_lot::MutexGuard;
 use smol_str::SmolStr;
 
-use super::commit_queue::Entry;
+use super::commit_queue::{Entry, Place};
 use super::core::Core;
 use super::request::Refusal;
-use super::shards::Slot;
+use super::shards::{Shard, Slot};
 use crate::change::{Change, Moment, Now};
 use crate::dialog::DialogKey;
 use crate::effect::{Decision, Effect};
@@ -42,6 +44,10 @@ pub(super) struct Parked {
 /// What a request makes of a presentity.
 type Decide = Box<dyn FnOnce(&mut Presentity, Now) -> Decision + Send>;
 
+fn refusal(transaction: u64, to_tag: SmolStr, not_now: NotNow) -> Effect {
+    Effect::Reply(Refusal::from(not_now).into_reply(transaction, to_tag))
+}
+
 /// Requests that may wait for the rules of one presentity.
 const PARKED_MAX: usize = 256;
 
@@ -49,44 +55,45 @@ impl Core {
     /// Runs a request on a presentity whose privacy rules it needs: at once if they are known, else when they are read.
     /// Returns `false` if it was refused at once; the answer is on its way.
     pub(super) fn step_knowing_rules(&self, uri: &Arc<PresentityUri>, parked: Parked) -> Result<bool, NotNow> {
-        if self.is_away() {
-            return Err(NotNow::Unsettled);
-        }
+        let (place, now) = self.begin()?;
         let mut shard = self.shards.lock(uri);
         let slot = shard.slot(uri);
-        if !slot.presentity.knows_rules() {
+        if !slot.presentity.knows_rules() && !slot.is_stale {
             if slot.parked.len() >= PARKED_MAX {
                 return Err(NotNow::Full);
             }
-            slot.parked.push(parked);
+            slot.parked.push_back(parked);
+            self.queue.hold(place);
             if slot.parked.len() == 1 {
                 self.queue.push_order(Entry::LoadRules(uri.clone()));
             }
             return Ok(true);
         }
-        drop(shard);
         let mut is_accepted = false;
-        self.step(uri, |presentity, now| {
+        let decide = |presentity: &mut Presentity, now| {
             let decision = (parked.decide)(presentity, now);
             is_accepted = !decision.is_refusal();
             decision
-        })?;
+        };
+        self.step_locked(uri, shard, place, now, decide)?;
         Ok(is_accepted)
     }
 
-    /// Runs the requests that waited for rules.
-    pub(super) fn unpark(&self, uri: &Arc<PresentityUri>, parked: Vec<Parked>) {
-        for Parked { transaction, to_tag, decide } in parked {
+    /// Runs the requests that waited for rules, one after the other: while some wait, the rules are not forgotten.
+    pub(super) fn unpark(&self, uri: &Arc<PresentityUri>) {
+        while let Some(parked) = self.shards.lock(uri).get(uri).and_then(|slot| slot.parked.pop_front()) {
+            self.queue.release(1);
+            let Parked { transaction, to_tag, decide } = parked;
             if let Err(not_now) = self.step(uri, decide) {
-                self.act(vec![Effect::Reply(Refusal::from(not_now).into_reply(transaction, to_tag))]);
+                self.act(vec![refusal(transaction, to_tag, not_now)]);
             }
         }
     }
 
     /// Sends away requests that waited.
-    pub(super) fn refuse_all(&self, parked: Vec<Parked>, not_now: NotNow) {
-        let refused =
-            |Parked { transaction, to_tag, .. }| Effect::Reply(Refusal::from(not_now).into_reply(transaction, to_tag));
+    pub(super) fn refuse_all(&self, parked: VecDeque<Parked>, not_now: NotNow) {
+        self.queue.release(parked.len());
+        let refused = |parked: Parked| refusal(parked.transaction, parked.to_tag, not_now);
         self.act(parked.into_iter().map(refused).collect());
     }
 
@@ -96,16 +103,32 @@ impl Core {
         uri: &Arc<PresentityUri>,
         decide: impl FnOnce(&mut Presentity, Now) -> Decision,
     ) -> Result<(), NotNow> {
+        let (place, now) = self.begin()?;
+        self.step_locked(uri, self.shards.lock(uri), place, now, decide)
+    }
+
+    /// What is done before any lock is taken: it may fail, or call into the host.
+    fn begin(&self) -> Result<(Place<'_>, Now), NotNow> {
         if self.is_away() {
             return Err(NotNow::Unsettled);
         }
-        let place = self.queue.reserve().ok_or(NotNow::Full)?;
-        let now = self.now();
-        let mut shard = self.shards.lock(uri);
+        Ok((self.queue.reserve().ok_or(NotNow::Full)?, self.now()))
+    }
+
+    fn step_locked(
+        &self,
+        uri: &Arc<PresentityUri>,
+        mut shard: MutexGuard<'_, Shard>,
+        place: Place<'_>,
+        now: Now,
+        decide: impl FnOnce(&mut Presentity, Now) -> Decision,
+    ) -> Result<(), NotNow> {
         let slot = shard.slot(uri);
         if slot.is_stale {
             return Err(NotNow::Unsettled);
         }
+        // Who waited for the lock must not see time run back.
+        let now = slot.latest(now);
         let Some(decision) = self.stage(slot, now, decide) else {
             // Read back through the queue, behind everything staged before.
             slot.is_stale = true;
@@ -173,13 +196,13 @@ impl Core {
 
     /// Keeps the dialog index in step with what was staged.
     fn index(&self, slot: &mut Slot, decision: &Decision) {
+        for dialog in slot.presentity.take_dropped() {
+            self.dialogs.remove(dialog);
+        }
         for change in &decision.changes {
             if let Change::SubscriptionStored { row, .. } | Change::SubscriptionFetched { row, .. } = change {
                 self.dialogs.insert(DialogKey::of_row(row), slot.presentity.uri().clone());
             }
-        }
-        for dialog in slot.presentity.take_dropped() {
-            self.dialogs.remove(dialog);
         }
     }
 

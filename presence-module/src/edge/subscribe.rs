@@ -1,5 +1,6 @@
 //! SUBSCRIBE (RFC 6665 §4.2.1): the request taken apart, its rejections as responses.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use module_api::abi::{CallResult, Request, Transport};
@@ -84,18 +85,23 @@ impl Core {
         let presentity = self.dialogs.find(dialog).ok_or_else(no_such_dialog)?;
         let (package, event_id) = event(request)?;
         refuse_body(request)?;
+        let contact = contact(request)?;
         let refresh = RefreshSubscribe {
             package,
             event_id,
             cseq: incoming.cseq,
             expires: requested_expires(request),
             is_acceptable: is_acceptable(request, package),
-            remote_target: contact(request)?.map(|contact| contact.uri),
+            is_behind_nat: self.settings.follows_source
+                && contact.as_ref().is_some_and(|contact| is_elsewhere(&contact.uri, request)),
+            remote_target: contact.map(|contact| contact.uri),
             accept: accept_header(request),
             identity: incoming.identity(self),
             source: source(request),
             socket: socket(request),
             flow: request.flow(),
+            local_contact: self.local_contact(request),
+            user_agent: user_agent(request),
             watcher_id: incoming.mint(self, &presentity).entity_tag,
         };
         let answer = Answer { transaction: request.transaction(), code: self.settings.accepted.code(package) };
@@ -276,11 +282,15 @@ fn source(request: &Request<'_>) -> Option<TransportAddress> {
 /// Returns the source of a SUBSCRIBE whose Contact nobody outside its network can reach: the Contact is an address, not
 /// the one it came from, and no proxy in between asked to stay in the path.
 fn source_behind_nat(row: &SubscriptionRow, request: &Request<'_>) -> Option<TransportAddress> {
-    let source = source(request)?;
-    let target = Uri::parse(row.remote_target.as_bytes()).ok()?;
-    let host = std::str::from_utf8(target.host).ok()?.trim_matches(['[', ']']);
-    let contact: std::net::IpAddr = host.parse().ok()?;
-    (row.route_set.is_empty() && contact != source.address.ip()).then_some(source)
+    source(request).filter(|_| row.route_set.is_empty() && is_elsewhere(&row.remote_target, request))
+}
+
+/// Returns whether a Contact is an address, and not the one a request came from.
+fn is_elsewhere(contact: &str, request: &Request<'_>) -> bool {
+    let target = Uri::parse(contact.as_bytes()).ok();
+    let host = target.and_then(|target| std::str::from_utf8(target.host).ok());
+    let address: Option<IpAddr> = host.and_then(|host| host.trim_matches(['[', ']']).parse().ok());
+    source(request).zip(address).is_some_and(|(source, address)| source.address.ip() != address)
 }
 
 fn no_such_dialog() -> Refusal {

@@ -76,7 +76,7 @@ impl Core {
             return;
         }
         let slot = shard.slot(&uri);
-        slot.presentity.apply(&[Change::WatcherStored { row, deadline }]);
+        slot.presentity.take_up_watcher(&row, deadline);
         self.wake(slot);
     }
 
@@ -103,6 +103,8 @@ impl Core {
             let slot = shard.slot(&uri);
             slot.presentity.take_up_rules(rules);
             if changed.contains(&*uri) || slot.presentity.needs_review(&self.settings.policy, now) {
+                // Whoever comes first meets it: nobody is told anything by rules that are not in force any more.
+                slot.presentity.review_soon();
                 reviews.push(Owed::Review(uri.clone()));
             } else {
                 slot.presentity.expect_boundary(now);

@@ -24,7 +24,7 @@ use crate::store::{RulesDocument, Scope, Store, StoreError, Stored, recovery};
 /// Decisions in one transaction at most.
 const BATCH_MAX: usize = 256;
 /// Rows that expired longer ago are nobody's: a live server removes its own at their deadline.
-const SWEPT_AFTER_S: u64 = 64;
+const SWEPT_AFTER_S: u64 = 3600;
 /// The first and the longest pause between attempts to reach a database that is away.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// What ended while the database was away lives on for as long as that was, at most 64·T1, and some seconds more.
@@ -40,6 +40,7 @@ pub(super) fn run(core: &Core, store: Box<dyn Store>) -> Box<dyn Store> {
         stale: Vec::new(),
         asked: Vec::new(),
         unread: Vec::new(),
+        retry_rules_at: Instant::now(),
         outage: None,
     };
     let mut batch = Vec::with_capacity(BATCH_MAX);
@@ -66,6 +67,8 @@ struct Writer<'a> {
     asked: Vec<Arc<PresentityUri>>,
     /// Presentities whose privacy rules changed and could not be read.
     unread: Vec<Arc<PresentityUri>>,
+    /// When that is tried again.
+    retry_rules_at: Instant,
     /// Set while the database is away: nothing waits for it, and it is tried now and then.
     outage: Option<Outage>,
 }
@@ -82,7 +85,9 @@ impl Writer<'_> {
     fn pause(&self) -> Option<Duration> {
         // Where nothing is stale yet, the order to read back is in the queue.
         let outage = self.outage.as_ref().filter(|_| !self.stale.is_empty());
-        outage.map(|outage| outage.retry_at.saturating_duration_since(Instant::now()))
+        let unread = (!self.unread.is_empty() && self.outage.is_none()).then_some(self.retry_rules_at);
+        let next = outage.map(|outage| outage.retry_at).into_iter().chain(unread).min();
+        next.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Brings a batch to its end, in order: runs of decisions are committed together, and presentities read back together.
@@ -113,6 +118,9 @@ impl Writer<'_> {
         self.commit(run);
         self.read_back();
         self.load_rules();
+        if !self.unread.is_empty() && self.outage.is_none() && self.retry_rules_at <= Instant::now() {
+            self.reload_rules(&[]);
+        }
     }
 
     /// Removes some of the rows that are long over; what is left is removed by the next sweeps.
@@ -170,6 +178,7 @@ impl Writer<'_> {
             None => {
                 known.iter().for_each(|uri| self.core.forget_rules(uri));
                 self.unread = known;
+                self.retry_rules_at = Instant::now() + BACK_OFF.1;
             }
         }
     }
@@ -241,7 +250,8 @@ impl Writer<'_> {
 
     /// Reads presentities back; while the database is away, they wait, and nobody else does.
     fn read_back(&mut self) {
-        if self.stale.is_empty() || self.pause().is_some_and(|pause| !pause.is_zero()) {
+        let is_early = |outage: &Outage| outage.retry_at > Instant::now();
+        if self.stale.is_empty() || self.outage.as_ref().is_some_and(is_early) {
             return;
         }
         let now = self.core.now();

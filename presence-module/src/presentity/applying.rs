@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
 use super::Presentity;
@@ -32,14 +33,14 @@ impl Presentity {
                 self.expect_timeout(*deadline);
                 self.document_changed(sender.as_deref());
             }
-            Change::PublicationContinued { id, entity_tag, body, received_time, expires, deadline, sender } => {
+            Change::PublicationContinued { id, entity_tag, body, received_at_ms, expires, deadline, sender } => {
                 let Some(publication) = self.publications.iter_mut().find(|publication| publication.row.id == *id)
                 else {
                     return;
                 };
                 publication.deadline = *deadline;
                 let row = &mut publication.row;
-                (row.entity_tag, row.received_time, row.expires) = (entity_tag.clone(), *received_time, *expires);
+                (row.entity_tag, row.received_at_ms, row.expires) = (entity_tag.clone(), *received_at_ms, *expires);
                 if let Some(body) = body {
                     row.body = body.clone();
                     self.document_changed(sender.as_deref());
@@ -57,15 +58,16 @@ impl Presentity {
                 self.dialogs.insert(DialogKey::of_row(row), usage);
             }
             Change::SubscriptionRefreshed { row, deadline, flow } => {
+                self.dialogs.heard(row.key, row.remote_cseq);
                 self.dialogs.change(row.key, |usage| usage.refresh(row.clone(), *deadline, *flow));
                 self.expect_timeout(*deadline);
             }
             Change::SubscriptionAuthorized { key, status } => self.authorize(*key, *status),
-            Change::RemoteTargetChanged { key, remote_target } => {
-                self.change_row(*key, |row| row.remote_target = remote_target.clone());
+            Change::SubscriptionMoved { row, flow } => self.dialogs.change(row.key, |usage| usage.follow(row, *flow)),
+            Change::CseqReserved { key, local_cseq } => {
+                self.dialogs.change(*key, |usage| Arc::make_mut(&mut usage.row).local_cseq = *local_cseq);
             }
-            Change::CseqReserved { key, local_cseq } => self.change_row(*key, |row| row.local_cseq = *local_cseq),
-            Change::SubscriptionRemoved { key, ending } => self.end(*key, *ending),
+            Change::SubscriptionRemoved { key, ending, waits } => self.end(*key, *ending, *waits),
             Change::WatcherStored { row, deadline } => self.store_watcher(row, *deadline),
             Change::WatcherRemoved { watcher, event, because, .. } => {
                 self.tell_of_waiting(watcher, event, *because);
@@ -76,7 +78,7 @@ impl Presentity {
 
     fn begin(&mut self, row: &Arc<SubscriptionRow>, deadline: Moment, flow: u64) {
         let usage = Usage::new(row.clone(), deadline, flow, 0);
-        self.tell_of(&row.event, &entry(&usage, row.status.watcher(), usage.event));
+        self.tell_of(&row.event, &entry(&usage, row.status.watcher(), usage.event), true);
         self.dialogs.insert(DialogKey::of_row(row), usage);
         self.expect_timeout(deadline);
     }
@@ -86,33 +88,24 @@ impl Presentity {
         self.dialogs.change(key, |usage| usage.authorize(status));
         let Some(usage) = self.dialogs.usage(key).filter(|_| former.watcher() != status.watcher()) else { return };
         let (event, entry) = (usage.row.event.clone(), entry(usage, status.watcher(), usage.event));
-        self.tell_of(&event, &entry);
+        self.tell_of(&event, &entry, false);
     }
 
-    fn end(&mut self, key: SubscriptionKey, ending: Ending) {
-        let told = self.dialogs.usage(key).filter(|usage| !usage.is_ending()).map(|usage| {
-            let (status, event) = self.fate(usage, ending.event());
-            (usage.row.event.clone(), entry(usage, status, event))
+    fn end(&mut self, key: SubscriptionKey, ending: Ending, waits: bool) {
+        // Who waits is told of where the wait begins. Of several subscriptions that one person leaves undecided, only the
+        // last one waits; the others are given up for it (RFC 3857 §4.7.1).
+        let told = self.dialogs.usage(key).filter(|usage| !usage.is_ending() && !waits).map(|usage| {
+            let status = usage.row.status.watcher().after(ending.event()).unwrap_or(watcher::Status::Terminated);
+            let event = match status {
+                watcher::Status::Waiting => watcher::Event::Giveup,
+                _ => ending.event(),
+            };
+            (usage.row.event.clone(), entry(usage, watcher::Status::Terminated, event))
         });
         self.dialogs.change(key, |usage| usage.end(ending));
         if let Some((event, entry)) = told {
-            self.tell_of(&event, &entry);
+            self.tell_of(&event, &entry, false);
         }
-    }
-
-    /// Returns what becomes of a watcher's subscription in watcher information (RFC 3857 §4.7.1). Of several that one
-    /// person leaves undecided, only the last one waits.
-    fn fate(&self, usage: &Usage, event: watcher::Event) -> (watcher::Status, watcher::Event) {
-        let status = usage.row.status.watcher().after(event).unwrap_or(watcher::Status::Terminated);
-        let is_another = |other: &Usage| {
-            other.row.key != usage.row.key
-                && other.row.watcher == usage.row.watcher
-                && other.row.event == usage.row.event
-        };
-        if status == watcher::Status::Waiting && self.dialogs.live().any(is_another) {
-            return (watcher::Status::Terminated, watcher::Event::Giveup);
-        }
-        (status, event)
     }
 
     fn store_watcher(&mut self, row: &WatcherRow, deadline: Option<Moment>) {
@@ -124,13 +117,20 @@ impl Presentity {
         if is_replaced {
             self.tell_of_waiting(&row.watcher, &row.event, watcher::Event::Giveup);
         }
-        self.watchers.store(row, deadline);
+        self.take_up_watcher(row, deadline);
         if row.status == watcher::Status::Waiting {
             let (status, event) = (watcher::Status::Waiting, watcher::Event::Timeout);
-            self.tell_of(&row.event, &WatcherEntry::waiting(&row.watcher, &row.watcher_id, status, event));
+            self.tell_of(&row.event, &WatcherEntry::waiting(&row.watcher_id, &row.identity, status, event), false);
         }
-        if let Some(deadline) = deadline {
-            self.expect_timeout(deadline);
+        self.forget_decided();
+    }
+
+    /// Forgets the states of those who watch no more, once they are many more than who does.
+    fn forget_decided(&mut self) {
+        if self.watchers.len() > 2 * self.dialogs.len() + DECIDED_KEPT {
+            let live = self.dialogs.live().map(|usage| (&usage.row.watcher, &usage.row.event));
+            let needed: FxHashSet<_> = live.collect();
+            self.watchers.forget_decided(|watcher, event| needed.contains(&(watcher, event)));
         }
     }
 
@@ -138,26 +138,23 @@ impl Presentity {
     fn tell_of_waiting(&mut self, watcher: &UserAtDomain, event: &SmolStr, because: watcher::Event) {
         let waiting = self.watchers.get(watcher, event).filter(|former| former.status == watcher::Status::Waiting);
         if let Some(former) = waiting {
-            let entry = WatcherEntry::waiting(watcher, &former.id, watcher::Status::Terminated, because);
-            self.tell_of(event, &entry);
+            let status = watcher::Status::Terminated;
+            let entry = WatcherEntry::waiting(&former.id, &former.identity, status, because);
+            self.tell_of(event, &entry, false);
         }
     }
 
-    /// Owes a changed watcher of package `event` to everybody who may see it.
-    fn tell_of(&mut self, event: &str, entry: &WatcherEntry) {
+    /// Owes a changed watcher of package `event` to everybody who may see it; `is_begin` says that it subscribes only now.
+    fn tell_of(&mut self, event: &str, entry: &WatcherEntry, is_begin: bool) {
         let Some(winfo) = Package::of(event).and_then(Package::winfo) else { return };
         let owner = self.uri.clone();
         self.dialogs.change_to_watchers(|usage| {
-            let sees = usage.row.event == winfo.name() && (usage.is_of(&owner) || usage.row.watcher == entry.watcher);
+            let sees = usage.row.event == winfo.name() && usage.sees(entry, &owner);
             if let (true, View::Watchers(news)) = (sees, &mut usage.view) {
-                news.owe(entry.clone());
+                news.owe(entry.clone(), is_begin);
                 usage.owe_news();
             }
         });
-    }
-
-    fn change_row(&mut self, key: SubscriptionKey, change: impl FnOnce(&mut SubscriptionRow)) {
-        self.dialogs.change(key, |usage| change(Arc::make_mut(&mut usage.row)));
     }
 
     /// Owes everybody the document who sees it, except who brought it about.
@@ -182,14 +179,17 @@ impl Presentity {
     }
 }
 
+/// States of watchers that are kept although nobody needs them.
+const DECIDED_KEPT: usize = 64;
+
 /// Returns the entry of a subscription.
 pub(super) fn entry(usage: &Usage, status: watcher::Status, event: watcher::Event) -> WatcherEntry {
     let row = &usage.row;
     WatcherEntry {
         id: row.watcher_id.clone(),
-        watcher: row.watcher.clone(),
-        uri: if row.identity.is_empty() { row.watcher.to_uri("sip").into() } else { row.identity.clone() },
-        display_name: row.display_name.clone(),
+        identity: row.identity.clone(),
+        // Who proves nothing may call itself anything.
+        display_name: if row.identity.is_empty() { SmolStr::default() } else { row.display_name.clone() },
         status,
         event,
         subscribed_at: Some(row.subscribed_at),

@@ -5,18 +5,19 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
 use super::Presentity;
 use crate::authorization::{self, Rules};
-use crate::change::{Change, Ending, Now, Status, SubscriptionKey, SubscriptionRow, WatcherRow};
+use crate::change::{Change, Ending, Now, Status, SubscriptionKey, SubscriptionRow};
 use crate::document::presence_rules::{Permissions, SubHandling};
 use crate::effect::Decision;
 use crate::package::Package;
 use crate::policy::Policy;
 use crate::presentity_uri::UserAtDomain;
 use crate::usage::{Usage, View};
-use crate::watcher;
+use crate::watcher_information::WatcherEntry;
 
 /// Where a watcher stands and what it may see; `None` if it is denied.
 type Standing = Option<(Status, Permissions)>;
@@ -42,7 +43,7 @@ impl Presentity {
 
     /// Sees to it that everybody is decided on anew when a rule begins or ceases to be valid.
     pub fn expect_boundary(&mut self, now: Now) {
-        let boundary = self.rules.as_ref().and_then(|rules| rules.next_boundary_ms(now.wall_s * 1000));
+        let boundary = self.rules.as_ref().and_then(|rules| rules.next_boundary_ms(now.wall_s() * 1000));
         self.boundary = boundary.map(|at| now.at_wall_ms(at));
         self.boundary.into_iter().for_each(|at| self.expect_timeout(at));
     }
@@ -54,10 +55,11 @@ impl Presentity {
 
     /// Returns whether somebody stands elsewhere than the rules and the policy say.
     pub fn needs_review(&self, policy: &Policy, now: Now) -> bool {
-        self.dialogs.live().any(|usage| {
+        let stands_elsewhere = |usage: &Usage| {
             let standing = self.standing_of(usage, policy, now);
             standing.map(|(status, _)| status) != Some(usage.row.status)
-        })
+        };
+        self.dialogs.live().any(stands_elsewhere) || !self.decided_waiting(policy, now).is_empty()
     }
 
     /// Returns where a watcher with `identity`, empty for none, stands.
@@ -86,7 +88,7 @@ impl Presentity {
             return Some((status, Permissions::everything()));
         }
         let identity = Some(identity).filter(|identity| !identity.is_empty());
-        let decided = rules.decide(identity, self.sphere.as_deref(), now.wall_s * 1000);
+        let decided = rules.decide(identity, self.sphere.as_deref(), now.wall_s() * 1000);
         let status = match decided.handling {
             SubHandling::Block => return None,
             SubHandling::Confirm => Status::Pending,
@@ -104,8 +106,10 @@ impl Presentity {
     /// Returns what a watcher may see of the document.
     pub(super) fn permissions(&mut self, row: &SubscriptionRow, policy: &Policy, now: Now) -> Arc<Permissions> {
         let package = Package::of(&row.event).unwrap_or(Package::Presence);
+        // Transformations count where the handling is to allow, and nowhere else.
         let standing = self.standing(package, &row.identity, policy, now);
-        self.disclosure.class(standing.map_or_else(Permissions::default, |(_, permissions)| permissions))
+        let shown = standing.filter(|(status, _)| *status == Status::Active);
+        self.disclosure.class(shown.map_or_else(Permissions::default, |(_, permissions)| permissions))
     }
 
     /// Decides on everybody anew if there is a reason to.
@@ -124,6 +128,27 @@ impl Presentity {
                 self.show(key, permissions);
             }
         }
+        self.review_unsubscribed(policy, now);
+    }
+
+    /// Sees to it that who unsubscribed, or asked once, and has not been told yet, is told what it may see by now.
+    fn review_unsubscribed(&mut self, policy: &Policy, now: Now) {
+        let mut unsubscribed = Vec::new();
+        self.dialogs.change_unsubscribed(|usage| unsubscribed.push(usage.row.clone()));
+        let standings: FxHashMap<_, _> = unsubscribed
+            .iter()
+            .filter_map(|row| Some((row.key, self.standing(Package::of(&row.event)?, &row.identity, policy, now))))
+            .collect();
+        self.dialogs.change_unsubscribed(|usage| match standings.get(&usage.row.key) {
+            Some(Some((status @ (Status::Active | Status::PoliteBlocked), _))) => {
+                Arc::make_mut(&mut usage.row).status = *status;
+                if let View::Presence(view) = &mut usage.view {
+                    *view = None;
+                }
+            }
+            // The end without a document.
+            _ => usage.end(Ending::Expired),
+        });
     }
 
     fn on_standings(&self, standings: &[(SubscriptionKey, Standing)], policy: &Policy, now: Now) -> Decision {
@@ -132,7 +157,7 @@ impl Presentity {
             let Some(usage) = self.dialogs.usage(*key) else { continue };
             match standing {
                 None => {
-                    changes.push(Change::SubscriptionRemoved { key: *key, ending: Ending::Rejected });
+                    changes.push(Change::SubscriptionRemoved { key: *key, ending: Ending::Rejected, waits: false });
                     changes.extend(self.watcher_rejected(&usage.row, now));
                 }
                 Some((status, _)) if *status != usage.row.status => {
@@ -144,20 +169,6 @@ impl Presentity {
         }
         changes.extend(self.decided_waiting(policy, now));
         Decision { changes, effects: Vec::new() }
-    }
-
-    /// Returns the end of the wait for those whom the rules decide on by now.
-    fn decided_waiting(&self, policy: &Policy, now: Now) -> Vec<Change> {
-        let waiting = self.watchers.undecided().filter(|(_, _, state)| state.status == watcher::Status::Waiting);
-        let decided = waiting.filter_map(|(watcher, event, _)| {
-            let because = match self.standing(Package::of(event)?, &watcher.to_uri("sip"), policy, now) {
-                None => watcher::Event::Rejected,
-                Some((Status::Pending, _)) => return None,
-                Some((Status::Active | Status::PoliteBlocked, _)) => watcher::Event::Approved,
-            };
-            Some(self.watcher_removed(watcher, event, because))
-        });
-        decided.collect()
     }
 
     /// Lets a watcher see what `permissions` show, and owes it the document if that is another.
@@ -185,139 +196,6 @@ impl Presentity {
         self.is_review_due |= sphere != self.sphere;
         self.sphere = sphere;
     }
-
-    /// Adds to the begin of a subscription what is to be written of its watcher.
-    pub(super) fn note_begin(&self, changes: &mut Vec<Change>, policy: &Policy, now: Now) {
-        let begun = changes.iter().find_map(|change| match change {
-            Change::SubscriptionStored { row, .. } => self.watcher_change(row, row.status, policy, now),
-            Change::SubscriptionFetched { row, .. } => self.note_unauthorized_fetch(row, policy, now),
-            _ => None,
-        });
-        changes.extend(begun);
-    }
-
-    /// Returns what is to be written of watchers who lost their last subscription before they were decided on: they
-    /// wait, so that the presentity can see who asked (RFC 3857 §4.7.1).
-    pub(super) fn note_waiting(&self, ended: &[&Usage], policy: &Policy, now: Now) -> Vec<Change> {
-        let is_left = |usage: &Usage| {
-            self.dialogs.live().any(|other| {
-                other.row.watcher == usage.row.watcher
-                    && other.row.event == usage.row.event
-                    && !ended.iter().any(|ended| ended.row.key == other.row.key)
-            })
-        };
-        let mut waiting: Vec<&&Usage> = Vec::new();
-        for usage in ended.iter().filter(|usage| usage.row.status == Status::Pending && !is_left(usage)) {
-            let of_same =
-                |known: &&&Usage| known.row.watcher == usage.row.watcher && known.row.event == usage.row.event;
-            // The last one to end is the one that waits.
-            waiting.retain(|known| !of_same(known));
-            waiting.push(usage);
-        }
-        waiting.into_iter().map(|usage| self.waits(&usage.row, policy, now)).collect()
-    }
-
-    /// Who asks once without being authorised waits as if a subscription had run out.
-    fn note_unauthorized_fetch(&self, row: &SubscriptionRow, policy: &Policy, now: Now) -> Option<Change> {
-        let is_known = self
-            .watchers
-            .get(&row.watcher, &row.event)
-            .is_some_and(|known| matches!(known.status, watcher::Status::Pending | watcher::Status::Waiting));
-        (row.status == Status::Pending && !is_known).then(|| self.waits(row, policy, now))
-    }
-
-    fn waits(&self, row: &SubscriptionRow, policy: &Policy, now: Now) -> Change {
-        self.watcher_stored(row, watcher::Status::Waiting, "timeout", policy, now)
-    }
-
-    /// Returns what is to be written of a watcher that stands at `status`, `None` if that is written already.
-    fn watcher_change(&self, row: &SubscriptionRow, status: Status, policy: &Policy, now: Now) -> Option<Change> {
-        let known = self.watchers.get(&row.watcher, &row.event);
-        let is_written = known.is_some_and(|known| known.status == status.watcher() && known.reason == status.reason());
-        (!is_written).then(|| self.watcher_stored(row, status.watcher(), status.reason(), policy, now))
-    }
-
-    fn watcher_rejected(&self, row: &SubscriptionRow, now: Now) -> Option<Change> {
-        let known = self.watchers.get(&row.watcher, &row.event);
-        let is_written = known.is_some_and(|known| known.status == watcher::Status::Terminated);
-        let row = self.watcher_row(row, watcher::Status::Terminated, "rejected", now);
-        (!is_written).then_some(Change::WatcherStored { row, deadline: None })
-    }
-
-    fn watcher_stored(
-        &self,
-        row: &SubscriptionRow,
-        status: watcher::Status,
-        reason: &str,
-        policy: &Policy,
-        now: Now,
-    ) -> Change {
-        let mut row = self.watcher_row(row, status, reason, now);
-        let is_undecided = matches!(status, watcher::Status::Pending | watcher::Status::Waiting);
-        let deadline = is_undecided.then(|| now.mono.plus_s(policy.waiting_time_s));
-        row.deadline = if is_undecided { now.wall_s + policy.waiting_time_s } else { 0 };
-        Change::WatcherStored { row, deadline }
-    }
-
-    fn watcher_row(&self, row: &SubscriptionRow, status: watcher::Status, reason: &str, now: Now) -> WatcherRow {
-        WatcherRow {
-            presentity: self.uri.clone(),
-            watcher: row.watcher.clone(),
-            event: row.event.clone(),
-            status,
-            reason: reason.into(),
-            inserted_time: now.wall_s,
-            watcher_id: row.watcher_id.clone(),
-            deadline: 0,
-        }
-    }
-
-    fn watcher_removed(&self, watcher: &UserAtDomain, event: &SmolStr, because: watcher::Event) -> Change {
-        let (presentity, watcher, event) = (self.uri.clone(), watcher.clone(), event.clone());
-        Change::WatcherRemoved { presentity, watcher, event, because }
-    }
-
-    /// Gives up those on whom nobody decided in time.
-    pub(super) fn give_up(&self, policy: &Policy, now: Now) -> Vec<Change> {
-        let mut changes = Vec::new();
-        let late = |deadline: Option<crate::change::Moment>| deadline.is_some_and(|deadline| deadline <= now.mono);
-        for (watcher, event, _) in self.watchers.undecided().filter(|(_, _, state)| late(state.deadline)) {
-            let is_theirs = |usage: &&Usage| {
-                usage.row.watcher == *watcher
-                    && usage.row.event == *event
-                    && usage.row.status == Status::Pending
-                    && usage.deadline > now.mono
-            };
-            let given_up = self.dialogs.live().filter(is_theirs).map(|usage| (usage, Ending::GivenUp));
-            changes.extend(self.ends(given_up, policy, now));
-            changes.push(self.watcher_removed(watcher, event, watcher::Event::Giveup));
-        }
-        changes
-    }
-
-    /// Ends what the device of a subscription that begins subscribed to before, under another Call-ID: it has forgotten.
-    pub(super) fn end_former(&self, changes: &mut Vec<Change>) {
-        let Some(begun) = changes.iter().find_map(|change| match change {
-            Change::SubscriptionStored { row, .. } => Some(row.clone()),
-            _ => None,
-        }) else {
-            return;
-        };
-        let is_former = |usage: &&Usage| {
-            let row = &usage.row;
-            let is_same_device = match (&*row.instance, &*begun.instance) {
-                ("", "") => row.remote_target == begun.remote_target,
-                (former, present) => former == present,
-            };
-            is_same_device
-                && row.key != begun.key
-                && row.watcher == begun.watcher
-                && row.event == begun.event
-                && row.event_id == begun.event_id
-        };
-        let former = self.dialogs.live().filter(is_former);
-        changes.extend(former.map(|usage| Change::SubscriptionRemoved { key: usage.row.key, ending: Ending::Silent }));
-    }
 }
 
 /// Returns whether `identity` is the presentity itself.
@@ -328,8 +206,10 @@ pub(super) fn is_identity_of(identity: &str, presentity: &UserAtDomain) -> bool 
 }
 
 impl Usage {
-    /// Returns whether its watcher is `presentity` itself.
-    pub(super) fn is_of(&self, presentity: &UserAtDomain) -> bool {
-        is_identity_of(&self.row.identity, presentity)
+    /// Returns whether its watcher may see `entry` in watcher information of `presentity`: its own, or all if it is the
+    /// presentity (RFC 3857 §4.6).
+    pub(super) fn sees(&self, entry: &WatcherEntry, presentity: &UserAtDomain) -> bool {
+        let is_own = !entry.identity.is_empty() && entry.identity == self.row.identity;
+        is_own || is_identity_of(&self.row.identity, presentity)
     }
 }

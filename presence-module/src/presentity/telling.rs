@@ -14,6 +14,7 @@ use crate::effect::{Decision, Effect, Notification};
 use crate::headers::subscription_state::{Reason, SubscriptionState};
 use crate::package::Package;
 use crate::policy::Policy;
+use crate::publication::Publication;
 use crate::usage::{Usage, View};
 use crate::watcher_information::{News, WatcherEntry};
 
@@ -73,7 +74,7 @@ impl Presentity {
         let (disclosure, publications) = (&mut self.disclosure, &self.publications);
         disclosure.document(EntityScheme::of(row), permissions, |scheme| {
             let published = publications.iter().filter(|publication| publication.row.event == row.event);
-            let sources: Vec<_> = published.map(|publication| publication.row.source()).collect();
+            let sources: Vec<_> = published.map(Publication::source).collect();
             #[cfg(test)]
             assert!(!sources.iter().any(|source| source.body.ends_with(super::tests::PANICS)), "as a test has it");
             compose(policy.composition, &self.uri.to_uri(scheme.as_str()), &sources)
@@ -90,10 +91,11 @@ impl Presentity {
     /// Returns those who watch `package`, or wait to, as far as the subscriber of `row` may see them.
     fn everybody(&self, package: Package, row: &SubscriptionRow) -> Vec<WatcherEntry> {
         let sees_all = super::authorizing::is_identity_of(&row.identity, &self.uri);
+        let is_own = |entry: &WatcherEntry| !entry.identity.is_empty() && entry.identity == row.identity;
         let watching = self.dialogs.live().filter(|usage| usage.row.event == package.name());
         let watching = watching.map(|usage| entry(usage, usage.row.status.watcher(), usage.event));
         let entries = watching.chain(self.watchers.waiting(package.name()));
-        entries.filter(|entry| sees_all || entry.watcher == row.watcher).collect()
+        entries.filter(|entry| sees_all || is_own(entry)).collect()
     }
 }
 

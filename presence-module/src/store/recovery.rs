@@ -10,9 +10,9 @@ use crate::publication::Publication;
 
 /// Returns when something ends whose row says `expires`, granted for at most `granted_s`.
 fn deadline(expires: u64, granted_s: u64, now: Now) -> Moment {
-    match expires.checked_sub(now.wall_s) {
+    match expires.checked_sub(now.wall_s()) {
         Some(left_s) => now.mono.plus_s(left_s.min(granted_s)),
-        None => Moment(now.mono.0.saturating_sub((now.wall_s - expires).saturating_mul(1000))),
+        None => Moment(now.mono.0.saturating_sub((now.wall_s() - expires).saturating_mul(1000))),
     }
 }
 
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn what_remains_is_bounded_by_what_was_granted_whatever_the_clock_says() {
-        let now = Now { mono: Moment(100_000), wall_s: 5000 };
+        let now = Now { mono: Moment(100_000), wall_ms: 5_000_000 };
         let check = |expires, expected| assert_eq!(deadline(expires, 60, now), Moment(expected), "{expires}");
         check(5010, 110_000);
         check(9999, 160_000);

@@ -3,7 +3,7 @@
 //! Tables and columns of the module of 2006 keep their names and meaning; keys and further columns are ours. Nothing
 //! here talks to a database: a backend takes the statements, operators' documentation takes the meanings.
 
-use super::{BadTableName, TableNames, rules_journal};
+use super::{BadTableName, TableNames};
 
 /// The schema this version reads and writes.
 pub const VERSION: u32 = 2;
@@ -25,17 +25,19 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
     what: "tells devices apart, and notes whose rules change",
     statements: |names| {
         let instance = "ADD COLUMN `instance` TEXT NOT NULL DEFAULT ''";
-        let mut statements = vec![format!("ALTER TABLE `{}` {instance}", names.of(TableId::ActiveWatchers))];
+        let identity = "ADD COLUMN `identity` TEXT NOT NULL DEFAULT ''";
+        let mut statements = vec![
+            format!("ALTER TABLE `{}` {instance}", names.of(TableId::ActiveWatchers)),
+            format!("ALTER TABLE `{}` {identity}", names.of(TableId::Watchers)),
+        ];
         statements.push(table(TableId::RulesChanged).create(names));
-        statements.extend(rules_journal::triggers(names));
         statements
     },
 }];
 
 /// Returns the statements that make everything in an empty database.
 pub fn create_all(names: &TableNames) -> Vec<String> {
-    let tables = TABLES.iter().map(|table| table.create(names));
-    tables.chain(rules_journal::triggers(names)).collect()
+    TABLES.iter().map(|table| table.create(names)).collect()
 }
 
 /// Which table is meant; [`TableNames::of`] says what it is called here.
@@ -230,7 +232,7 @@ pub const TABLES: &[Table] = &[
             ),
             integer("expires", "When the subscription ends, in seconds since 1970-01-01 UTC."),
             or(text("status", "`active` or `pending` (RFC 6665 §4.1.3); what is terminated has no row."), "'pending'"),
-            or(integer("version", "The version of the last document sent, for packages that count."), "0"),
+            or(integer("version", "Always 0: documents are numbered on above `local_cseq` after a start."), "0"),
             or(
                 integer(
                     "granted_s",
@@ -302,6 +304,7 @@ pub const TABLES: &[Table] = &[
                 ),
                 "0",
             ),
+            or(text("identity", "The identity that was decided on; empty for a watcher who proved none."), "''"),
         ],
         key: &["p_user", "p_domain", "w_user", "w_domain", "event"],
         is_clustered: true,

@@ -41,8 +41,10 @@ pub struct SqliteStore {
     is_wal_behind: bool,
     /// The length of the log at which the next checkpoint is due.
     checkpoint_due: u64,
-    /// What SQLite called the database's content when rules were last looked for.
-    data_version: Option<i64>,
+    /// By which connection, and under which number of its own for the database's content, nobody's rules had changed.
+    unchanged: Option<(u64, i64)>,
+    /// Those whose rules changed and whom nobody has asked for yet.
+    changed_rules: BTreeSet<PresentityUri>,
 }
 
 impl SqliteStore {
@@ -75,7 +77,8 @@ impl SqliteStore {
             is_wal_behind: true,
             // What the last run left in the log is copied at the first opportunity.
             checkpoint_due: 0,
-            data_version: None,
+            unchanged: None,
+            changed_rules: BTreeSet::new(),
         };
         Ok((store, opening))
     }
@@ -85,27 +88,28 @@ impl SqliteStore {
         self.rows_missed
     }
 
-    /// Returns whose rules changed, as the triggers wrote it down, and removes what they wrote.
-    fn take_changed_rules(&mut self) -> Result<Vec<PresentityUri>, StoreError> {
+    /// Takes over whose rules changed, as the triggers wrote it down, and removes what they wrote: some thousand rows at
+    /// a time. Returns whether there were any.
+    fn take_changed_rules(&mut self) -> Result<bool, StoreError> {
         let (statements, epoch) = (&self.statements, [Bind::Integer(self.epoch)]);
         self.is_wal_behind = true;
+        let (mut last, mut changed) = (None, Vec::new());
         self.link.transaction(Access::Write, statements, |connection| {
-            let (mut last, mut changed) = (None, BTreeSet::new());
             let query = statements.changed_rules.with(&[]);
             for_each_row(connection, query, &["seq", "user", "domain"], |mut columns| {
                 last = columns.number().ok().or(last);
                 let owner = columns.user_at_domain();
-                changed
-                    .extend(owner.ok().map(|owner| PresentityUri::new(owner.user, owner.domain.to_ascii_lowercase())));
+                changed.extend(owner.map(|owner| PresentityUri::new(owner.user, owner.domain.to_ascii_lowercase())));
             })?;
-            if let Some(last) = last {
-                if run(connection, &statements.fence.with(&epoch))? == 0 {
-                    return Err(StoreError::Database(Box::new(TakenOver)));
-                }
-                run(connection, &statements.changed_rules_seen.with(&[Bind::Integer(last)]))?;
+            let Some(last) = last else { return Ok(()) };
+            if run(connection, &statements.fence.with(&epoch))? == 0 {
+                return Err(StoreError::Database(Box::new(TakenOver)));
             }
-            Ok(changed.into_iter().collect())
-        })
+            run(connection, &statements.changed_rules_seen.with(&[Bind::Integer(last)]))?;
+            Ok(())
+        })?;
+        self.changed_rules.extend(changed);
+        Ok(last.is_some())
     }
 
     /// Copies the log into the database file and returns whether all of it could be.
@@ -169,22 +173,14 @@ impl Store for SqliteStore {
 
     fn changed_rules(&mut self) -> Result<Vec<PresentityUri>, StoreError> {
         // Other connections' commits change the number, our own do not.
-        let mut version = None;
-        for_each_row(
-            self.link.connection()?,
-            self.statements.data_version.with(&[]),
-            &["data_version"],
-            |mut columns| {
-                version = columns.number().ok();
-            },
-        )?;
-        if version.is_some() && version == self.data_version {
-            return Ok(Vec::new());
+        let (mut version, query) = (None, self.statements.data_version.with(&[]));
+        for_each_row(self.link.connection()?, query, &["data_version"], |mut columns| version = columns.number().ok())?;
+        let seen = version.map(|version| (self.link.openings(), version));
+        if seen.is_none() || seen != self.unchanged {
+            while self.take_changed_rules()? {}
+            self.unchanged = seen;
         }
-        let changed = self.take_changed_rules()?;
-        // Where there is more, the next look does not stop at the number.
-        self.data_version = version.filter(|_| changed.is_empty());
-        Ok(changed)
+        Ok(std::mem::take(&mut self.changed_rules).into_iter().collect())
     }
 
     fn maintain(&mut self) -> Result<(), StoreError> {

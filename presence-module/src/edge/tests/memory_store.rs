@@ -131,9 +131,9 @@ impl Disk {
     pub(super) fn write(&mut self, change: &Change) {
         match change.clone() {
             Change::PublicationStored { row, .. } => drop(self.publications.insert(row.id, row)),
-            Change::PublicationContinued { id, entity_tag, body, received_time, expires, .. } => {
+            Change::PublicationContinued { id, entity_tag, body, received_at_ms, expires, .. } => {
                 let row = self.publications.get_mut(&id).expect("only what was stored is continued");
-                (row.entity_tag, row.received_time, row.expires) = (entity_tag, received_time, expires);
+                (row.entity_tag, row.received_at_ms, row.expires) = (entity_tag, received_at_ms, expires);
                 row.body = body.unwrap_or_else(|| row.body.clone());
             }
             Change::PublicationRemoved { id } => drop(self.publications.remove(&id)),

@@ -154,7 +154,7 @@ impl Model {
             Event::Answer { nth, code } => self.answer(nth, code),
             Event::Commit { most, refuses_rest } => self.commit(most, refuses_rest),
             Event::Wait { ms } => {
-                self.now = Now { mono: Moment(self.now.mono.0 + ms), wall_s: self.now.wall_s + ms / 1000 };
+                self.now = Now { mono: Moment(self.now.mono.0 + ms), wall_s: self.now.wall_s() + ms / 1000 };
                 self.step(|_, _| Decision::default());
             }
         }
@@ -353,7 +353,7 @@ impl Model {
         assert!(publications.iter().copied().eq(self.disk.publications.values()), "memory is as the database");
         let sources: Vec<_> = publications
             .iter()
-            .map(|row| Source { body: row.body.as_bytes(), received_at_ms: row.received_time * 1000, number: row.id })
+            .map(|row| Source { body: row.body.as_bytes(), received_at_ms: row.received_at_ms, number: row.id })
             .collect();
         let composed = compose(POLICY.composition, "sip:dana@pres.example", &sources);
         for dialog in self.presentity.dialogs() {

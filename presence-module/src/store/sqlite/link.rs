@@ -36,6 +36,8 @@ pub(super) struct Link {
     path: String,
     wal_path: PathBuf,
     connection: Option<SqliteConnection>,
+    /// How often it was opened.
+    openings: u64,
 }
 
 impl Link {
@@ -49,7 +51,7 @@ impl Link {
             return Err(cannot_open(path, &format!("`{}` is not a directory", missing.display())));
         }
         let wal_path = PathBuf::from(format!("{path}-wal"));
-        Ok(Self { path: path.to_owned(), wal_path, connection: Some(connect(path)?) })
+        Ok(Self { path: path.to_owned(), wal_path, connection: Some(connect(path)?), openings: 1 })
     }
 
     /// Returns the connection, opened again if it was dropped.
@@ -59,6 +61,7 @@ impl Link {
                 return Err(cannot_open(&self.path, "the file is gone"));
             }
             self.connection = Some(connect(&self.path)?);
+            self.openings += 1;
         }
         self.connection.as_mut().ok_or_else(|| cannot_open(&self.path, "there is no connection"))
     }
@@ -93,6 +96,11 @@ impl Link {
             self.connection = None;
         }
         done
+    }
+
+    /// Returns how often the file was opened: what SQLite counts for a connection begins anew with each.
+    pub(super) fn openings(&self) -> u64 {
+        self.openings
     }
 
     /// Returns how long the write-ahead log's file is.

@@ -8,7 +8,7 @@ use super::link::{for_each_row, run};
 use super::statements::{Bind, Statement};
 use crate::store::owner::Owner;
 use crate::store::schema::{MIGRATIONS, TABLES, TableId, VERSION, create_all};
-use crate::store::{Opening, StoreError, TableNames};
+use crate::store::{Opening, StoreError, TableNames, rules_journal};
 
 /// Brings the tables up to [`VERSION`], inside the caller's transaction.
 pub(super) fn migrate(connection: &mut SqliteConnection, names: &TableNames) -> Result<(), StoreError> {
@@ -33,7 +33,11 @@ pub(super) fn migrate(connection: &mut SqliteConnection, names: &TableNames) -> 
         let noted = Statement::fixed(&format!("INSERT OR REPLACE INTO `{table}` (id, version) VALUES (1, ?)"));
         run(connection, &noted.with(&[Bind::Integer(i64::from(VERSION))]))?;
     }
-    check_columns(connection, names)
+    check_columns(connection, names)?;
+    for statement in rules_journal::triggers(names) {
+        run(connection, &Statement::fixed(&statement).with(&[]))?;
+    }
+    Ok(())
 }
 
 /// Makes `owner` the owner, inside the caller's transaction, and returns the new epoch with what the last one left.

@@ -63,7 +63,7 @@ fn publication(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
         event: columns.filled_text()?,
         entity_tag: columns.filled_text()?,
         expires: columns.number()?,
-        received_time: columns.number()?,
+        received_at_ms: columns.number::<u64>()?.saturating_mul(1000),
         body: columns.text_as(|body| Some(Arc::from(body)), "is not text")?,
     }))
 }
@@ -117,7 +117,7 @@ fn subscription(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
 
 /// Reads a row of [`WATCHER`].
 fn watcher(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
-    Ok(Stored::Watcher(WatcherRow {
+    let row = WatcherRow {
         presentity: Arc::new(columns.user_at_domain()?),
         watcher: columns.user_at_domain()?,
         status: columns.text_as(watcher::Status::from_token, "is no status of a watcher")?,
@@ -126,7 +126,9 @@ fn watcher(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
         event: columns.filled_text()?,
         watcher_id: columns.text()?,
         deadline: columns.number()?,
-    }))
+        identity: columns.text()?,
+    };
+    Ok(Stored::Watcher(row))
 }
 
 /// Reads a row of [`RULES_DOCUMENT`](super::statements::RULES_DOCUMENT); the domain as the rest of the server writes it.

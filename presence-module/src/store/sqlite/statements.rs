@@ -64,6 +64,7 @@ pub(super) const WATCHER: &[&str] = &[
     "event",
     "watcher_id",
     "deadline",
+    "identity",
 ];
 
 /// The columns of a rules document, in the order they are read.
@@ -193,7 +194,7 @@ pub(super) struct Statements {
     pub(super) subscription_stored: Statement,
     pub(super) subscription_refreshed: Statement,
     pub(super) subscription_authorized: Statement,
-    pub(super) remote_target_changed: Statement,
+    pub(super) subscription_moved: Statement,
     pub(super) cseq_reserved: Statement,
     pub(super) subscription_removed: Statement,
     pub(super) watcher_stored: Statement,
@@ -248,14 +249,18 @@ impl Statements {
                 "UPDATE ",
                 subscriptions,
                 " SET cseq = ?, contact = ?, expires = ?, granted_s = ?, accept = ?, local_cseq = ?, remote_cseq = ?, \
-                 received = ?, socket = ?, user_agent = ? WHERE id = ?",
+                 received = ?, socket = ?, local_contact = ?, user_agent = ? WHERE id = ?",
             ),
             subscription_authorized: Statement::on(
                 "UPDATE ",
                 subscriptions,
                 " SET status = ?, reason = ? WHERE id = ?",
             ),
-            remote_target_changed: Statement::on("UPDATE ", subscriptions, " SET contact = ? WHERE id = ?"),
+            subscription_moved: Statement::on(
+                "UPDATE ",
+                subscriptions,
+                " SET contact = ?, received = ?, socket = ? WHERE id = ?",
+            ),
             cseq_reserved: Statement::on("UPDATE ", subscriptions, " SET local_cseq = ? WHERE id = ?"),
             subscription_removed: Statement::on("DELETE FROM ", subscriptions, " WHERE id = ?"),
             watcher_stored: Statement::upsert(

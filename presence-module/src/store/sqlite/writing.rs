@@ -31,8 +31,9 @@ pub(super) fn write(
     };
     match change {
         Change::PublicationStored { row, .. } => run(&statements.publication_stored, &publication(row)?),
-        Change::PublicationContinued { id, entity_tag, body: Some(body), received_time, expires, .. } => {
-            let (expires, received_time) = (integer("expires", *expires)?, integer("received_time", *received_time)?);
+        Change::PublicationContinued { id, entity_tag, body: Some(body), received_at_ms, expires, .. } => {
+            let (expires, received_time) =
+                (integer("expires", *expires)?, integer("received_time", received_at_ms / 1000)?);
             let binds = [Text(entity_tag), expires, received_time, Text(body), integer("id", *id)?];
             run(&statements.publication_modified, &binds)
         }
@@ -52,8 +53,10 @@ pub(super) fn write(
         Change::SubscriptionAuthorized { key, status } => {
             run(&statements.subscription_authorized, &[Text(status.as_str()), Text(status.reason()), Blob(&key.0)])
         }
-        Change::RemoteTargetChanged { key, remote_target } => {
-            run(&statements.remote_target_changed, &[Text(remote_target), Blob(&key.0)])
+        Change::SubscriptionMoved { row, .. } => {
+            let (received, socket) = (column(row.received), column(row.socket));
+            let binds = [Text(&row.remote_target), Text(&received), Text(&socket), Blob(&row.key.0)];
+            run(&statements.subscription_moved, &binds)
         }
         Change::CseqReserved { key, local_cseq } => {
             run(&statements.cseq_reserved, &[Integer(i64::from(*local_cseq)), Blob(&key.0)])
@@ -77,7 +80,7 @@ fn publication(row: &PublicationRow) -> Result<[Bind<'_>; 8], CommitError> {
         Text(&row.event),
         Text(&row.entity_tag),
         integer("expires", row.expires)?,
-        integer("received_time", row.received_time)?,
+        integer("received_time", row.received_at_ms / 1000)?,
         Text(&row.body),
     ])
 }
@@ -130,7 +133,7 @@ fn refreshed_subscription<'a>(
     row: &'a SubscriptionRow,
     received: &'a str,
     socket: &'a str,
-) -> Result<[Bind<'a>; 11], CommitError> {
+) -> Result<[Bind<'a>; 12], CommitError> {
     let remote_cseq = Integer(i64::from(row.remote_cseq));
     Ok([
         remote_cseq,
@@ -142,13 +145,14 @@ fn refreshed_subscription<'a>(
         remote_cseq,
         Text(received),
         Text(socket),
+        Text(&row.local_contact),
         Text(&row.user_agent),
         Blob(&row.key.0),
     ])
 }
 
 /// The values of [`WATCHER`](super::statements::WATCHER).
-fn watcher(row: &WatcherRow) -> Result<[Bind<'_>; 10], CommitError> {
+fn watcher(row: &WatcherRow) -> Result<[Bind<'_>; 11], CommitError> {
     Ok([
         Text(&row.presentity.user),
         Text(&row.presentity.domain),
@@ -160,6 +164,7 @@ fn watcher(row: &WatcherRow) -> Result<[Bind<'_>; 10], CommitError> {
         Text(&row.event),
         Text(&row.watcher_id),
         integer("deadline", row.deadline)?,
+        Text(&row.identity),
     ])
 }
 
