@@ -173,6 +173,12 @@ impl Dialog {
         self.usages.iter().find(|usage| usage.is_live(now))
     }
 
+    /// Counts requests from what the rows say: what was refused was never heard.
+    pub fn restore_remote_cseq(&mut self) {
+        let known = self.usages.iter().map(|usage| usage.row.remote_cseq).max();
+        self.remote_cseq = known.unwrap_or(self.remote_cseq);
+    }
+
     /// Returns the CSeq of the last request in the dialog.
     pub fn remote_cseq(&self) -> u32 {
         self.remote_cseq

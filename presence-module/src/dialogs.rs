@@ -214,6 +214,7 @@ impl Dialogs {
                 }
             }
         }
+        self.slots.iter_mut().for_each(|(_, dialog)| dialog.restore_remote_cseq());
         self.touched = self.slots.iter().map(|(slot, _)| slot).collect();
     }
 

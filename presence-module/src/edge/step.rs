@@ -81,7 +81,8 @@ impl Core {
 
     /// Runs the requests that waited for rules, one after the other: while some wait, the rules are not forgotten.
     pub(super) fn unpark(&self, uri: &Arc<PresentityUri>) {
-        while let Some(parked) = self.shards.lock(uri).get(uri).and_then(|slot| slot.parked.pop_front()) {
+        let next = || self.shards.lock(uri).get(uri).and_then(|slot| slot.parked.pop_front());
+        while let Some(parked) = next() {
             self.queue.release(1);
             let Parked { transaction, to_tag, decide } = parked;
             if let Err(not_now) = self.step(uri, decide) {

@@ -69,7 +69,7 @@ pub(crate) fn publications_go_on_and_end(open: Opener<'_>) {
     assert_eq!(load(&mut *store), [Stored::Publication(row.clone())]);
 
     commit(&mut *store, &[publication_continued(3, "modified", Some("<presence/>"))]);
-    (row.entity_tag, row.body, row.received_time) = ("modified".into(), Arc::from("<presence/>"), 1_500);
+    (row.entity_tag, row.body, row.received_at_ms) = ("modified".into(), Arc::from("<presence/>"), 1_500_000);
     assert_eq!(load(&mut *store), [Stored::Publication(row)]);
 
     commit(&mut *store, &[Change::PublicationRemoved { id: 3 }]);
@@ -90,22 +90,26 @@ pub(crate) fn subscriptions_are_refreshed(open: Opener<'_>) {
     assert_eq!(load(&mut *store), [Stored::Subscription(Box::new(row))]);
 }
 
-/// The other changes of a subscription: the target, the CSeqs reserved, the end.
+/// The other changes of a subscription: the target, the CSeqs reserved, the authorisation, the end.
 pub(crate) fn subscriptions_change_and_end(open: Opener<'_>) {
     let (mut store, _) = open();
     let (mut row, other) = (subscription(1, "dana"), subscription(2, "dana"));
     commit(&mut *store, &[subscription_stored(&row), subscription_stored(&other)]);
+    (row.remote_target, row.received, row.socket) = ("sip:elsewhere@192.0.2.6".into(), None, None);
+    let mut as_given = row.clone();
+    (as_given.accept, as_given.expires) = ("other".into(), 1);
     commit(
         &mut *store,
         &[
-            Change::RemoteTargetChanged { key: row.key, remote_target: "sip:elsewhere@192.0.2.6".into() },
+            Change::SubscriptionMoved { row: Arc::new(as_given), flow: 3 },
             Change::CseqReserved { key: row.key, local_cseq: u32::MAX },
+            Change::SubscriptionAuthorized { key: row.key, status: Status::PoliteBlocked },
         ],
     );
-    (row.remote_target, row.local_cseq) = ("sip:elsewhere@192.0.2.6".into(), u32::MAX);
+    (row.local_cseq, row.status) = (u32::MAX, Status::PoliteBlocked);
     let other = Stored::Subscription(Box::new(other));
     assert_eq!(load(&mut *store), [Stored::Subscription(Box::new(row.clone())), other.clone()]);
-    commit(&mut *store, &[Change::SubscriptionRemoved { key: row.key, ending: Ending::Expired }]);
+    commit(&mut *store, &[Change::SubscriptionRemoved { key: row.key, ending: Ending::Expired, waits: false }]);
     assert_eq!(load(&mut *store), [other]);
 }
 
@@ -259,7 +263,7 @@ fn publication_continued(id: u64, entity_tag: &str, body: Option<&str>) -> Chang
         id,
         entity_tag: entity_tag.into(),
         body: body.map(Arc::from),
-        received_time: 1_500,
+        received_at_ms: 1_500_000,
         expires: 2_000,
         deadline: Moment(0),
         sender: None,
@@ -281,7 +285,7 @@ pub(crate) fn publication(id: u64, user: &str) -> PublicationRow {
         event: "presence".into(),
         entity_tag: "tag".into(),
         expires: 1_000,
-        received_time: 10,
+        received_at_ms: 10_000,
         body: Arc::from("<presence xmlns='urn:ietf:params:xml:ns:pidf'/>"),
     }
 }
@@ -330,6 +334,7 @@ pub(crate) fn watcher(user: &str, watcher: &str) -> WatcherRow {
         inserted_time: 33,
         watcher_id: "w1".into(),
         deadline: 44,
+        identity: "sip:eve@watch.example".into(),
     }
 }
 

@@ -140,7 +140,11 @@ impl Disk {
             Change::SubscriptionStored { row, .. } | Change::SubscriptionRefreshed { row, .. } => {
                 self.subscriptions.insert(row.key, (*row).clone());
             }
-            Change::RemoteTargetChanged { key, remote_target } => self.row(key).remote_target = remote_target,
+            Change::SubscriptionMoved { row, .. } => {
+                let known = self.row(row.key);
+                known.remote_target = row.remote_target.clone();
+                (known.received, known.socket) = (row.received, row.socket);
+            }
             Change::CseqReserved { key, local_cseq } => self.row(key).local_cseq = local_cseq,
             Change::SubscriptionRemoved { key, .. } => drop(self.subscriptions.remove(&key)),
             Change::SubscriptionAuthorized { key, status } => self.row(key).status = status,

@@ -136,7 +136,7 @@ impl Model {
             presentity,
             disk: Disk::default(),
             queue: Vec::new(),
-            now: Now { mono: Moment(1_000_000), wall_s: 50_000 },
+            now: Now { mono: Moment(1_000_000), wall_ms: 50_000_000 },
             views: BTreeMap::new(),
             tags: Default::default(),
             dialogs: Default::default(),
@@ -154,7 +154,7 @@ impl Model {
             Event::Answer { nth, code } => self.answer(nth, code),
             Event::Commit { most, refuses_rest } => self.commit(most, refuses_rest),
             Event::Wait { ms } => {
-                self.now = Now { mono: Moment(self.now.mono.0 + ms), wall_s: self.now.wall_s() + ms / 1000 };
+                self.now = Now { mono: Moment(self.now.mono.0 + ms), wall_ms: self.now.wall_ms + ms };
                 self.step(|_, _| Decision::default());
             }
         }
@@ -210,8 +210,11 @@ impl Model {
             accept: SmolStr::default(),
             identity: SmolStr::default(),
             source: None,
+            is_behind_nat: false,
             socket: None,
             flow: 0,
+            local_contact: None,
+            user_agent: SmolStr::default(),
             watcher_id: format_smolstr!("i{id}"),
         };
         self.step(|presentity, now| match presentity.on_refresh(key, request, &POLICY, now) {
@@ -264,7 +267,7 @@ impl Model {
     }
 
     fn give_up(&mut self, change: &Change) {
-        if let Change::SubscriptionRemoved { key, ending: Ending::Silent } = change {
+        if let Change::SubscriptionRemoved { key, ending: Ending::Silent, .. } = change {
             let views = self.views.iter_mut().filter(|(dialog, _)| dialog.subscription("presence", "") == *key);
             views.for_each(|(_, view)| view.is_given_up = true);
         }

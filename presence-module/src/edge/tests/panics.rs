@@ -35,6 +35,8 @@ fn an_outcome_that_came_while_a_presentity_was_read_back_survives_a_panic() {
     let panic = || rig.presence.core().step(&dana(), |_, _| panic!("as a test has it"));
     rig.until("a decision panics", || panic() == Err(NotNow::Panicked));
     rig.host.advance(Duration::from_secs(1));
+    rig.until_settled();
+    assert_eq!(rig.answer(rig.publish("dana", "q", "", 600, &document("good"))).code, 200);
     assert_eq!(cseq(&rig.notify(2)), 2, "the dialog is free for what it is owed");
 }
 

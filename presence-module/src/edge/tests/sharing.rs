@@ -55,8 +55,8 @@ fn the_end_of_one_leaves_the_other_and_the_last_one_ends_the_dialog() {
 }
 
 #[test]
-fn a_watcher_that_knows_nothing_of_the_dialog_loses_all_of_it_and_one_that_lacks_an_event_that_one() {
-    for (code, left) in [(481, 0), (489, 1)] {
+fn a_watcher_that_is_not_there_loses_the_dialog_and_one_that_lacks_a_subscription_that_one() {
+    for (code, left) in [(404, 0), (481, 1), (489, 1)] {
         let (rig, mut from) = (Rig::new(), 0);
         furnish(&rig, &mut from);
         rig.answer(rig.publish("dana", "p", "", 600, &document("news")));

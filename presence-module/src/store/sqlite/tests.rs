@@ -473,7 +473,7 @@ fn updates_and_removals_that_meet_no_row_are_counted() {
     let none = [
         Change::PublicationRemoved { id: 9 },
         Change::CseqReserved { key, local_cseq: 1 },
-        Change::SubscriptionRemoved { key, ending: Ending::Silent },
+        Change::SubscriptionRemoved { key, ending: Ending::Silent, waits: false },
         subscription_stored(&subscription(1, "dana")),
         Change::CseqReserved { key, local_cseq: 1 },
     ];
