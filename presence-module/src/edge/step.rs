@@ -84,7 +84,9 @@ impl Core {
         loop {
             let now = self.now();
             let mut shard = self.shards.lock(uri);
-            let Some(parked) = shard.get(uri).and_then(|slot| slot.parked.pop_front()) else { return };
+            // Of a presentity that was forgotten meanwhile, others wait for rules that are still to be read.
+            let knowing = shard.get(uri).filter(|slot| slot.presentity.knows_rules());
+            let Some(parked) = knowing.and_then(|slot| slot.parked.pop_front()) else { return };
             let Parked { transaction, to_tag, decide } = parked;
             if let Err(not_now) = self.step_locked(uri, shard, self.queue.held(), now, decide) {
                 self.act(vec![refusal(transaction, to_tag, not_now)]);

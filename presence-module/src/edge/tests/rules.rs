@@ -276,3 +276,12 @@ fn a_restart_changes_no_decision() {
         assert_eq!(after.body, before.body, "{handling}");
     }
 }
+
+#[test]
+fn requests_that_are_refused_one_after_the_other_are_each_decided() {
+    let rig = Rig::new();
+    rig.store.write_rules("dana", &for_eli("block", ""));
+    for cseq in 1..200 {
+        assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", "", cseq, 3600)).code, 403, "{cseq}");
+    }
+}
