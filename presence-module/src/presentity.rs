@@ -156,8 +156,8 @@ impl Presentity {
             }
         };
         match known {
+            // The target it names is where its last NOTIFY goes, so the refresh comes before the end.
             Some(usage) if subscribed.expires_s == 0 => {
-                subscribed.changes.retain(|change| !matches!(change, Change::SubscriptionRemoved { .. }));
                 subscribed.changes.extend(self.ends([(usage, Ending::Unsubscribed)], policy, now));
             }
             Some(_) => {}
@@ -178,7 +178,9 @@ impl Presentity {
         let Some(told) = self.dialogs.settle(key, cseq) else { return Decision::default() };
         let changes = match outcome.verdict(policy.silence_ends) {
             // It has been heard of since, or will be when it opens its connection again.
-            _ if outcome.is_silence() && (told.is_superseded || self.is_on_connection(&told.about)) => {
+            _ if outcome.is_silence() && told.is_superseded
+                || outcome.is_unreachable() && self.is_on_connection(&told.about) =>
+            {
                 self.dialogs.change(told.about.key, |usage| usage.owe_after(0, now.mono));
                 Vec::new()
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use crate::change::{Change, Ending, Now, Status, SubscriptionRow, TransportAddress};
+use crate::change::{Change, Now, Status, SubscriptionRow, TransportAddress};
 use crate::dialog::{CSEQ_BLOCK, Dialog};
 use crate::package::Package;
 use crate::usage::Usage;
@@ -169,7 +169,7 @@ pub fn in_dialog<'d>(
     Ok((dialog, live))
 }
 
-/// Decides on a SUBSCRIBE for a subscription that `dialog` has.
+/// Decides on a SUBSCRIBE for a subscription that `dialog` has; whoever is granted nothing unsubscribes.
 pub fn on_refresh(
     request: RefreshSubscribe,
     dialog: &Dialog,
@@ -186,13 +186,9 @@ pub fn on_refresh(
     request.carry_into(&mut row, dialog);
     row.expires = now.wall_s() + u64::from(granted_s);
     row.granted_s = granted_s;
-    let (key, local_contact) = (row.key, row.local_contact.clone());
+    let local_contact = row.local_contact.clone();
     let (deadline, flow) = (now.mono.plus_s(granted_s.into()), request.flow);
-    // The target it names is where its last NOTIFY goes, so the refresh comes before an end.
     changes.push(Change::SubscriptionRefreshed { row: Arc::new(row), deadline, flow });
-    if granted_s == 0 {
-        changes.push(Change::SubscriptionRemoved { key, ending: Ending::Unsubscribed, waits: false });
-    }
     Ok(Subscribed { changes, expires_s: granted_s, local_contact, is_new: false })
 }
 
