@@ -270,3 +270,116 @@ impl SubscribePolicy {
         Ok(requested.min(self.max_expires_s))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Moment;
+    use crate::dialog::DialogKey;
+    use crate::store::contract;
+
+    const NOW: Now = Now { mono: Moment(1_000_000), wall_ms: 5_000_000 };
+    const POLICY: SubscribePolicy =
+        SubscribePolicy { max_expires_s: 3600, min_expires_s: 600, cseq_offset: 0, one_per_device: false };
+
+    fn initial(expires: Option<u32>) -> InitialSubscribe {
+        let row = contract::subscription(1, "dana");
+        InitialSubscribe { package: Package::Presence, row, expires, is_acceptable: true, flow: 0 }
+    }
+
+    /// An initial SUBSCRIBE that nobody sent before.
+    fn begin(request: InitialSubscribe, standing: Option<Status>) -> Result<u32, Rejection> {
+        on_initial(request, None, standing, POLICY, NOW).map(|subscribed| subscribed.expires_s)
+    }
+
+    fn dialog(deadline: Moment) -> Dialog {
+        let mut row = contract::subscription(1, "dana");
+        let key = DialogKey::of_row(&row);
+        (row.event, row.event_id) = ("presence".into(), "".into());
+        row.key = key.subscription("presence", "");
+        Dialog::begin(key, Usage::new(Arc::new(row), deadline, 0, 0))
+    }
+
+    fn refresh(cseq: u32, expires: Option<u32>) -> RefreshSubscribe {
+        RefreshSubscribe {
+            package: Package::Presence,
+            event_id: SmolStr::default(),
+            cseq,
+            expires,
+            is_acceptable: true,
+            remote_target: None,
+            accept: SmolStr::default(),
+            identity: SmolStr::default(),
+            source: None,
+            is_behind_nat: false,
+            socket: None,
+            flow: 0,
+            local_contact: None,
+            user_agent: SmolStr::default(),
+            watcher_id: "w2".into(),
+        }
+    }
+
+    #[test]
+    fn s3_1_1_what_is_granted_is_never_more_than_was_asked_for() {
+        for (asked, granted) in [(None, 3600), (Some(0), 0), (Some(600), 600), (Some(3599), 3599), (Some(9999), 3600)] {
+            assert_eq!(begin(initial(asked), Some(Status::Active)), Ok(granted), "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn s4_2_1_1_only_what_is_under_an_hour_and_under_the_minimum_is_too_brief() {
+        let too_brief = Err(Rejection::IntervalTooBrief { min_expires_s: 600 });
+        for asked in [1, 599] {
+            assert_eq!(begin(initial(Some(asked)), Some(Status::Active)), too_brief, "{asked}");
+        }
+        let strict = SubscribePolicy { min_expires_s: 7200, max_expires_s: 9000, ..POLICY };
+        let hour = on_initial(initial(Some(3600)), None, Some(Status::Active), strict, NOW);
+        assert_eq!(hour.map(|subscribed| subscribed.expires_s), Ok(3600));
+    }
+
+    #[test]
+    fn who_is_denied_learns_nothing_of_what_else_is_wrong() {
+        let request = InitialSubscribe { is_acceptable: false, ..initial(Some(1)) };
+        assert_eq!(begin(request.clone(), None), Err(Rejection::Forbidden));
+        let too_brief = Err(Rejection::IntervalTooBrief { min_expires_s: 600 });
+        assert_eq!(begin(request.clone(), Some(Status::Active)), too_brief);
+        let request = InitialSubscribe { expires: Some(600), ..request };
+        assert_eq!(begin(request, Some(Status::Pending)), Err(Rejection::NotAcceptable));
+    }
+
+    #[test]
+    fn s4_4_3_a_fetch_leaves_no_row() {
+        let fetched = on_initial(initial(Some(0)), None, Some(Status::Active), POLICY, NOW).unwrap();
+        assert!(!fetched.is_new && !fetched.changes.iter().any(Change::is_durable), "{fetched:?}");
+    }
+
+    #[test]
+    fn s12_2_2_a_dialog_is_known_and_its_cseqs_grow() {
+        let check = |cseq, offset, deadline, expected| {
+            let (dialog, policy) = (dialog(deadline), SubscribePolicy { cseq_offset: offset, ..POLICY });
+            let found = in_dialog(&refresh(cseq, None), Some(&dialog), policy, NOW).map(|_| ());
+            assert_eq!(found, expected, "CSeq {cseq} after 2, offset {offset}");
+        };
+        let live = NOW.mono.plus_s(60);
+        check(3, 0, live, Ok(()));
+        check(9, 0, live, Ok(()));
+        check(2, 0, live, Err(Rejection::OutOfOrder));
+        check(2, 1, live, Ok(()));
+        check(1, 1, live, Err(Rejection::OutOfOrder));
+        check(3, 0, NOW.mono, Err(Rejection::NoSuchDialog));
+        assert_eq!(in_dialog(&refresh(3, None), None, POLICY, NOW).map(|_| ()), Err(Rejection::NoSuchDialog));
+    }
+
+    #[test]
+    fn s4_5_2_another_id_in_a_dialog_is_a_subscription_of_its_own() {
+        let dialog = dialog(NOW.mono.plus_s(60));
+        let request = RefreshSubscribe { event_id: "2".into(), ..refresh(3, Some(900)) };
+        let known = dialog.any_live(NOW.mono).unwrap();
+        let joined = on_joining(request.clone(), &dialog, known, Some(Status::Pending), POLICY, NOW).unwrap();
+        let [.., Change::SubscriptionStored { row, .. }] = &*joined.changes else { panic!("{joined:?}") };
+        assert_eq!((row.key, &*row.watcher_id), (dialog.key.subscription("presence", "2"), "w2"));
+        assert_eq!((row.status, row.remote_cseq, row.local_cseq), (Status::Pending, 3, dialog.reserved()));
+        assert_eq!(on_joining(request, &dialog, known, None, POLICY, NOW), Err(Rejection::Forbidden));
+    }
+}
