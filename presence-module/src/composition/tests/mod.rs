@@ -11,6 +11,7 @@ use crate::document::xml::{Limits, elements};
 
 mod ancestors; // what the 2006 module and its descendants got wrong
 mod any_document; // what holds whatever is published
+mod fidelity; // what is passed on as it was written
 mod newest; // what `newest` leaves of several publications
 mod oma; // what `oma` makes of several publications
 mod union; // what `union` makes of several publications
