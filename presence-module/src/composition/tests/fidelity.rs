@@ -114,10 +114,10 @@ fn extensions_pass_unchanged_and_once() {
     assert_snapshot!(composed(&[first, second]), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
     <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:e="urn:e" entity="sip:dana@pres.example">
-      <e:thing b="1" a="2"> x &lt; y <e:in/><![CDATA[<&]]></e:thing>
-      <e:only/>
-      <e:only/>
+      <f:thing xmlns:f="urn:e" a='2' b="&#49;"> x &#60; y <f:in></f:in>&lt;&amp;</f:thing>
       <f:thing xmlns:f="urn:e"/>
+      <e:only/>
+      <e:only/>
     </presence>
     "#);
 }
