@@ -37,6 +37,24 @@ pub(super) struct SeenRequest {
     pub(super) body: String,
 }
 
+impl SeenRequest {
+    /// Returns Subscription-State.
+    pub(super) fn state(&self) -> &str {
+        self.header("Subscription-State")
+    }
+
+    /// Returns Event.
+    pub(super) fn event(&self) -> &str {
+        self.header("Event")
+    }
+
+    /// Returns the value of a header that every NOTIFY has.
+    pub(super) fn header(&self, name: &str) -> &str {
+        let line = self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.unwrap_or_else(|| panic!("no {name} in {}", self.head))
+    }
+}
+
 #[derive(Clone, Default)]
 pub(super) struct FakeHost(Arc<(Mutex<Seen>, Condvar)>);
 

@@ -10,9 +10,12 @@ mod operator; // what the operator may set
 mod outages; // a database that is away
 mod panics; // a panic while deciding
 mod restarts; // what a second start finds
+mod phone; // a phone that subscribes
 mod rig; // one server under test
-mod rules; // who is let in, what it sees, and what a change does
+mod rules; // who is let in, and what it sees
+mod rules_changed; // what a change of rules does to who is watching
 mod sharing; // several subscriptions in one dialog
-mod watcher_information; // who may see whom, and who waits
+mod waiting; // who lost its subscription before it was decided on
+mod watcher_information; // who may see whom
 
 use rig::Rig;

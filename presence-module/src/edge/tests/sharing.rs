@@ -3,25 +3,16 @@
 use std::time::Duration;
 
 use super::Rig;
-use super::fake_host::SeenRequest;
 use super::rig::{cseq, document};
-
-fn event(notify: &SeenRequest) -> &str {
-    notify.head.lines().find_map(|line| line.strip_prefix("Event: ")).expect("an Event")
-}
-
-fn state(notify: &SeenRequest) -> &str {
-    notify.head.lines().find_map(|line| line.strip_prefix("Subscription-State: ")).expect("a Subscription-State")
-}
 
 /// Subscribes Eli to `presence` and, in the same dialog, to `presence;id=2`; returns the To-tag.
 fn furnish(rig: &Rig, from: &mut usize) -> String {
     let to_tag = rig.answer(rig.subscribe_to("presence", "eli", "", 1, 600)).to_tag;
-    rig.next_notify("first", from, |notify| event(notify) == "presence");
+    rig.next_notify("first", from, |notify| notify.event() == "presence");
     let joined = rig.answer(rig.subscribe_to("presence;id=2", "eli", &to_tag, 2, 600));
     assert_eq!(joined.code, 200);
-    let second = rig.next_notify("second", from, |notify| event(notify) == "presence;id=2");
-    assert_eq!((cseq(&second), state(&second)), (2, "active;expires=600"));
+    let second = rig.next_notify("second", from, |notify| notify.event() == "presence;id=2");
+    assert_eq!((cseq(&second), second.state()), (2, "active;expires=600"));
     to_tag
 }
 
@@ -33,7 +24,7 @@ fn each_is_told_of_a_change_one_after_the_other() {
     let first = rig.next_notify("news", &mut from, |_| true);
     let second = rig.next_notify("news", &mut from, |_| true);
     assert_eq!([cseq(&first), cseq(&second)], [3, 4]);
-    let mut events = [event(&first), event(&second)];
+    let mut events = [first.event(), second.event()];
     events.sort_unstable();
     assert_eq!(events, ["presence", "presence;id=2"]);
     assert!([first.body, second.body].iter().all(|body| body.contains("news")));
@@ -45,11 +36,11 @@ fn the_end_of_one_leaves_the_other_and_the_last_one_ends_the_dialog() {
     let to_tag = furnish(&rig, &mut from);
     assert_eq!(rig.answer(rig.subscribe_to("presence;id=2", "eli", &to_tag, 3, 0)).code, 200);
     let last = rig.next_notify("end", &mut from, |_| true);
-    assert_eq!((event(&last), state(&last)), ("presence;id=2", "terminated;reason=timeout"));
+    assert_eq!((last.event(), last.state()), ("presence;id=2", "terminated;reason=timeout"));
     assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 4, 300)).code, 200);
-    assert_eq!(state(&rig.next_notify("refresh", &mut from, |_| true)), "active;expires=300");
+    assert_eq!(rig.next_notify("refresh", &mut from, |_| true).state(), "active;expires=300");
     assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 5, 0)).code, 200);
-    rig.next_notify("end", &mut from, |notify| state(notify).starts_with("terminated"));
+    rig.next_notify("end", &mut from, |notify| notify.state().starts_with("terminated"));
     rig.until("it is forgotten", || !rig.is_known("dana"));
     assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 6, 300)).code, 481);
 }
@@ -77,11 +68,11 @@ fn after_a_crash_the_dialog_goes_on_above_every_cseq_its_subscriptions_used() {
     }
     // The row that reserved the last CSeqs is gone; the other must know of them.
     rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 3, 0));
-    let last = cseq(&rig.next_notify("end", &mut from, |notify| state(notify).starts_with("terminated")));
+    let last = cseq(&rig.next_notify("end", &mut from, |notify| notify.state().starts_with("terminated")));
     let rig = rig.restart(false);
     let first = rig.notify(1);
     assert!(cseq(&first) > last, "{} after {last}", cseq(&first));
-    assert_eq!(event(&first), "presence;id=2");
+    assert_eq!(first.event(), "presence;id=2");
 }
 
 #[test]
