@@ -96,6 +96,7 @@ pub(crate) fn subscriptions_change_and_end(open: Opener<'_>) {
     let (mut row, other) = (subscription(1, "dana"), subscription(2, "dana"));
     commit(&mut *store, &[subscription_stored(&row), subscription_stored(&other)]);
     (row.remote_target, row.received, row.socket) = ("sip:elsewhere@192.0.2.6".into(), None, None);
+    row.local_contact = "sip:pa.example".into();
     let mut as_given = row.clone();
     (as_given.accept, as_given.expires) = ("other".into(), 1);
     commit(

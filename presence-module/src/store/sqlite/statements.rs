@@ -259,7 +259,7 @@ impl Statements {
             subscription_moved: Statement::on(
                 "UPDATE ",
                 subscriptions,
-                " SET contact = ?, received = ?, socket = ? WHERE id = ?",
+                " SET contact = ?, received = ?, socket = ?, local_contact = ? WHERE id = ?",
             ),
             cseq_reserved: Statement::on("UPDATE ", subscriptions, " SET local_cseq = ? WHERE id = ?"),
             subscription_removed: Statement::on("DELETE FROM ", subscriptions, " WHERE id = ?"),
