@@ -268,7 +268,7 @@ impl Statements {
                 WATCHER,
                 &["p_user", "p_domain", "w_user", "w_domain", "event"],
                 // A state that is there already goes on since when it was decided, under the id it has.
-                " WHERE subs_status <> excluded.subs_status OR reason <> excluded.reason",
+                " WHERE subs_status <> excluded.subs_status OR reason <> excluded.reason OR identity <> excluded.identity",
             ),
             watcher_removed: Statement::on(
                 "DELETE FROM ",

@@ -114,6 +114,11 @@ fn storing_again_replaces() {
 }
 
 #[test]
+fn who_a_state_was_decided_for_is_written() {
+    check(contract::who_a_state_was_decided_for_is_written);
+}
+
+#[test]
 fn a_batch_is_whole_or_nothing() {
     check(contract::a_batch_is_whole_or_nothing);
 }
