@@ -1,5 +1,7 @@
 //! Rules documents as they are read, and how their changes are noticed, whoever makes them.
 
+use diesel::connection::SimpleConnection;
+
 use super::*;
 
 pub(super) fn document(user: &str, doc_type: i64, document: &str) -> RulesDocument {
@@ -76,4 +78,56 @@ fn a_change_of_rules_is_stamped() {
     database.open();
     database.execute("INSERT INTO xcap_xml (user, domain, xcap, doc_type) VALUES ('dana', 'pres.example', '<a/>', 2)");
     assert_eq!(database.number("SELECT abs(modified - unixepoch()) < 5 FROM xcap_xml"), 1);
+}
+
+/// Whose rules changed since somebody looked.
+fn changed(store: &mut SqliteStore) -> Vec<String> {
+    store.changed_rules().unwrap().into_iter().map(|owner| owner.user.to_string()).collect()
+}
+
+const INSERT: &str = "INSERT INTO xcap_xml (user, domain, xcap, doc_type)";
+
+#[test]
+fn a_change_is_noticed_by_the_connection_that_takes_the_place_of_another() {
+    let database = Database::new();
+    let mut store = database.open();
+    for user in ["dana", "eli", "fay"] {
+        assert_eq!(changed(&mut store), Vec::<String>::new());
+        database.execute(&format!("{INSERT} VALUES ('{user}', 'pres.example', '<a/>', 2)"));
+        // The connection is dropped, as at any failure.
+        store.link.connection().unwrap().batch_execute("BEGIN").unwrap();
+        assert!(store.commit(&[&[publication_stored(&publication(1, "dana"))]]).is_err());
+        assert_eq!(changed(&mut store), [user]);
+    }
+}
+
+#[test]
+fn a_table_that_was_made_anew_is_watched_from_the_next_start_on() {
+    let database = Database::new();
+    database.open();
+    let made = database.texts("SELECT sql FROM sqlite_schema WHERE name = 'xcap_xml'");
+    let before = database.columns_and_triggers();
+    database.execute(&format!("DROP TABLE xcap_xml; {}", made[0]));
+    assert_ne!(database.columns_and_triggers(), before, "its triggers are gone with it");
+    let mut store = database.open();
+    assert_eq!(database.columns_and_triggers(), before);
+    assert_eq!(changed(&mut store), Vec::<String>::new());
+    database.execute(&format!("{INSERT} VALUES ('dana', 'pres.example', '<a/>', 2)"));
+    assert_eq!(changed(&mut store), ["dana"]);
+    database.execute("UPDATE xcap_xml SET xcap = '<b/>'; DELETE FROM xcap_xml");
+    assert_eq!(changed(&mut store), ["dana"]);
+}
+
+#[test]
+fn however_many_changes_there_are_one_look_finds_them_all() {
+    let database = Database::new();
+    let mut store = database.open();
+    for changes in [4095, 4096, 4097, 10_000] {
+        database.execute(&format!(
+            "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {changes})
+             {INSERT} SELECT 'u' || n || '-{changes}', 'pres.example', '<a/>', 2 FROM n"
+        ));
+        assert_eq!(changed(&mut store).len(), changes, "{changes}");
+        assert_eq!(database.number("SELECT count(*) FROM presence_rules_changed"), 0, "what was seen is removed");
+    }
 }
