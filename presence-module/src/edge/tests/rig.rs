@@ -181,6 +181,21 @@ impl Rig {
         notify
     }
 
+    /// Confirms every NOTIFY from number `from` on, up to one of which `is_it` holds, and returns that.
+    pub(super) fn confirm_until(
+        &self,
+        what: &str,
+        from: &mut usize,
+        is_it: impl Fn(&SeenRequest) -> bool,
+    ) -> SeenRequest {
+        loop {
+            let notify = self.next_notify(what, from, |_| true);
+            if is_it(&notify) {
+                return notify;
+            }
+        }
+    }
+
     /// Waits for the answer to a transaction.
     pub(super) fn answer(&self, transaction: u64) -> SeenReply {
         self.host.wait_for("answer", |seen| seen.replies.iter().find(|reply| reply.transaction == transaction).cloned())
@@ -234,6 +249,13 @@ impl Rig {
     pub(super) fn is_known(&self, user: &str) -> bool {
         let uri = PresentityUri::new(user, "pres.example");
         self.presence.core().shards.lock(&uri).get(&uri).is_some()
+    }
+
+    /// Lets time pass, and what is due by then be decided and committed.
+    pub(super) fn pass(&self, by: Duration) {
+        self.host.advance(by);
+        self.presence.core().expire();
+        self.until_settled();
     }
 
     /// Waits until nothing is queued and nothing is being read back.

@@ -2,6 +2,7 @@
 
 use super::Rig;
 use super::fake_host::SeenRequest;
+use super::phone::Phone;
 use super::rig::document;
 
 /// A ruleset of Dana's, from what is inside it.
@@ -134,4 +135,30 @@ fn while_rules_cannot_be_read_nobody_is_let_in_or_sent_away_for_good() {
     assert_eq!(subscribed(&rig, &for_eli("allow", NOTES), "here").0, 503);
     rig.store.fail_loads(false);
     assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", "", 2, 3600)).code, 200);
+}
+
+#[test]
+fn each_request_that_waited_for_rules_is_decided_on_by_itself_and_gives_its_place_back() {
+    let rig = Rig::with_queue_places(6);
+    rig.store.write_rules("dana", &for_eli("allow", NOTES));
+    rig.store.hold();
+    let held = rig.publish("gus", "p0", "", 3600, &document("x"));
+    rig.store.wait_held();
+    let text = |user| Phone { headers: "Accept: text/plain\r\n", ..Phone::of(user) };
+    let waiting = [
+        Phone::of("gil").subscribe(&rig, "presence", "", 1, 3600),
+        text("eli").subscribe(&rig, "presence", "", 2, 3600),
+        Phone::of("eli").subscribe(&rig, "presence", "", 3, 3600),
+        Phone::of("fay").subscribe(&rig, "presence", "", 4, 3600),
+        Phone::of("dana").subscribe(&rig, "presence", "", 5, 3600),
+    ];
+    assert_eq!(rig.answer(rig.publish("gus", "p1", "", 3600, &document("y"))).code, 503, "all places are taken");
+    rig.store.release();
+    assert_eq!(rig.answer(held).code, 200);
+    assert_eq!(waiting.map(|transaction| rig.answer(transaction).code), [403, 406, 200, 403, 200]);
+    rig.until_settled();
+    rig.store.hold();
+    let places = [6, 7, 8, 9, 10, 11].map(|n| rig.publish("gus", &format!("p{n}"), "", 3600, &document("z")));
+    rig.store.release();
+    assert_eq!(places.map(|transaction| rig.answer(transaction).code), [200; 6]);
 }

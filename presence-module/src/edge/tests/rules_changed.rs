@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Rig;
 use super::rig::document;
 use super::rules::{ELI, NOTES, SERVICES, change_rules, for_eli, rule, ruleset, subscribed};
+use crate::change::Status;
 
 #[test]
 fn a_change_of_rules_reaches_who_is_watching() {
@@ -86,6 +87,91 @@ fn a_rule_for_a_sphere_follows_what_is_published() {
 }
 
 #[test]
+fn rules_that_changed_and_cannot_be_read_let_nobody_in_and_are_read_as_soon_as_they_can_unasked() {
+    let (rig, mut from) = (Rig::new(), 0);
+    let (_, to_tag) = subscribed(&rig, &for_eli("allow", NOTES), "here");
+    rig.next_notify("first", &mut from, |_| true);
+    rig.store.fail_loads(true);
+    change_rules(&rig, &for_eli("block", ""));
+    assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", "", 2, 3600)).code, 503, "a new dialog");
+    assert_eq!(rig.answer(rig.subscribe_to("presence;id=2", "eli", &to_tag, 3, 3600)).code, 503, "the same dialog");
+    assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 4, 3600)).code, 200, "who is in stays");
+    rig.store.fail_loads(false);
+    rig.confirm_until("end", &mut from, |notify| notify.state() == "terminated;reason=rejected");
+}
+
+/// What comes first after a start: the server's own round, or a request.
+type First = fn(&Rig, &str);
+
+const FIRST: [(&str, First); 3] = [
+    ("the server's round", |_, _| {}),
+    ("a PUBLISH", |rig, _| drop(rig.answer(rig.publish("dana", "p1", "", 3600, &document("secret news"))))),
+    ("the watcher", |rig, to_tag| drop(rig.answer(rig.subscribe_to("presence", "eli", to_tag, 2, 3600)))),
+];
+
+#[test]
+fn rules_changed_while_nobody_served_are_in_force_before_anybody_is_told_whoever_comes_first() {
+    for (is_clean, (first, come)) in [false, true].into_iter().flat_map(|is_clean| FIRST.map(|first| (is_clean, first)))
+    {
+        for (handling, said) in
+            [("block", "terminated;reason=rejected"), ("confirm", "pending"), ("polite-block", "active")]
+        {
+            let what = format!("{handling}, {first} after a {} stop", if is_clean { "clean" } else { "sudden" });
+            let rig = Rig::new();
+            let (_, to_tag) = subscribed(&rig, &for_eli("allow", NOTES), "secret");
+            rig.confirm(&rig.notify(1), 200);
+            rig.store.write_rules("dana", &for_eli(handling, NOTES));
+            let (rig, mut from) = (rig.restart(is_clean), 0);
+            come(&rig, &to_tag);
+            let told = rig.next_notify(&what, &mut from, |_| true);
+            assert!(told.state().starts_with(said), "{what}: {}", told.head);
+            // Up to the end, which is the last it can be told.
+            if handling != "block" {
+                change_rules(&rig, &for_eli("block", ""));
+                rig.confirm_until(&what, &mut from, |notify| notify.state() == "terminated;reason=rejected");
+            }
+            rig.host.with(|seen| assert!(seen.requests.iter().all(|told| !told.body.contains("secret")), "{what}"));
+        }
+    }
+}
+
+#[test]
+fn who_asked_for_the_end_and_is_denied_before_it_is_told_is_shown_nothing() {
+    for (handling, shown) in [("allow", "secret"), ("polite-block", "<basic>closed"), ("confirm", ""), ("block", "")] {
+        for (event, what) in [("presence", "unsubscribed"), ("presence;id=2", "asked once")] {
+            let rig = Rig::new();
+            let (_, to_tag) = subscribed(&rig, &for_eli("allow", NOTES), "here");
+            let unanswered = rig.notify(1);
+            assert_eq!(rig.answer(rig.subscribe_to(event, "eli", &to_tag, 2, 0)).code, 200);
+            change_rules(&rig, &for_eli(handling, NOTES));
+            rig.answer(rig.publish("dana", "p1", "", 3600, &document("secret")));
+            rig.confirm(&unanswered, 200);
+            let last = rig.confirm_until("end", &mut 1, |notify| notify.event() == event);
+            assert!(last.state().starts_with("terminated"), "{handling}, {what}: {}", last.head);
+            assert!(last.body.contains(shown) && last.body.is_empty() == shown.is_empty(), "{handling}, {what}");
+            let is_shown = rig.host.with(|seen| seen.requests.iter().any(|told| told.body.contains("secret")));
+            assert_eq!(is_shown, handling == "allow", "{handling}, {what}");
+        }
+    }
+}
+
+#[test]
+fn from_seeing_an_offline_user_to_being_blocked_politely_and_back_nothing_is_told() {
+    let (rig, mut from) = (Rig::new(), 0);
+    rig.store.write_rules("dana", &for_eli("allow", NOTES));
+    let to_tag = rig.answer(rig.subscribe_to("presence", "eli", "", 1, 3600)).to_tag;
+    let offline = rig.next_notify("first", &mut from, |_| true);
+    for (handling, status) in [("polite-block", Status::PoliteBlocked), ("allow", Status::Active)] {
+        change_rules(&rig, &for_eli(handling, NOTES));
+        rig.until("it is decided on", || rig.disk().1[0].status == status);
+    }
+    rig.pass(Duration::from_secs(1));
+    assert_eq!(rig.notify_count(), 1);
+    rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 2, 3600));
+    assert_eq!(rig.next_notify("refresh", &mut from, |_| true).body, offline.body);
+}
+
+#[test]
 fn a_restart_changes_no_decision() {
     for (handling, said) in [("allow", "active"), ("confirm", "pending"), ("polite-block", "active")] {
         let (rig, mut from) = (Rig::new(), 0);
@@ -96,27 +182,4 @@ fn a_restart_changes_no_decision() {
         assert!(after.state().starts_with(said), "{handling}");
         assert_eq!(after.body, before.body, "{handling}");
     }
-}
-
-#[test]
-fn rules_that_changed_and_cannot_be_read_are_read_as_soon_as_they_can() {
-    let (rig, mut from) = (Rig::new(), 0);
-    subscribed(&rig, &for_eli("allow", NOTES), "here");
-    rig.next_notify("first", &mut from, |_| true);
-    rig.store.fail_loads(true);
-    change_rules(&rig, &for_eli("block", ""));
-    assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", "", 2, 3600)).code, 503);
-    rig.store.fail_loads(false);
-    module_api::abi::Module::refresh(&rig.presence);
-    rig.next_notify("end", &mut from, |notify| notify.state() == "terminated;reason=rejected");
-}
-
-#[test]
-fn rules_changed_while_nobody_served_are_in_force_at_the_next_start() {
-    let (rig, mut from) = (Rig::new(), 0);
-    subscribed(&rig, &for_eli("allow", NOTES), "here");
-    rig.next_notify("first", &mut from, |_| true);
-    rig.store.write_rules("dana", &for_eli("block", ""));
-    let (rig, mut from) = (rig.restart(true), 0);
-    rig.next_notify("end", &mut from, |notify| notify.state() == "terminated;reason=rejected");
 }

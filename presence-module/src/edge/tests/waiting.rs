@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use module_api::abi::Module;
+
 use super::Rig;
-use super::rules::{change_rules, for_eli, subscribed};
+use super::rig::document;
+use super::rules::{ELI, NOTES, change_rules, for_eli, rule, ruleset, subscribed};
 use super::watcher_information::{brief, is_of, is_winfo, told};
+use crate::change::WatcherRow;
 
 #[test]
 fn who_waits_is_decided_on_by_a_change_of_rules() {
@@ -85,4 +89,59 @@ fn who_stays_pending_too_long_is_given_up() {
     rig.host.advance(Duration::from_secs(100));
     let last = rig.next_notify("end", &mut from, |notify| is_of(notify, "eli"));
     assert!(last.head.contains("Subscription-State: terminated;reason=giveup"), "{}", last.head);
+}
+
+#[test]
+fn who_was_never_told_that_it_is_pending_waits() {
+    let (rig, mut from) = (Rig::new().restart_forced(true, false), 0);
+    rig.answer(rig.subscribe_to("presence.winfo", "dana", "", 1, 3600));
+    rig.next_notify("full", &mut from, is_winfo);
+    rig.host.with(|seen| seen.stale.push(2));
+    assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", "", 1, 3600)).code, 200, "and nobody hears it");
+    let mut said = Vec::new();
+    while said.last().is_none_or(|last| last != "eli waiting timeout") {
+        said.extend(brief(&told(&rig.next_notify("partial", &mut from, is_winfo)).2));
+    }
+    assert!(
+        ["eli pending subscribe", "eli waiting timeout"]
+            .ends_with(&said.iter().map(String::as_str).collect::<Vec<_>>()),
+        "{said:?}"
+    );
+    assert_eq!(rig.disk().1.iter().filter(|row| row.event == "presence").count(), 0);
+    assert_eq!(states(&rig), [("eli", "waiting", "timeout")].map(text));
+}
+
+#[test]
+fn who_waits_makes_no_stop_unclean_and_nobody_is_owed_anything_by_the_next_start() {
+    let rig = Rig::new();
+    let fay = "<cp:identity><cp:one id='sip:fay@pres.example'/></cp:identity>";
+    let rules = ruleset(&(rule(ELI, "confirm", "") + &rule(fay, "allow", NOTES)));
+    let to_tag = subscribed(&rig, &rules, "here").1;
+    rig.confirm(&rig.notify(1), 200);
+    rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 2, 0));
+    rig.confirm(&rig.notify(2), 200);
+    rig.answer(rig.subscribe_to("presence", "fay", "", 1, 3600));
+    rig.confirm(&rig.notify(3), 200);
+    // What changed before this run is seen to in this run.
+    Module::refresh(&rig.presence);
+    rig.pass(Duration::from_secs(1));
+    rig.presence.drain();
+    rig.presence.stop();
+    assert!(rig.store.with(|disk| disk.was_clean));
+    let rig = rig.restart(true);
+    rig.pass(Duration::from_secs(1));
+    assert_eq!(rig.notify_count(), 0);
+    assert_eq!(states(&rig), [("eli", "waiting", "timeout"), ("fay", "active", "")].map(text));
+    rig.answer(rig.publish("dana", "p1", "", 3600, &document("news")));
+    assert!(rig.notify(1).body.contains("news"));
+}
+
+/// What is written of watchers: who, the status, the reason.
+fn states(rig: &Rig) -> Vec<[String; 3]> {
+    let written = |row: &WatcherRow| text((&row.watcher.user, row.status.as_str(), &row.reason));
+    rig.store.with(|disk| disk.watchers.values().filter(|row| row.event == "presence").map(written).collect())
+}
+
+fn text((who, status, reason): (&str, &str, &str)) -> [String; 3] {
+    [who, status, reason].map(str::to_owned)
 }
