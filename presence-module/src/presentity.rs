@@ -140,9 +140,9 @@ impl Presentity {
     ) -> Result<Subscribed, Rejection> {
         let (dialog, live) = subscription::in_dialog(&request, self.dialogs.get(key), policy.subscribe, now)?;
         // Whoever knows the tags of a dialog is taken for who began it, unless it is known to be somebody else.
-        if !request.identity.is_empty() && request.identity != live.row.identity {
-            let is_unknown = live.row.identity.is_empty();
-            return Err(if is_unknown { Rejection::NoSuchDialog } else { Rejection::Forbidden });
+        let owner = dialog.identity(now.mono);
+        if !request.identity.is_empty() && request.identity != owner {
+            return Err(if owner.is_empty() { Rejection::NoSuchDialog } else { Rejection::Forbidden });
         }
         let wanted = key.subscription(request.package.name(), &request.event_id);
         let known = dialog.usage(wanted).filter(|usage| usage.is_live(now.mono));

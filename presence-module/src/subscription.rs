@@ -231,11 +231,11 @@ impl RefreshSubscribe {
         row.remote_cseq = self.cseq.max(dialog.remote_cseq());
         row.accept = self.accept.clone();
         row.user_agent = self.user_agent.clone();
-        row.local_contact = self.local_contact.clone().unwrap_or_else(|| row.local_contact.clone());
         self.move_to(row);
     }
 
-    /// Writes into `row` where the watcher is by now (RFC 3261 §12.2.2): its Contact, and the address behind a NAT.
+    /// Writes into `row` where both sides are by now (RFC 3261 §12.2.2): our Contact, the watcher's, and the address behind
+    /// a NAT.
     fn move_to(&self, row: &mut SubscriptionRow) {
         row.received = match &self.remote_target {
             Some(_) => self.source.filter(|_| self.is_behind_nat && row.route_set.is_empty()),
@@ -243,6 +243,7 @@ impl RefreshSubscribe {
         };
         row.remote_target = self.remote_target.clone().unwrap_or_else(|| row.remote_target.clone());
         row.socket = self.socket;
+        row.local_contact = self.local_contact.clone().unwrap_or_else(|| row.local_contact.clone());
     }
 }
 

@@ -16,11 +16,11 @@ use crate::usage::Usage;
 use crate::watcher;
 use crate::watchers::Watcher;
 
-/// Who, and of which event package.
-type Who<'u> = (&'u UserAtDomain, &'u SmolStr);
+/// Who, as whom it was proven, and of which event package.
+type Who<'u> = (&'u UserAtDomain, &'u SmolStr, &'u SmolStr);
 
 fn who(usage: &Usage) -> Who<'_> {
-    (&usage.row.watcher, &usage.row.event)
+    (&usage.row.watcher, &usage.row.identity, &usage.row.event)
 }
 
 impl Presentity {
@@ -77,8 +77,9 @@ impl Presentity {
 
     /// Who asks once without being authorised waits as if a subscription had run out.
     fn note_unauthorized_fetch(&self, row: &SubscriptionRow, policy: &Policy, now: Now) -> Option<Change> {
-        let is_undecided =
-            |known: &Watcher| matches!(known.status, watcher::Status::Pending | watcher::Status::Waiting);
+        let is_undecided = |known: &Watcher| {
+            matches!(known.status, watcher::Status::Pending | watcher::Status::Waiting) && !known.identity.is_empty()
+        };
         let is_known = self.watchers.get(&row.watcher, &row.event).is_some_and(is_undecided);
         let waits = row.status == Status::Pending && !row.identity.is_empty() && !is_known;
         waits.then(|| self.waits(row, policy, now))
@@ -105,7 +106,7 @@ impl Presentity {
             .watchers
             .undecided()
             .filter(|(_, _, state)| is_late(state.deadline))
-            .map(|(watcher, event, _)| (watcher, event))
+            .map(|(watcher, event, state)| (watcher, &state.identity, event))
             .collect();
         if late.is_empty() {
             return Vec::new();
@@ -116,7 +117,7 @@ impl Presentity {
         };
         let given_up = self.dialogs.live().filter(is_theirs).map(|usage| (usage, Ending::GivenUp));
         let mut changes = self.ends(given_up, policy, now);
-        let removed = |(watcher, event)| self.watcher_removed(watcher, event, watcher::Event::Giveup);
+        let removed = |(watcher, _, event): Who<'_>| self.watcher_removed(watcher, event, watcher::Event::Giveup);
         changes.extend(late.into_iter().map(removed));
         changes
     }
