@@ -72,8 +72,6 @@ struct InFlight {
     /// Whether it tells the end of the subscription.
     is_last: bool,
     has_document: bool,
-    /// Whether it was the first about its subscription.
-    is_first: bool,
     /// Whether the watcher has been heard of since: its silence means nothing any more.
     is_superseded: bool,
 }
@@ -115,14 +113,19 @@ impl Dialog {
     }
 
     /// Takes up a dialog from a row: every CSeq up to `row.local_cseq` may have been used.
-    pub fn resume(key: DialogKey, usage: Usage) -> Self {
+    pub fn resume(key: DialogKey, mut usage: Usage) -> Self {
         let (cseq, remote_cseq) = (usage.row.local_cseq, usage.row.remote_cseq);
+        usage.number_from(cseq);
         Self { key, usages: smallvec![usage], cseq, remote_cseq, in_flight: None }
     }
 
     /// Takes in a further subscription, or one that begins again; it takes the place of one with its key.
     pub fn add(&mut self, usage: Usage) {
         self.heard(usage.row.remote_cseq);
+        self.put(usage);
+    }
+
+    fn put(&mut self, usage: Usage) {
         self.usages.retain(|known| known.row.key != usage.row.key);
         self.usages.push(usage);
     }
@@ -130,14 +133,15 @@ impl Dialog {
     /// Takes up a further subscription from its row.
     pub fn add_resumed(&mut self, usage: Usage) {
         self.cseq = self.cseq.max(usage.row.local_cseq);
-        self.add(usage);
+        self.remote_cseq = self.remote_cseq.max(usage.row.remote_cseq);
+        self.put(usage);
         self.usages.iter_mut().for_each(|usage| usage.number_from(self.cseq));
     }
 
     /// Takes back in a subscription whose end was refused.
     pub fn add_restored(&mut self, mut usage: Usage) {
         usage.number_from(self.cseq);
-        self.add(usage);
+        self.put(usage);
     }
 
     /// Notes that the watcher sent a request with this CSeq.
@@ -241,7 +245,6 @@ impl Dialog {
                 about: About::of(&usage),
                 is_last: usage.is_ending(),
                 has_document: !document.is_empty(),
-                is_first: !usage.has_spoken(),
                 is_superseded: false,
             });
             usage.told(document, quiet_until);
@@ -269,9 +272,6 @@ impl Dialog {
         self.cseq = cseq - 1;
         if let Some(usage) = self.usages.iter_mut().find(|usage| in_flight.about.is(usage)) {
             usage.take_back(in_flight.has_document);
-            if in_flight.is_first {
-                usage.never_spoke();
-            }
         }
     }
 

@@ -128,14 +128,6 @@ impl Dialogs {
         usages.filter(|usage| usage.ending() == Some(Ending::Unsubscribed)).for_each(&mut change);
     }
 
-    /// Owes the watcher in a dialog the present state of all it subscribes to.
-    pub(crate) fn owe(&mut self, key: DialogKey) {
-        if let Some(&slot) = self.by_key.get(&key) {
-            self.slots[slot].usages_mut().iter_mut().for_each(Usage::owe);
-            self.touched.push(slot);
-        }
-    }
-
     /// Sees again to the dialogs that wait for `now`.
     pub(crate) fn touch_waiting(&mut self, now: Moment) {
         let waiting = self.slots.iter().filter(|(_, dialog)| dialog.waits_until().is_some_and(|at| at <= now));
@@ -163,6 +155,16 @@ impl Dialogs {
             self.slots[slot].unbind(cseq);
             self.touch_or_drop(slot);
         }
+    }
+
+    /// Takes back a subscription that never began.
+    pub(crate) fn take_back(&mut self, row: &SubscriptionRow) {
+        self.change(row.key, |usage| {
+            // Another may have taken its place.
+            if usage.row.watcher_id == row.watcher_id {
+                usage.end(Ending::Silent);
+            }
+        });
     }
 
     /// Notes that the outcome of a NOTIFY is known, and returns the subscription it was about if it was expected.
@@ -193,15 +195,12 @@ impl Dialogs {
         let rows: FxHashSet<_> = subscriptions.iter().map(|(row, _)| row.key).collect();
         let slots: Vec<_> = self.slots.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
-            let dialog = &mut self.slots[slot];
-            for usage in dialog.usages_mut().iter_mut().filter(|usage| !rows.contains(&usage.row.key)) {
-                // The end of a subscription that is in the database is still to be told.
-                if !(usage.is_ending() && usage.has_spoken()) {
-                    usage.end(Ending::Silent);
-                }
-            }
+            // The end of a subscription that is over in the database too is still to be told.
+            let live = self.slots[slot].usages_mut().iter_mut().filter(|usage| !usage.is_ending());
+            live.filter(|usage| !rows.contains(&usage.row.key)).for_each(|usage| usage.end(Ending::Silent));
             self.touch_or_drop(slot);
         }
+        let kept: FxHashSet<_> = self.by_key.keys().copied().collect();
         for (row, deadline) in subscriptions {
             let key = DialogKey::of_row(&row);
             let known = self.by_key.get(&key).and_then(|&slot| self.slots[slot].usage_mut(row.key));
@@ -210,17 +209,14 @@ impl Dialogs {
                 None => {
                     let mut usage = Usage::resume(row, deadline);
                     usage.owe();
-                    self.restore_missing(key, usage);
+                    // If its dialog is still there, its CSeqs go on; else they go on above all that were reserved.
+                    let add = if kept.contains(&key) { Dialog::add_restored } else { Dialog::add_resumed };
+                    self.place(key, usage, Dialog::resume, add);
                 }
             }
         }
         self.slots.iter_mut().for_each(|(_, dialog)| dialog.restore_remote_cseq());
         self.touched = self.slots.iter().map(|(slot, _)| slot).collect();
-    }
-
-    /// Takes back in a subscription whose end was refused. If its dialog is still there, its CSeqs go on.
-    fn restore_missing(&mut self, key: DialogKey, usage: Usage) {
-        self.place(key, usage, Dialog::resume, Dialog::add_restored);
     }
 
     /// Returns the dialogs that ended for good since the last call.

@@ -17,7 +17,7 @@ use module_api::abi::Transport;
 use smol_str::SmolStr;
 
 use crate::authorization::Rules;
-use crate::change::{Change, Ending, Moment, Now, SubscriptionRow, WatcherRow};
+use crate::change::{Change, Ending, Moment, Now, SubscriptionKey, SubscriptionRow, WatcherRow};
 use crate::dialog::{About, Dialog, DialogKey};
 use crate::dialogs::Dialogs;
 use crate::disclosure::Disclosure;
@@ -299,18 +299,25 @@ impl Presentity {
         whole.effects.extend(decided.effects);
     }
 
-    /// Takes back the NOTIFYs among `effects`, which never leave.
-    pub fn take_back(&mut self, effects: &[Effect]) {
-        for effect in effects {
+    /// Takes back the NOTIFYs of a refused decision, which never leave, and the subscriptions it began, whose end nobody
+    /// is to hear of.
+    pub fn take_back(&mut self, refused: &Decision) {
+        for effect in &refused.effects {
             if let Effect::Notify(notification) = effect {
                 self.dialogs.unbind(notification.dialog, notification.cseq);
             }
         }
+        for change in &refused.changes {
+            if let Change::SubscriptionStored { row, .. } | Change::SubscriptionFetched { row, .. } = change {
+                self.dialogs.take_back(row);
+            }
+        }
     }
 
-    /// Owes a watcher the present state: what a start after a crash does, watcher by watcher.
-    pub fn owe(&mut self, key: DialogKey) {
-        self.dialogs.owe(key);
+    /// Owes a watcher the present state, unless it was told already: what a start after a crash does, subscription by
+    /// subscription.
+    pub fn owe(&mut self, key: SubscriptionKey) {
+        self.dialogs.change(key, Usage::owe_first);
     }
 
     /// Decides on everybody anew with the next step: other rules or another policy may be in force.

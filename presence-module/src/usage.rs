@@ -28,12 +28,10 @@ pub struct Usage {
     /// The document the watcher has, as far as is known.
     last: Option<Body>,
     owed: Owed,
-    /// State changes wait until then (RFC 3856 §6.10).
+    /// State changes wait until then (RFC 3856 §6.10); 0 before the first NOTIFY.
     quiet_until: Moment,
     /// How often in a row the watcher did not take what it was told.
     failures: u32,
-    /// Whether a NOTIFY about it ever left, which is never before its row was written.
-    has_spoken: bool,
     /// Set once it is over and the watcher is still to hear of it.
     ending: Option<Ending>,
 }
@@ -69,18 +67,17 @@ impl Usage {
             None => View::Presence(None),
         };
         let (owed, quiet_until, event) = (Owed::Now, Moment(0), watcher::Event::Subscribe);
-        let (last, failures, has_spoken, ending) = (None, 0, false, None);
-        Self { row, deadline, flow, view, event, last, owed, quiet_until, failures, has_spoken, ending }
+        let (last, failures, ending) = (None, 0, None);
+        Self { row, deadline, flow, view, event, last, owed, quiet_until, failures, ending }
     }
 
-    /// Takes up a subscription from its row; nothing is owed yet.
+    /// Takes up a subscription from its row; nothing is owed yet, and its dialog numbers the next document.
     pub fn resume(row: Arc<SubscriptionRow>, deadline: Moment) -> Self {
-        let version = row.local_cseq;
-        Self { owed: Owed::Nothing, has_spoken: true, ..Self::new(row, deadline, 0, version) }
+        Self { owed: Owed::Nothing, ..Self::new(row, deadline, 0, 0) }
     }
 
     /// Numbers the next document `version` at least: every document so far had a CSeq of its own in the dialog, so that no
-    /// number up to the CSeqs that are reserved was used.
+    /// number from the last of them on was used.
     pub fn number_from(&mut self, version: u32) {
         if let View::Watchers(news) = &mut self.view {
             news.number_from(version);
@@ -112,6 +109,13 @@ impl Usage {
         self.owed = Owed::Now;
         if let View::Watchers(news) = &mut self.view {
             news.owe_everything();
+        }
+    }
+
+    /// Owes the watcher the present state, unless it was told since the server started.
+    pub fn owe_first(&mut self) {
+        if self.quiet_until == Moment(0) {
+            self.owe();
         }
     }
 
@@ -153,16 +157,6 @@ impl Usage {
         (self.owed, self.last) = (Owed::Now, None);
     }
 
-    /// Returns whether a NOTIFY about it ever left.
-    pub fn has_spoken(&self) -> bool {
-        self.has_spoken
-    }
-
-    /// Notes that no NOTIFY about it ever left after all.
-    pub fn never_spoke(&mut self) {
-        self.has_spoken = false;
-    }
-
     /// Returns whether a NOTIFY is owed that may leave at `now`.
     pub fn is_due(&self, now: Moment) -> bool {
         match (self.ending, self.owed) {
@@ -183,12 +177,15 @@ impl Usage {
         self.ending.is_none() && self.owed == Owed::Nothing
     }
 
-    /// Returns whether `document` is no news: it is the one the watcher has, and nobody asked for it.
+    /// Returns whether `document` is no news: it is the one the watcher has, or tells of nobody, and nobody asked for it.
     ///
     /// A change in what the watcher may not see must not show by its moment either.
     pub fn is_no_news(&self, document: &Body) -> bool {
-        let is_presence = matches!(self.view, View::Presence(_));
-        is_presence && self.owed == Owed::News && self.ending.is_none() && self.last.as_ref() == Some(document)
+        let is_known = match &self.view {
+            View::Presence(_) => self.last.as_ref() == Some(document),
+            View::Watchers(news) => news.is_empty(),
+        };
+        is_known && self.owed == Owed::News && self.ending.is_none()
     }
 
     /// Owes nothing any more, because nothing changed for this watcher.
@@ -198,7 +195,7 @@ impl Usage {
 
     /// Notes that the present state is on its way, and that no news follow before `quiet_until`.
     pub fn told(&mut self, document: &Body, quiet_until: Moment) {
-        (self.owed, self.quiet_until, self.has_spoken) = (Owed::Nothing, quiet_until, true);
+        (self.owed, self.quiet_until) = (Owed::Nothing, quiet_until);
         match &mut self.view {
             View::Watchers(news) if !document.is_empty() => news.told(),
             View::Watchers(_) => {}
@@ -237,10 +234,17 @@ impl Usage {
     /// Takes up the row read back after a failed commit: nothing of what was refused remains, and what was found to be no
     /// news beside it may be news after all.
     pub fn restore(&mut self, row: Arc<SubscriptionRow>, deadline: Moment) {
+        if self.row.status.watcher() != row.status.watcher() {
+            // What led to where it stands again is not known any more.
+            self.event = watcher::Event::Subscribe;
+        }
         (self.row, self.deadline, self.ending) = (row, deadline, None);
         if let View::Watchers(news) = &mut self.view {
             news.begin_anew();
         }
-        self.owe_news();
+        // Who is pending is told of no change.
+        if self.row.status != Status::Pending {
+            self.owe_news();
+        }
     }
 }

@@ -66,6 +66,11 @@ impl News {
         self.is_full
     }
 
+    /// Returns whether there is nobody to tell of.
+    pub fn is_empty(&self) -> bool {
+        !self.is_full && self.changed.is_empty()
+    }
+
     /// Owes everything: the subscriber asked, or what it was sent last may not have reached it.
     pub fn owe_everything(&mut self) {
         self.is_full = true;
@@ -92,6 +97,13 @@ impl News {
         }
         if self.changed.len() > CHANGED_MAX {
             self.begin_anew();
+        }
+    }
+
+    /// Corrects until when a watcher subscribes who is to be told of.
+    pub fn prolong(&mut self, id: &SmolStr, deadline: Moment) {
+        if let Some(changed) = self.changed.get_mut(id) {
+            changed.entry.deadline = Some(deadline);
         }
     }
 

@@ -10,7 +10,7 @@ use super::commit_queue::Entry;
 use super::core::Core;
 use super::step::NotNow;
 use super::timers::TICK_MS;
-use crate::dialog::DialogKey;
+use crate::change::SubscriptionKey;
 use crate::effect::{Created, Decision, Notification};
 use crate::presentity::Presentity;
 use crate::presentity_uri::PresentityUri;
@@ -28,7 +28,7 @@ pub(super) enum Job {
 /// What is to be made good since the last run.
 pub(super) enum Owed {
     /// A watcher is owed the present state: the last stop was not clean.
-    Notify(Arc<PresentityUri>, DialogKey),
+    Notify(Arc<PresentityUri>, SubscriptionKey),
     /// Everybody who watches is to be decided on anew: other rules or another policy are in force.
     Review(Arc<PresentityUri>),
 }
@@ -107,7 +107,7 @@ impl Driver<'_> {
             let (Owed::Notify(presentity, _) | Owed::Review(presentity)) = &owed;
             let owe = |presentity: &mut Presentity, _| {
                 match &owed {
-                    Owed::Notify(_, dialog) => presentity.owe(*dialog),
+                    Owed::Notify(_, subscription) => presentity.owe(*subscription),
                     Owed::Review(_) => presentity.review_soon(),
                 }
                 Decision::default()

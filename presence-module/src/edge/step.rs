@@ -186,8 +186,8 @@ impl Core {
         let (presentity, deferred) = (&mut slot.presentity, &slot.deferred);
         let run = || presentity.step(&self.settings.policy, now, decide, deferred, &mut decision);
         if catch_unwind(AssertUnwindSafe(run)).is_err() {
-            // What was bound before the panic never leaves. Outcomes stay: one that was met is not expected again.
-            slot.presentity.take_back(&decision.effects);
+            // What was staged before the panic never leaves. Outcomes stay: one that was met is not expected again.
+            slot.presentity.take_back(&decision);
             slot.back_off(now.mono);
             return None;
         }
@@ -226,11 +226,11 @@ impl Core {
         }
     }
 
-    /// Marks a presentity whose staged decision was refused, and takes back the NOTIFYs that rested on it.
-    pub(super) fn refuse(&self, uri: &Arc<PresentityUri>, effects: &[Effect]) {
+    /// Marks a presentity whose staged decision was refused, and takes back what rested on it.
+    pub(super) fn refuse(&self, uri: &Arc<PresentityUri>, decision: &Decision) {
         let mut shard = self.shards.lock(uri);
         let slot = shard.slot(uri);
-        slot.presentity.take_back(effects);
+        slot.presentity.take_back(decision);
         if !slot.is_stale {
             slot.is_stale = true;
             slot.staged = self.queue.push_order(Entry::ReadBack(uri.clone()));

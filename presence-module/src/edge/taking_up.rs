@@ -9,7 +9,6 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::core::Core;
 use super::driver::Owed;
 use crate::change::{Change, Now, SubscriptionRow, WatcherRow};
-use crate::dialog::DialogKey;
 use crate::presentity_uri::PresentityUri;
 use crate::publication::Publication;
 use crate::store::{RulesDocument, Scope, Store, StoreError, Stored, recovery};
@@ -29,8 +28,9 @@ impl Core {
                 publications += 1;
             }
             Stored::Subscription(row) => {
-                let (presentity, dialog) = self.take_up_subscription(*row, now);
-                owed.extend((!was_clean).then_some(Owed::Notify(presentity, dialog)));
+                let (presentity, subscription) = (row.presentity.clone(), row.key);
+                self.take_up_subscription(*row, now);
+                owed.extend((!was_clean).then_some(Owed::Notify(presentity, subscription)));
                 subscriptions += 1;
             }
             Stored::Watcher(row) => self.take_up_watcher(row, now),
@@ -55,7 +55,7 @@ impl Core {
         self.wake(slot);
     }
 
-    fn take_up_subscription(&self, row: SubscriptionRow, now: Now) -> (Arc<PresentityUri>, DialogKey) {
+    fn take_up_subscription(&self, row: SubscriptionRow, now: Now) {
         let uri = row.presentity.clone();
         let (row, deadline) = recovery::subscription(row, now);
         let mut shard = self.shards.lock(&uri);
@@ -63,7 +63,6 @@ impl Core {
         let dialog = slot.presentity.resume(row, deadline);
         self.dialogs.insert(dialog, uri.clone());
         self.wake(slot);
-        (uri, dialog)
     }
 
     /// Takes up the state of a watcher, if it waits for a decision or somebody would ask for it.

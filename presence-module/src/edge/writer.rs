@@ -233,7 +233,7 @@ impl Writer<'_> {
 
     /// Takes back what was staged, and answers whoever waits. Nothing that rests on it leaves.
     fn refuse(&mut self, uri: &Arc<PresentityUri>, decision: Decision, code: u16) {
-        self.core.refuse(uri, &decision.effects);
+        self.core.refuse(uri, &decision);
         self.refused.insert(uri.clone());
         self.core.metrics.count(self.core.metrics.refused_decisions);
         let mut replies = Vec::new();

@@ -61,6 +61,7 @@ impl Presentity {
                 self.dialogs.heard(row.key, row.remote_cseq);
                 self.dialogs.change(row.key, |usage| usage.refresh(row.clone(), *deadline, *flow));
                 self.expect_timeout(*deadline);
+                self.prolong_news(&row.watcher_id, *deadline);
             }
             Change::SubscriptionAuthorized { key, status } => self.authorize(*key, *status),
             Change::SubscriptionMoved { row, flow } => self.dialogs.change(row.key, |usage| usage.follow(row, *flow)),
@@ -153,6 +154,15 @@ impl Presentity {
             if let (true, View::Watchers(news)) = (sees, &mut usage.view) {
                 news.owe(entry.clone(), is_begin);
                 usage.owe_news();
+            }
+        });
+    }
+
+    /// Corrects until when somebody subscribes of whom others are still to be told; a refresh alone is no news.
+    fn prolong_news(&mut self, id: &SmolStr, deadline: Moment) {
+        self.dialogs.change_to_watchers(|usage| {
+            if let View::Watchers(news) = &mut usage.view {
+                news.prolong(id, deadline);
             }
         });
     }

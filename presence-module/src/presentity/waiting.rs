@@ -1,8 +1,8 @@
 //! What is written of watchers, and who waits: a person who lost its last subscription before anybody decided on it
 //! (RFC 3857 §4.7.1).
 //!
-//! Nobody waits who has not proven who it is, and what such a watcher does changes nothing that is written of one who has
-//! (RFC 3857 §6.1).
+//! Of a watcher who has not proven who it is, nothing is written and nobody waits: whoever asks under many names would
+//! leave as many states (RFC 3857 §6.1).
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
@@ -126,8 +126,8 @@ impl Presentity {
         self.watcher_stored(row, watcher::Status::Waiting, "timeout", policy, now)
     }
 
-    /// Returns what is to be written of a watcher that stands at `status`, `None` if that is written already, or if more
-    /// is known of it than it has proven.
+    /// Returns what is to be written of a watcher that stands at `status`, `None` if that is written already, or if it has
+    /// not proven who it is.
     pub(super) fn watcher_change(
         &self,
         row: &SubscriptionRow,
@@ -135,20 +135,21 @@ impl Presentity {
         policy: &Policy,
         now: Now,
     ) -> Option<Change> {
-        let is_settled = |known: &Watcher| {
-            let is_written = known.status == status.watcher() && known.reason == status.reason();
-            is_written && known.identity == row.identity || is_above(known, row)
+        let is_it = |known: &Watcher| {
+            known.status == status.watcher() && known.reason == status.reason() && known.identity == row.identity
         };
-        let is_settled = self.watchers.get(&row.watcher, &row.event).is_some_and(is_settled);
-        (!is_settled).then(|| self.watcher_stored(row, status.watcher(), status.reason(), policy, now))
+        let is_written = self.watchers.get(&row.watcher, &row.event).is_some_and(is_it);
+        let is_proven = !row.identity.is_empty();
+        (is_proven && !is_written).then(|| self.watcher_stored(row, status.watcher(), status.reason(), policy, now))
     }
 
     /// Returns what is to be written of a watcher whom the rules deny from now on.
     pub(super) fn watcher_rejected(&self, row: &SubscriptionRow, now: Now) -> Option<Change> {
-        let is_settled = |known: &Watcher| known.status == watcher::Status::Terminated || is_above(known, row);
-        let is_settled = self.watchers.get(&row.watcher, &row.event).is_some_and(is_settled);
+        let is_it = |known: &Watcher| known.status == watcher::Status::Terminated;
+        let is_written = self.watchers.get(&row.watcher, &row.event).is_some_and(is_it);
+        let is_proven = !row.identity.is_empty();
         let row = self.watcher_row(row, watcher::Status::Terminated, "rejected", now);
-        (!is_settled).then_some(Change::WatcherStored { row, deadline: None })
+        (is_proven && !is_written).then_some(Change::WatcherStored { row, deadline: None })
     }
 
     fn watcher_stored(
@@ -198,11 +199,6 @@ impl Presentity {
             Change::SubscriptionRemoved { key, ending, waits: false }
         }));
     }
-}
-
-/// Returns whether what is known was proven, and what `row` says is not.
-fn is_above(known: &Watcher, row: &SubscriptionRow) -> bool {
-    row.identity.is_empty() && !known.identity.is_empty()
 }
 
 /// Returns whether one device of one person subscribed to the same before.

@@ -1,0 +1,102 @@
+//! What may happen.
+
+use super::documents::Document;
+use crate::package::Package;
+
+pub(super) const DEVICES: usize = 3;
+
+/// An event package and the number of an `id`, 0 for none.
+pub(super) type To = (Package, usize);
+
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    /// A NOTIFY is answered, or nobody answers it.
+    Answer {
+        nth: usize,
+        with: Answer,
+    },
+    /// A phone refreshes so often that its dialog needs another block of CSeqs.
+    Chat {
+        phone: usize,
+    },
+    /// So many of the queued decisions are committed, and then the rest is treated so.
+    Commit {
+        most: usize,
+        then: Then,
+    },
+    InDialog {
+        phone: usize,
+        to: To,
+        expires: u32,
+        /// It has another Contact.
+        moves: bool,
+        how: How,
+    },
+    /// The next 2xx that brings something into being reaches nobody.
+    LoseReply,
+    Publish {
+        device: usize,
+        document: Option<Document>,
+        expires: u32,
+        /// Who is not told of it.
+        sender: Option<usize>,
+    },
+    ReadBack,
+    /// Orderly if everything was told, else as after a kill; the rules may have changed meanwhile.
+    Restart {
+        is_orderly: bool,
+        away_ms: u64,
+        rules: Option<usize>,
+    },
+    /// The rules are others, or can no more be read.
+    Rules(Option<usize>),
+    Subscribe {
+        phone: usize,
+        to: To,
+        expires: u32,
+    },
+    Wait {
+        ms: u64,
+        /// No timer fires before it is over.
+        is_asleep: bool,
+    },
+}
+
+/// How a request is told to be of its dialog.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum How {
+    /// Its CSeq was used before.
+    Late,
+    Properly,
+    /// Nobody knows who sent it.
+    Unproven,
+}
+
+/// What becomes of a NOTIFY.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Answer {
+    /// 500
+    Failed,
+    /// 410
+    Gone,
+    /// 503 with Retry-After.
+    Later(u32),
+    /// 200 with another Contact.
+    Moved,
+    Ok,
+    /// Nobody answers.
+    Silence,
+    /// 481
+    Unknown,
+    /// The transport failed.
+    Unreachable,
+}
+
+/// What becomes of the decisions behind those that were committed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Then {
+    Queued,
+    /// The database is away: everything is refused, and what ended meanwhile is prolonged.
+    Away,
+    Refused,
+}

@@ -1,0 +1,240 @@
+//! The phones of those who watch and the devices that publish: what they know of the server.
+
+use std::collections::BTreeMap;
+
+use smol_str::{SmolStr, format_smolstr};
+
+use super::documents::Document;
+use super::events::{DEVICES, How, To};
+use super::people::{PEOPLE, entity, home, person_of};
+use super::requests::{InDialog, Publish, Subscribe, What};
+use super::world::{World, dana};
+use crate::change::{Status, SubscriptionKey, SubscriptionRow};
+use crate::dialog::DialogKey;
+use crate::effect::{Creation, Decision, Reply};
+use crate::publication::{self, Condition, PublishRequest, PublishedBody};
+use crate::subscription::{InitialSubscribe, RefreshSubscribe, Rejection};
+
+/// What they know.
+pub(super) struct Phones {
+    /// The entity-tag of each device.
+    tags: [Option<SmolStr>; DEVICES],
+    /// The dialog each phone has.
+    pub(super) dialogs: Vec<Option<DialogKey>>,
+    /// Requests that are not answered.
+    asked: BTreeMap<u64, Asked>,
+    /// Numbers requests, rows and tags; it is the CSeq of requests in dialogs too.
+    next: u64,
+}
+
+/// What the answer to a request tells.
+enum Asked {
+    /// A phone of the dialog it has.
+    Dialog(usize, DialogKey, Option<Creation>),
+    Nothing,
+    /// A device of its entity-tag, if it has a publication.
+    Tag(usize, Option<SmolStr>, Option<Creation>),
+}
+
+impl Phones {
+    pub(super) fn new(phones: usize) -> Self {
+        Self { tags: Default::default(), dialogs: vec![None; phones], asked: BTreeMap::new(), next: 1 }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Returns whether an answer brings something into being.
+    pub(super) fn creates(&self, reply: &Reply) -> bool {
+        matches!(self.asked.get(&reply.transaction), Some(Asked::Dialog(_, _, Some(_)) | Asked::Tag(_, _, Some(_))))
+    }
+
+    /// Takes an answer.
+    pub(super) fn hear(&mut self, reply: &Reply) {
+        let is_ok = reply.code == 200;
+        match self.asked.remove(&reply.transaction).expect("answered once") {
+            Asked::Dialog(phone, dialog, _) if is_ok => self.dialogs[phone] = Some(dialog),
+            Asked::Tag(device, tag, _) => self.tags[device] = tag.filter(|_| is_ok),
+            Asked::Dialog(..) | Asked::Nothing => {}
+        }
+    }
+
+    /// Loses an answer, and returns what it brought into being.
+    pub(super) fn lose(&mut self, reply: &Reply) -> Option<Creation> {
+        match self.asked.remove(&reply.transaction).expect("answered once") {
+            Asked::Dialog(_, _, created) | Asked::Tag(_, _, created) => created,
+            Asked::Nothing => None,
+        }
+    }
+
+    /// Takes 503 in place of an answer.
+    pub(super) fn refused(&mut self, reply: &Reply) {
+        self.asked.remove(&reply.transaction).expect("answered once");
+    }
+
+    /// Nothing that was asked is answered any more.
+    pub(super) fn restart(&mut self) {
+        self.asked.clear();
+    }
+
+    /// Returns where a phone is that says so in an answer.
+    pub(super) fn move_by_answer(&mut self) -> SmolStr {
+        format_smolstr!("sip:moved{}@192.0.2.2", self.number())
+    }
+}
+
+impl World {
+    pub(super) fn publish(&mut self, device: usize, document: Option<Document>, expires: u32, sender: Option<usize>) {
+        if self.is_stale() {
+            return;
+        }
+        let id = self.phones.number();
+        let (entity_tag, matches) = (format_smolstr!("t{id}"), self.phones.tags[device].clone());
+        let request = PublishRequest {
+            package: Some(crate::package::Package::Presence),
+            condition: matches.clone().map_or(Condition::Absent, Condition::Matches),
+            expires: Some(expires),
+            body: document
+                .map_or(PublishedBody::None, |document| PublishedBody::Document(document.written(device).into())),
+            entity_tag: entity_tag.clone(),
+            id,
+            sender: sender.map(|person| Box::new(PEOPLE[person].watcher())),
+        };
+        let created = Creation::Publication { id, entity_tag: entity_tag.clone() };
+        let created = Some(created).filter(|_| matches.is_none() && expires > 0);
+        self.phones.asked.insert(id, Asked::Tag(device, Some(entity_tag.clone()).filter(|_| expires > 0), created));
+        let what = What::Publish(Publish { device, document, expires, sender, id, entity_tag, matches });
+        let policy = self.policy;
+        self.step(what, |presentity, now| match presentity.on_publish(&request, &policy, now) {
+            Ok(published) => Decision { changes: published.change.into_iter().collect(), ..reply(id, 200) },
+            Err(publication::Rejection::ConditionalRequestFailed) => reply(id, 412),
+            Err(_) => reply(id, 400),
+        });
+    }
+
+    pub(super) fn subscribe(&mut self, phone: usize, to: To, expires: u32) {
+        if !self.presentity.knows_rules() {
+            self.read_rules();
+        }
+        if self.is_stale() || !self.presentity.knows_rules() {
+            return;
+        }
+        let id = self.phones.number();
+        let (row, dialog) = row(phone, to, id);
+        let key = row.key;
+        let subscribe = asked(phone, to, dialog, expires, id);
+        let created = Some(Creation::Subscription(key)).filter(|_| expires > 0);
+        let told = if expires > 0 { Asked::Dialog(phone, dialog, created) } else { Asked::Nothing };
+        self.phones.asked.insert(id, told);
+        let request = InitialSubscribe { package: to.0, row, expires: Some(expires), is_acceptable: true, flow: 0 };
+        let policy = self.policy;
+        self.step(What::Subscribe(subscribe), |presentity, now| {
+            let subscribed = presentity.on_subscribe(dialog, request, &policy, now);
+            subscribed.map_or_else(
+                |rejection| reply(id, code(rejection)),
+                |subscribed| Decision { changes: subscribed.changes, ..reply(id, 200) },
+            )
+        });
+    }
+
+    pub(super) fn ask_in_dialog(&mut self, phone: usize, to: To, expires: u32, moves: bool, how: How) {
+        let Some(dialog) = self.phones.dialogs[phone].filter(|_| !self.is_stale()) else { return };
+        let id = self.phones.number();
+        let last = self.truth.remote_cseqs.get(&dialog).copied().unwrap_or(1);
+        let cseq = if how == How::Late { last } else { id as u32 };
+        let identity = if how == How::Unproven { "" } else { PEOPLE[person_of(phone)].identity };
+        let remote_target = moves.then(|| format_smolstr!("sip:m{id}@192.0.2.1"));
+        self.phones.asked.insert(id, Asked::Nothing);
+        let subscribe = Subscribe { identity, ..asked(phone, to, dialog, expires, id) };
+        let request = RefreshSubscribe {
+            package: to.0,
+            event_id: subscribe.event_id.clone(),
+            cseq,
+            expires: Some(expires),
+            is_acceptable: true,
+            remote_target: remote_target.clone(),
+            accept: SmolStr::default(),
+            identity: identity.into(),
+            is_behind_nat: false,
+            source: None,
+            socket: None,
+            flow: 0,
+            local_contact: None,
+            user_agent: SmolStr::default(),
+            watcher_id: subscribe.watcher_id.clone(),
+        };
+        let policy = self.policy;
+        self.step(What::InDialog(InDialog { subscribe, cseq, remote_target }), |presentity, now| {
+            let subscribed = presentity.on_refresh(dialog, request, &policy, now);
+            subscribed.map_or_else(
+                |rejection| reply(id, code(rejection)),
+                |subscribed| Decision { changes: subscribed.changes, ..reply(id, 200) },
+            )
+        });
+    }
+}
+
+fn asked(phone: usize, (package, event_id): To, dialog: DialogKey, expires: u32, id: u64) -> Subscribe {
+    let watcher_id = format_smolstr!("i{id}");
+    let identity = PEOPLE[person_of(phone)].identity;
+    Subscribe { dialog, phone, identity, package, event_id: event_id_of(event_id), expires, watcher_id }
+}
+
+fn event_id_of(number: usize) -> SmolStr {
+    if number == 0 { SmolStr::default() } else { format_smolstr!("{number}") }
+}
+
+fn code(rejection: Rejection) -> u16 {
+    match rejection {
+        Rejection::Forbidden | Rejection::TooManySubscriptions => 403,
+        Rejection::IntervalTooBrief { .. } => 423,
+        Rejection::NoSuchDialog => 481,
+        Rejection::NotAcceptable => 406,
+        Rejection::OutOfOrder => 500,
+        Rejection::Undecidable => 503,
+    }
+}
+
+fn reply(transaction: u64, code: u16) -> Decision {
+    Decision::reply(Reply { code, ..Reply::ok(transaction, SmolStr::default(), Vec::new()) })
+}
+
+fn row(phone: usize, (package, event_id): To, id: u64) -> (SubscriptionRow, DialogKey) {
+    let person = &PEOPLE[person_of(phone)];
+    let mut row = SubscriptionRow {
+        key: SubscriptionKey([0; 16]),
+        presentity: dana(),
+        watcher: person.watcher(),
+        event: package.name().into(),
+        event_id: event_id_of(event_id),
+        call_id: format_smolstr!("c{id}"),
+        local_tag: format_smolstr!("l{id}"),
+        remote_tag: "r".into(),
+        local_cseq: 0,
+        remote_cseq: 1,
+        remote_target: home(phone),
+        route_set: SmolStr::default(),
+        expires: 0,
+        granted_s: 0,
+        status: Status::Pending,
+        version: 0,
+        presentity_uri: entity(phone).into(),
+        local_uri: "sip:dana@pres.example".into(),
+        remote_uri: person.watcher().to_uri("sip").into(),
+        identity: person.identity.into(),
+        accept: SmolStr::default(),
+        local_contact: "sip:192.0.2.99".into(),
+        received: None,
+        socket: None,
+        user_agent: SmolStr::default(),
+        instance: SmolStr::default(),
+        watcher_id: format_smolstr!("i{id}"),
+        display_name: SmolStr::default(),
+        subscribed_at: 0,
+    };
+    let dialog = DialogKey::of_row(&row);
+    row.key = dialog.subscription(&row.event, &row.event_id);
+    (row, dialog)
+}

@@ -1,0 +1,276 @@
+//! What a request, and what became of a NOTIFY, come to by the RFCs: the reference model's side of each step.
+
+use smol_str::SmolStr;
+
+use super::documents::Document;
+use super::events::Answer;
+use super::people::{PEOPLE, home, person_of};
+use super::truth::{Publication, Subscription, Truth};
+use crate::change::{Ending, Now, Status, SubscriptionKey};
+use crate::dialog::DialogKey;
+use crate::edge::tests::memory_store::Disk;
+use crate::effect::Creation;
+use crate::package::Package;
+use crate::watcher;
+
+/// What a step was about.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    InDialog(InDialog),
+    Nothing,
+    Publish(Publish),
+    /// A 2xx reached nobody.
+    ReplyLost(Creation),
+    Subscribe(Subscribe),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Publish {
+    pub(super) device: usize,
+    pub(super) document: Option<Document>,
+    pub(super) expires: u32,
+    /// Whose phones are not told of it.
+    pub(super) sender: Option<usize>,
+    pub(super) id: u64,
+    pub(super) entity_tag: SmolStr,
+    pub(super) matches: Option<SmolStr>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Subscribe {
+    pub(super) dialog: DialogKey,
+    pub(super) phone: usize,
+    pub(super) identity: &'static str,
+    pub(super) package: Package,
+    pub(super) event_id: SmolStr,
+    pub(super) expires: u32,
+    pub(super) watcher_id: SmolStr,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct InDialog {
+    pub(super) subscribe: Subscribe,
+    pub(super) cseq: u32,
+    pub(super) remote_target: Option<SmolStr>,
+}
+
+/// What became of a NOTIFY.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    pub(super) dialog: DialogKey,
+    pub(super) cseq: u32,
+    /// What it was about: a subscription, and its id in watcher information.
+    pub(super) subscription: SubscriptionKey,
+    pub(super) id: SmolStr,
+    pub(super) answer: Answer,
+    /// Where the answer says that the watcher is.
+    pub(super) remote_target: Option<SmolStr>,
+    /// Nobody answered, and it is tried again.
+    pub(super) is_kept: bool,
+}
+
+impl Subscribe {
+    pub(super) fn key(&self) -> SubscriptionKey {
+        self.dialog.subscription(self.package.name(), &self.event_id)
+    }
+}
+
+impl Truth {
+    /// Takes a committed step, and returns the code of its answer, 0 for none.
+    pub(super) fn step(
+        &mut self,
+        what: &What,
+        outcomes: &[Outcome],
+        rules: Option<usize>,
+        now: Now,
+        disk: &Disk,
+    ) -> u16 {
+        self.expire(now, disk);
+        self.review(rules, now, disk);
+        let code = match what {
+            What::InDialog(request) => self.in_dialog(request, rules, now, disk),
+            What::Nothing => 0,
+            What::Publish(request) => self.publish(request, now),
+            What::ReplyLost(created) => self.lose(created, now, disk),
+            What::Subscribe(request) => self.subscribe(request, rules, now, disk),
+        };
+        outcomes.iter().for_each(|outcome| self.settle(outcome, now, disk));
+        self.review(rules, now, disk);
+        code
+    }
+
+    fn publish(&mut self, request: &Publish, now: Now) -> u16 {
+        let Publish { device, document, expires, id, .. } = *request;
+        let matching = request.matches.as_ref().map(|tag| {
+            self.publications.iter().find(|(_, publication)| publication.entity_tag == *tag).map(|(id, _)| *id)
+        });
+        let granted_s = u64::from(expires.min(3600));
+        let (id, document, received_at_ms) = match (matching, document) {
+            (Some(None), _) => return 412,
+            (None, None) => return 400,
+            (None, Some(_)) if expires == 0 => return 200,
+            (None, Some(document)) => (id, document, now.wall_ms),
+            (Some(Some(id)), _) if expires == 0 => {
+                self.publications.remove(&id);
+                return 200;
+            }
+            (Some(Some(id)), document) => {
+                let known = &self.publications[&id];
+                let document = document.filter(|document| *document != known.document);
+                (id, document.unwrap_or(known.document), document.map_or(known.received_at_ms, |_| now.wall_ms))
+            }
+        };
+        let is_changed = self.publications.get(&id).is_none_or(|known| known.document != document);
+        let sender = request.sender.map(|person| PEOPLE[person].watcher());
+        for subscription in self.subscriptions.values_mut().filter(|it| is_changed && sender.as_ref() == Some(&it.name))
+        {
+            subscription.is_spared = true;
+        }
+        let entity_tag = request.entity_tag.clone();
+        let (expires, deadline) = (now.wall_s() + granted_s, now.mono.plus_s(granted_s));
+        self.publications.insert(id, Publication { device, document, entity_tag, expires, deadline, received_at_ms });
+        200
+    }
+
+    fn subscribe(&mut self, request: &Subscribe, rules: Option<usize>, now: Now, disk: &Disk) -> u16 {
+        let code = self.join(request, home(request.phone), rules, now);
+        if code == 200 {
+            self.remote_cseqs.insert(request.dialog, 1);
+        }
+        if code == 200 && self.policy.subscribe.one_per_device && request.expires > 0 {
+            let begun = &self.subscriptions[&request.key()];
+            let is_former = |(key, it): &(&SubscriptionKey, &Subscription)| {
+                **key != request.key()
+                    && it.is_like(begun)
+                    && it.remote_target == begun.remote_target
+                    && it.event_id == begun.event_id
+            };
+            let former = self.subscriptions.iter().filter(is_former).map(|(key, _)| (*key, Ending::Silent));
+            self.end(former.collect(), now, disk);
+        }
+        code
+    }
+
+    /// Lets a subscription begin, or asks once.
+    fn join(&mut self, request: &Subscribe, remote_target: SmolStr, rules: Option<usize>, now: Now) -> u16 {
+        if rules.is_none() {
+            return 503;
+        }
+        let standing = self.standing(rules.unwrap_or_default(), request.identity, request.package, now);
+        let Some((status, shows)) = standing else { return 403 };
+        let granted_s = request.expires.min(3600);
+        let subscription = Subscription {
+            dialog: request.dialog,
+            phone: request.phone,
+            name: PEOPLE[person_of(request.phone)].watcher(),
+            identity: request.identity,
+            package: request.package,
+            event_id: request.event_id.clone(),
+            id: request.watcher_id.clone(),
+            remote_target,
+            status,
+            shows,
+            event: watcher::Event::Subscribe,
+            expires: now.wall_s() + u64::from(granted_s),
+            granted_s,
+            deadline: now.mono.plus_s(granted_s.into()),
+            is_claimed: true,
+            is_moved: false,
+            is_taken_up: false,
+            is_spared: false,
+            was_hidden: false,
+            changed: Default::default(),
+        };
+        if granted_s > 0 {
+            self.begin(request.key(), subscription, now);
+            return 200;
+        }
+        let known = self.watchers.get(&subscription.of()).map(|known| known.status);
+        let is_known = matches!(known, Some(watcher::Status::Pending | watcher::Status::Waiting));
+        if status == Status::Pending && !is_known && !request.identity.is_empty() {
+            self.wait(&subscription, now);
+        }
+        self.over.insert(request.key(), (subscription, Ending::Unsubscribed));
+        200
+    }
+
+    fn in_dialog(&mut self, request: &InDialog, rules: Option<usize>, now: Now, disk: &Disk) -> u16 {
+        let InDialog { subscribe, cseq, remote_target } = request;
+        let live: Vec<_> = self.subscriptions.values().filter(|it| it.dialog == subscribe.dialog).collect();
+        let Some(any) = live.first() else { return 481 };
+        if *cseq <= self.remote_cseqs[&subscribe.dialog] {
+            return 500;
+        }
+        // Who is somebody never subscribed in it.
+        if !subscribe.identity.is_empty() && !live.iter().any(|it| it.identity == subscribe.identity) {
+            return 481;
+        }
+        let target = remote_target.clone().unwrap_or_else(|| any.remote_target.clone());
+        let key = subscribe.key();
+        if !self.subscriptions.contains_key(&key) {
+            let code = self.join(subscribe, target.clone(), rules, now);
+            if code != 200 {
+                return code;
+            }
+        } else {
+            let granted_s = subscribe.expires.min(3600);
+            let subscription = self.subscriptions.get_mut(&key).expect("looked up");
+            (subscription.granted_s, subscription.expires) = (granted_s, now.wall_s() + u64::from(granted_s));
+            subscription.deadline = now.mono.plus_s(granted_s.into());
+            subscription.is_claimed = true;
+        }
+        self.remote_cseqs.insert(subscribe.dialog, *cseq);
+        self.move_to(subscribe.dialog, &target);
+        if subscribe.expires == 0 && self.subscriptions.contains_key(&key) {
+            self.end(vec![(key, Ending::Unsubscribed)], now, disk);
+        }
+        200
+    }
+
+    /// Moves every subscription of a dialog: the remote target is the dialog's.
+    fn move_to(&mut self, dialog: DialogKey, target: &SmolStr) {
+        for subscription in self.subscriptions.values_mut().filter(|it| it.dialog == dialog) {
+            subscription.remote_target = target.clone();
+        }
+    }
+
+    fn lose(&mut self, created: &Creation, now: Now, disk: &Disk) -> u16 {
+        match created {
+            Creation::Publication { id, entity_tag } => {
+                if self.publications.get(id).is_some_and(|publication| publication.entity_tag == *entity_tag) {
+                    self.publications.remove(id);
+                }
+            }
+            Creation::Subscription(key) => self.end(vec![(*key, Ending::Silent)], now, disk),
+        }
+        0
+    }
+
+    /// Takes what became of a NOTIFY (RFC 6665 §4.2.2, RFC 5057 §5.1).
+    fn settle(&mut self, outcome: &Outcome, now: Now, disk: &Disk) {
+        self.silence(outcome);
+        let failed = self.subscriptions.iter().filter(|(key, it)| outcome.ends(**key, it));
+        self.end(failed.map(|(key, _)| (*key, Ending::Silent)).collect(), now, disk);
+        if let Some(target) = &outcome.remote_target {
+            self.move_to(outcome.dialog, target);
+        }
+    }
+
+    /// A watcher that does not take a NOTIFY is not told the end either, whether or not that is ever written.
+    pub(super) fn silence(&mut self, outcome: &Outcome) {
+        self.over.retain(|key, (it, _)| !outcome.ends(*key, it));
+    }
+}
+
+impl Outcome {
+    /// Says whether it ends a subscription.
+    fn ends(&self, key: SubscriptionKey, it: &Subscription) -> bool {
+        let is_it = key == self.subscription && it.id == self.id;
+        match self.answer {
+            Answer::Gone => it.dialog == self.dialog,
+            Answer::Silence | Answer::Unreachable => is_it && !self.is_kept,
+            Answer::Unknown => is_it,
+            Answer::Failed | Answer::Later(_) | Answer::Moved | Answer::Ok => false,
+        }
+    }
+}
