@@ -308,8 +308,8 @@ pub enum Change {
         /// Where it stands from now on.
         status: Status,
     },
-    /// A watcher is elsewhere: by another subscription's request in the dialog, or the 2xx of a NOTIFY. Of the row,
-    /// `remote_target`, `received` and `socket` change.
+    /// A watcher is elsewhere, or we are: by another subscription's request in the dialog, or the 2xx of a NOTIFY. Of the
+    /// row, `remote_target`, `received`, `socket` and `local_contact` change.
     SubscriptionMoved {
         /// The row as it is now.
         row: Arc<SubscriptionRow>,

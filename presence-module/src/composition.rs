@@ -1,13 +1,14 @@
 //! Several publications of one presentity made into one presence document (RFC 3903 §10.3, RFC 3856 §6.11.1).
 //!
-//! No RFC prescribes how: that is a `Policy`. Equal publications give equal bytes in whatever order they come. A policy turns
-//! documents into a `Composite`; writing one down is the same for all.
-
-use smallvec::SmallVec;
+//! No RFC prescribes how: that is a `Policy`. Equal publications give equal bytes in whatever order they came; when they came
+//! counts only where they differ about one thing. A policy turns documents into a `Composite`; writing one down is the same
+//! for all.
 
 use self::composite::Occurrence;
+use self::identity::Identity;
 use crate::document::pidf::{self, Pidf};
 
+mod identity; // what tells one tuple, person or device from another
 mod accounts; // several accounts of one thing written as one
 mod composite; // what a policy leaves of the publications, and how that is written
 mod union; // the policy `union`
@@ -53,7 +54,8 @@ impl Policy {
 
 /// Returns the document of `entity`, composed of `sources`; without any, the closed one.
 pub fn compose(policy: Policy, entity: &str, sources: &[Source<'_>]) -> Vec<u8> {
-    let mut documents = read(sources);
+    let published: Vec<_> = sources.iter().filter_map(Published::read).collect();
+    let mut documents = in_order(&published);
     if policy == Policy::Newest {
         keep_newest(&mut documents);
     }
@@ -69,31 +71,41 @@ pub fn compose(policy: Policy, entity: &str, sources: &[Source<'_>]) -> Vec<u8> 
     out
 }
 
-/// A publication read; later ones in a list began later.
+/// A publication read.
 struct Published<'a> {
     pidf: Pidf<'a>,
     received_at_ms: u64,
+    number: u64,
 }
 
-fn read<'a>(sources: &[Source<'a>]) -> Vec<Published<'a>> {
-    let mut sources: SmallVec<[Source<'a>; 4]> = sources.iter().copied().collect();
-    sources.sort_unstable_by_key(|source| (source.number, source.received_at_ms, source.body));
-    let published = |source: Source<'a>| {
+impl<'a> Published<'a> {
+    fn read(source: &Source<'a>) -> Option<Self> {
         let pidf = Pidf::read_accepted(source.body).ok()?;
-        Some(Published { pidf, received_at_ms: source.received_at_ms })
-    };
-    sources.into_iter().filter_map(published).collect()
+        Some(Self { pidf, received_at_ms: source.received_at_ms, number: source.number })
+    }
+}
+
+/// Returns publications in the order of what they name, which outlasts their state; of one name, in that of their bytes.
+fn in_order<'d, 'a>(published: &'d [Published<'a>]) -> Vec<&'d Published<'a>> {
+    let mut documents: Vec<_> = published.iter().collect();
+    if documents.len() > 1 {
+        documents.sort_by_cached_key(|document| {
+            (Identity::of_all(&document.pidf), document.pidf.root().document().input_text())
+        });
+    }
+    documents
 }
 
 /// Returns every part of every document.
-fn occurrences<'d, 'a>(documents: &'d [Published<'a>]) -> impl Iterator<Item = Occurrence<'d, 'a>> {
-    documents.iter().enumerate().flat_map(|(source, document)| {
-        document.pidf.parts().map(move |part| Occurrence::new(part, source, document.received_at_ms))
-    })
+fn occurrences<'d, 'a>(documents: &[&'d Published<'a>]) -> impl Iterator<Item = Occurrence<'d, 'a>> {
+    documents
+        .iter()
+        .enumerate()
+        .flat_map(|(source, document)| document.pidf.parts().map(move |part| Occurrence::new(part, source, document)))
 }
 
 /// Of publications that came at one moment, the one that began last is kept.
-fn keep_newest(documents: &mut Vec<Published<'_>>) {
-    let newest = (0..documents.len()).max_by_key(|&at| documents[at].received_at_ms);
-    *documents = newest.map(|at| documents.swap_remove(at)).into_iter().collect();
+fn keep_newest(documents: &mut Vec<&Published<'_>>) {
+    let newest = documents.iter().copied().max_by_key(|document| (document.received_at_ms, document.number));
+    *documents = newest.into_iter().collect();
 }

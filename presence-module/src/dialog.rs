@@ -177,6 +177,12 @@ impl Dialog {
         self.usages.iter().find(|usage| usage.is_live(now))
     }
 
+    /// Returns who subscribes in it at `now`, as far as anything there was asked for with proof; empty for nobody knows.
+    pub fn identity(&self, now: Moment) -> &str {
+        let mut proven = self.usages.iter().filter(|usage| usage.is_live(now) && !usage.row.identity.is_empty());
+        proven.next().map_or("", |usage| &usage.row.identity)
+    }
+
     /// Counts requests from what the rows say: what was refused was never heard.
     pub fn restore_remote_cseq(&mut self) {
         let known = self.usages.iter().map(|usage| usage.row.remote_cseq).max();

@@ -40,7 +40,12 @@ impl NotifyOutcome {
 
     /// Returns whether the watcher said nothing, or could not be reached.
     pub fn is_silence(&self) -> bool {
-        self.code == 408 || self.code == 503 && self.is_local
+        self.code == 408 || self.is_unreachable()
+    }
+
+    /// Returns whether the watcher could not be reached.
+    pub fn is_unreachable(&self) -> bool {
+        self.code == 503 && self.is_local
     }
 
     /// Returns whether the watcher has understood.

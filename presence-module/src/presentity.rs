@@ -139,11 +139,10 @@ impl Presentity {
         now: Now,
     ) -> Result<Subscribed, Rejection> {
         let (dialog, live) = subscription::in_dialog(&request, self.dialogs.get(key), policy.subscribe, now)?;
-        // Whoever knows the tags of a dialog is taken for who subscribes in it, unless it is known to be somebody else.
-        let known = dialog.usages().iter().filter(|usage| usage.is_live(now.mono)).map(|usage| &usage.row.identity);
-        if !request.identity.is_empty() && known.clone().all(|known| *known != request.identity) {
-            let is_unknown = known.clone().all(SmolStr::is_empty);
-            return Err(if is_unknown { Rejection::NoSuchDialog } else { Rejection::Forbidden });
+        // Whoever knows the tags of a dialog is taken for who began it, unless it is known to be somebody else.
+        let owner = dialog.identity(now.mono);
+        if !request.identity.is_empty() && request.identity != owner {
+            return Err(if owner.is_empty() { Rejection::NoSuchDialog } else { Rejection::Forbidden });
         }
         let wanted = key.subscription(request.package.name(), &request.event_id);
         let known = dialog.usage(wanted).filter(|usage| usage.is_live(now.mono));
@@ -157,8 +156,8 @@ impl Presentity {
             }
         };
         match known {
+            // The target it names is where its last NOTIFY goes, so the refresh comes before the end.
             Some(usage) if subscribed.expires_s == 0 => {
-                subscribed.changes.retain(|change| !matches!(change, Change::SubscriptionRemoved { .. }));
                 subscribed.changes.extend(self.ends([(usage, Ending::Unsubscribed)], policy, now));
             }
             Some(_) => {}
@@ -179,7 +178,9 @@ impl Presentity {
         let Some(told) = self.dialogs.settle(key, cseq) else { return Decision::default() };
         let changes = match outcome.verdict(policy.silence_ends) {
             // It has been heard of since, or will be when it opens its connection again.
-            _ if outcome.is_silence() && (told.is_superseded || self.is_on_connection(&told.about)) => {
+            _ if outcome.is_silence() && told.is_superseded
+                || outcome.is_unreachable() && self.is_on_connection(&told.about) =>
+            {
                 self.dialogs.change(told.about.key, |usage| usage.owe_after(0, now.mono));
                 Vec::new()
             }

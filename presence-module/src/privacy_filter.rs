@@ -40,7 +40,23 @@ fn shown(pidf: &Pidf<'_>, permissions: &Permissions) -> Option<Vec<u8>> {
     copy.push(0..root.range().start);
     let is_any_shown = copy.parts(root, Place::Presence);
     copy.push(root.range().end..source.len());
+    drop_unused_prefixes(root, &mut copy.out);
     is_any_shown.then_some(copy.out)
+}
+
+/// Drops the declarations at the root of prefixes that are not used in what is shown: they would tell of what is not.
+fn drop_unused_prefixes(root: Node<'_, '_>, shown: &mut Vec<u8>) {
+    let inside = start_tag(root).end;
+    for prefix in root.namespaces().filter_map(|namespace| namespace.name()) {
+        let declared = format!(" xmlns:{prefix}=\"");
+        let Some(start) = memchr::memmem::find(shown, declared.as_bytes()).filter(|at| *at < inside) else { continue };
+        let Some(length) = memchr::memchr(b'"', &shown[start + declared.len()..]) else { continue };
+        let end = start + declared.len() + length + 1;
+        let mut uses = memchr::memmem::find_iter(&shown[end..], prefix).map(|at| end + at + prefix.len());
+        if !uses.any(|at| shown.get(at) == Some(&b':')) {
+            shown.drain(start..end);
+        }
+    }
 }
 
 /// Copying at work.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use crate::change::{Change, Ending, Now, Status, SubscriptionRow, TransportAddress};
+use crate::change::{Change, Now, Status, SubscriptionRow, TransportAddress};
 use crate::dialog::{CSEQ_BLOCK, Dialog};
 use crate::package::Package;
 use crate::usage::Usage;
@@ -169,7 +169,7 @@ pub fn in_dialog<'d>(
     Ok((dialog, live))
 }
 
-/// Decides on a SUBSCRIBE for a subscription that `dialog` has.
+/// Decides on a SUBSCRIBE for a subscription that `dialog` has; whoever is granted nothing unsubscribes.
 pub fn on_refresh(
     request: RefreshSubscribe,
     dialog: &Dialog,
@@ -186,13 +186,9 @@ pub fn on_refresh(
     request.carry_into(&mut row, dialog);
     row.expires = now.wall_s() + u64::from(granted_s);
     row.granted_s = granted_s;
-    let (key, local_contact) = (row.key, row.local_contact.clone());
+    let local_contact = row.local_contact.clone();
     let (deadline, flow) = (now.mono.plus_s(granted_s.into()), request.flow);
-    // The target it names is where its last NOTIFY goes, so the refresh comes before an end.
     changes.push(Change::SubscriptionRefreshed { row: Arc::new(row), deadline, flow });
-    if granted_s == 0 {
-        changes.push(Change::SubscriptionRemoved { key, ending: Ending::Unsubscribed, waits: false });
-    }
     Ok(Subscribed { changes, expires_s: granted_s, local_contact, is_new: false })
 }
 
@@ -235,11 +231,11 @@ impl RefreshSubscribe {
         row.remote_cseq = self.cseq.max(dialog.remote_cseq());
         row.accept = self.accept.clone();
         row.user_agent = self.user_agent.clone();
-        row.local_contact = self.local_contact.clone().unwrap_or_else(|| row.local_contact.clone());
         self.move_to(row);
     }
 
-    /// Writes into `row` where the watcher is by now (RFC 3261 §12.2.2): its Contact, and the address behind a NAT.
+    /// Writes into `row` where both sides are by now (RFC 3261 §12.2.2): our Contact, the watcher's, and the address behind
+    /// a NAT.
     fn move_to(&self, row: &mut SubscriptionRow) {
         row.received = match &self.remote_target {
             Some(_) => self.source.filter(|_| self.is_behind_nat && row.route_set.is_empty()),
@@ -247,6 +243,7 @@ impl RefreshSubscribe {
         };
         row.remote_target = self.remote_target.clone().unwrap_or_else(|| row.remote_target.clone());
         row.socket = self.socket;
+        row.local_contact = self.local_contact.clone().unwrap_or_else(|| row.local_contact.clone());
     }
 }
 
@@ -272,5 +269,118 @@ impl SubscribePolicy {
             return Err(Rejection::IntervalTooBrief { min_expires_s: self.min_expires_s });
         }
         Ok(requested.min(self.max_expires_s))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Moment;
+    use crate::dialog::DialogKey;
+    use crate::store::contract;
+
+    const NOW: Now = Now { mono: Moment(1_000_000), wall_ms: 5_000_000 };
+    const POLICY: SubscribePolicy =
+        SubscribePolicy { max_expires_s: 3600, min_expires_s: 600, cseq_offset: 0, one_per_device: false };
+
+    fn initial(expires: Option<u32>) -> InitialSubscribe {
+        let row = contract::subscription(1, "dana");
+        InitialSubscribe { package: Package::Presence, row, expires, is_acceptable: true, flow: 0 }
+    }
+
+    /// An initial SUBSCRIBE that nobody sent before.
+    fn begin(request: InitialSubscribe, standing: Option<Status>) -> Result<u32, Rejection> {
+        on_initial(request, None, standing, POLICY, NOW).map(|subscribed| subscribed.expires_s)
+    }
+
+    fn dialog(deadline: Moment) -> Dialog {
+        let mut row = contract::subscription(1, "dana");
+        let key = DialogKey::of_row(&row);
+        (row.event, row.event_id) = ("presence".into(), "".into());
+        row.key = key.subscription("presence", "");
+        Dialog::begin(key, Usage::new(Arc::new(row), deadline, 0, 0))
+    }
+
+    fn refresh(cseq: u32, expires: Option<u32>) -> RefreshSubscribe {
+        RefreshSubscribe {
+            package: Package::Presence,
+            event_id: SmolStr::default(),
+            cseq,
+            expires,
+            is_acceptable: true,
+            remote_target: None,
+            accept: SmolStr::default(),
+            identity: SmolStr::default(),
+            source: None,
+            is_behind_nat: false,
+            socket: None,
+            flow: 0,
+            local_contact: None,
+            user_agent: SmolStr::default(),
+            watcher_id: "w2".into(),
+        }
+    }
+
+    #[test]
+    fn s3_1_1_what_is_granted_is_never_more_than_was_asked_for() {
+        for (asked, granted) in [(None, 3600), (Some(0), 0), (Some(600), 600), (Some(3599), 3599), (Some(9999), 3600)] {
+            assert_eq!(begin(initial(asked), Some(Status::Active)), Ok(granted), "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn s4_2_1_1_only_what_is_under_an_hour_and_under_the_minimum_is_too_brief() {
+        let too_brief = Err(Rejection::IntervalTooBrief { min_expires_s: 600 });
+        for asked in [1, 599] {
+            assert_eq!(begin(initial(Some(asked)), Some(Status::Active)), too_brief, "{asked}");
+        }
+        let strict = SubscribePolicy { min_expires_s: 7200, max_expires_s: 9000, ..POLICY };
+        let hour = on_initial(initial(Some(3600)), None, Some(Status::Active), strict, NOW);
+        assert_eq!(hour.map(|subscribed| subscribed.expires_s), Ok(3600));
+    }
+
+    #[test]
+    fn who_is_denied_learns_nothing_of_what_else_is_wrong() {
+        let request = InitialSubscribe { is_acceptable: false, ..initial(Some(1)) };
+        assert_eq!(begin(request.clone(), None), Err(Rejection::Forbidden));
+        let too_brief = Err(Rejection::IntervalTooBrief { min_expires_s: 600 });
+        assert_eq!(begin(request.clone(), Some(Status::Active)), too_brief);
+        let request = InitialSubscribe { expires: Some(600), ..request };
+        assert_eq!(begin(request, Some(Status::Pending)), Err(Rejection::NotAcceptable));
+    }
+
+    #[test]
+    fn s4_4_3_a_fetch_leaves_no_row() {
+        let fetched = on_initial(initial(Some(0)), None, Some(Status::Active), POLICY, NOW).unwrap();
+        assert!(!fetched.is_new && !fetched.changes.iter().any(Change::is_durable), "{fetched:?}");
+    }
+
+    #[test]
+    fn s12_2_2_a_dialog_is_known_and_its_cseqs_grow() {
+        let check = |cseq, offset, deadline, expected| {
+            let (dialog, policy) = (dialog(deadline), SubscribePolicy { cseq_offset: offset, ..POLICY });
+            let found = in_dialog(&refresh(cseq, None), Some(&dialog), policy, NOW).map(|_| ());
+            assert_eq!(found, expected, "CSeq {cseq} after 2, offset {offset}");
+        };
+        let live = NOW.mono.plus_s(60);
+        check(3, 0, live, Ok(()));
+        check(9, 0, live, Ok(()));
+        check(2, 0, live, Err(Rejection::OutOfOrder));
+        check(2, 1, live, Ok(()));
+        check(1, 1, live, Err(Rejection::OutOfOrder));
+        check(3, 0, NOW.mono, Err(Rejection::NoSuchDialog));
+        assert_eq!(in_dialog(&refresh(3, None), None, POLICY, NOW).map(|_| ()), Err(Rejection::NoSuchDialog));
+    }
+
+    #[test]
+    fn s4_5_2_another_id_in_a_dialog_is_a_subscription_of_its_own() {
+        let dialog = dialog(NOW.mono.plus_s(60));
+        let request = RefreshSubscribe { event_id: "2".into(), ..refresh(3, Some(900)) };
+        let known = dialog.any_live(NOW.mono).unwrap();
+        let joined = on_joining(request.clone(), &dialog, known, Some(Status::Pending), POLICY, NOW).unwrap();
+        let [.., Change::SubscriptionStored { row, .. }] = &*joined.changes else { panic!("{joined:?}") };
+        assert_eq!((row.key, &*row.watcher_id), (dialog.key.subscription("presence", "2"), "w2"));
+        assert_eq!((row.status, row.remote_cseq, row.local_cseq), (Status::Pending, 3, dialog.reserved()));
+        assert_eq!(on_joining(request, &dialog, known, None, POLICY, NOW), Err(Rejection::Forbidden));
     }
 }

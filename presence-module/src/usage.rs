@@ -226,7 +226,7 @@ impl Usage {
     /// Goes over to another remote target, as the dialog does.
     pub fn follow(&mut self, moved: &SubscriptionRow, flow: u64) {
         let row = Arc::make_mut(&mut self.row);
-        row.remote_target = moved.remote_target.clone();
+        (row.remote_target, row.local_contact) = (moved.remote_target.clone(), moved.local_contact.clone());
         (row.received, row.socket) = (moved.received, moved.socket);
         self.flow = flow;
     }

@@ -34,6 +34,8 @@ type Key = (UserAtDomain, SmolStr);
 #[derive(Clone, Debug, Default)]
 pub struct Watchers {
     by_key: FxHashMap<Key, Watcher>,
+    /// How many of them were decided on.
+    decided: usize,
 }
 
 impl Watchers {
@@ -41,12 +43,19 @@ impl Watchers {
     pub fn store(&mut self, row: &WatcherRow, deadline: Option<Moment>) {
         let (reason, id, identity) = (row.reason.clone(), row.watcher_id.clone(), row.identity.clone());
         let watcher = Watcher { status: row.status, reason, id, identity, deadline };
-        self.by_key.insert((row.watcher.clone(), row.event.clone()), watcher);
+        self.decided += usize::from(!watcher.is_undecided());
+        let former = self.by_key.insert((row.watcher.clone(), row.event.clone()), watcher);
+        self.leave(former);
     }
 
     /// Forgets a watcher.
     pub fn remove(&mut self, watcher: &UserAtDomain, event: &SmolStr) {
-        self.by_key.remove(&(watcher.clone(), event.clone()));
+        let former = self.by_key.remove(&(watcher.clone(), event.clone()));
+        self.leave(former);
+    }
+
+    fn leave(&mut self, former: Option<Watcher>) {
+        self.decided -= usize::from(former.is_some_and(|former| !former.is_undecided()));
     }
 
     /// Returns the state of a watcher.
@@ -59,19 +68,15 @@ impl Watchers {
         self.by_key.values().any(Watcher::is_undecided)
     }
 
-    /// Returns how many there are.
-    pub fn len(&self) -> usize {
-        self.by_key.len()
-    }
-
-    /// Returns whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.by_key.is_empty()
+    /// Returns how many were decided on.
+    pub fn decided(&self) -> usize {
+        self.decided
     }
 
     /// Forgets those who were decided on and of whom `is_needed` does not hold: their rows know.
     pub fn forget_decided(&mut self, is_needed: impl Fn(&UserAtDomain, &SmolStr) -> bool) {
         self.by_key.retain(|(watcher, event), state| state.is_undecided() || is_needed(watcher, event));
+        self.decided = self.by_key.values().filter(|state| !state.is_undecided()).count();
     }
 
     /// Returns those nobody has decided on, in the order of their names.

@@ -2,11 +2,11 @@
 //! ids of its own where publishers chose the same, and everything else as the publishers wrote it.
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
 
 use roxmltree::Node;
 use smallvec::{SmallVec, smallvec};
 
+use super::identity::Identity;
 use super::{Published, accounts};
 use crate::document::occurrence_id;
 use crate::document::pidf::{self, Note, Part};
@@ -28,6 +28,7 @@ pub(super) struct Occurrence<'d, 'a> {
     /// Which publication it is from.
     pub(super) source: usize,
     received_at_ms: u64,
+    number: u64,
     id: Cow<'d, str>,
     /// All that is told of it, newest first.
     accounts: SmallVec<[Node<'d, 'a>; 1]>,
@@ -43,7 +44,11 @@ impl<'d> Composite<'d, '_> {
     }
 
     /// Writes the document: tuples, notes, then the rest (RFC 3863 §4.1.1), each element on a line.
-    pub(super) fn write(mut self, entity: &str, documents: &'d [Published<'_>], out: &mut Vec<u8>) {
+    pub(super) fn write(mut self, entity: &str, documents: &[&'d Published<'_>], out: &mut Vec<u8>) {
+        // What one publisher wrote stays in its order.
+        if documents.len() > 1 {
+            self.sort();
+        }
         self.make_ids_unique();
         if documents.len() > 1 {
             self.put_first_what_counts();
@@ -71,9 +76,29 @@ impl<'d> Composite<'d, '_> {
         out.extend_from_slice(b"</presence>\n");
     }
 
+    /// Puts each kind in an order that no change of state changes; what is equal in it, and what is only content, stays in
+    /// that of the publications.
+    fn sort(&mut self) {
+        for occurrences in [&mut self.tuples, &mut self.persons, &mut self.devices] {
+            occurrences.sort_by_cached_key(|occurrence| Identity::of(occurrence.part));
+        }
+    }
+
+    /// Makes ids unique over tuples, persons and devices (RFC 4479 §3.5); of equal ones the first keeps its own, before the
+    /// open tuples are put first: an id stays with its device whatever state that is in.
+    fn make_ids_unique(&mut self) {
+        let occurrences = self.tuples.iter_mut().chain(&mut self.persons).chain(&mut self.devices);
+        let occurrences: Vec<_> = occurrences.collect();
+        let wished: Vec<_> =
+            occurrences.iter().map(|occurrence| (id(occurrence.part), letter(occurrence.part))).collect();
+        for (occurrence, id) in occurrences.into_iter().zip(occurrence_id::assign(&wished)) {
+            occurrence.id = id;
+        }
+    }
+
     /// Many watchers read no further than the first tuple and the first person: whoever is open somewhere is open, and
     /// nobody's silence hides what another device says. The order of elements means nothing else (RFC 3863 §4.1.2).
-    fn put_first_what_counts(&mut self) {
+    pub(super) fn put_first_what_counts(&mut self) {
         let is_open = |account: &Node<'_, '_>| {
             Part::of(*account).as_tuple().is_some_and(|tuple| tuple.basic().as_deref() == Some("open"))
         };
@@ -81,37 +106,38 @@ impl<'d> Composite<'d, '_> {
         self.tuples.sort_by_key(|occurrence| !occurrence.accounts.iter().any(is_open));
         self.persons.sort_by_key(|occurrence| !occurrence.accounts.iter().any(says_something));
     }
-
-    /// Makes ids unique over tuples, persons and devices (RFC 4479 §3.5); the publication that began last keeps its own, so
-    /// that an id stays with its device however often either is modified.
-    fn make_ids_unique(&mut self) {
-        let occurrences = self.tuples.iter_mut().chain(&mut self.persons).chain(&mut self.devices);
-        let mut occurrences: Vec<_> = occurrences.collect();
-        occurrences.sort_by_key(|occurrence| Reverse(occurrence.source));
-        let wished: Vec<_> =
-            occurrences.iter().map(|occurrence| (id(occurrence.part), letter(occurrence.part))).collect();
-        for (occurrence, id) in occurrences.into_iter().zip(occurrence_id::assign(&wished)) {
-            occurrence.id = id;
-        }
-    }
 }
 
 impl<'d, 'a> Occurrence<'d, 'a> {
-    pub(super) fn new(part: Part<'d, 'a>, source: usize, received_at_ms: u64) -> Self {
-        Self { part, source, received_at_ms, id: Cow::Borrowed(id(part)), accounts: smallvec![part.node()] }
+    pub(super) fn new(part: Part<'d, 'a>, source: usize, published: &Published<'_>) -> Self {
+        let &Published { received_at_ms, number, .. } = published;
+        Self { part, source, received_at_ms, number, id: Cow::Borrowed(id(part)), accounts: smallvec![part.node()] }
     }
 
-    /// Makes one of several, which keeps the id of the publication that began first: it changes no oftener than it must.
+    /// Makes one of several, which keeps the id that is first in order, whoever is the newest.
     pub(super) fn merged(mut group: Vec<Self>) -> Option<Self> {
-        group.sort_by_key(|account| (account.since_ms(), account.source));
+        group.sort_by_key(Self::recency);
         let accounts = group.iter().rev().map(|account| account.part.node()).collect();
-        let first = group.into_iter().min_by_key(|account| account.source)?;
+        let first = group.into_iter().min_by_key(|account| Identity::of(account.part))?;
         Some(Self { accounts, ..first })
+    }
+
+    /// Takes the place of `self` unless `self` is the newer.
+    pub(super) fn supersede(&mut self, other: Self) {
+        if other.recency() >= self.recency() {
+            *self = other;
+        }
+    }
+
+    /// Returns what is greater for the newer of two accounts: since when it is so, then when it came, and in the last resort
+    /// when its publication began.
+    fn recency(&self) -> (u64, u64, u64) {
+        (self.since_ms(), self.received_at_ms, self.number)
     }
 
     /// Since when this is so: as its publisher says, else since it came; nothing is said before it is so, whatever the
     /// publisher's clock.
-    pub(super) fn since_ms(&self) -> u64 {
+    fn since_ms(&self) -> u64 {
         let timestamp_ms = match self.part {
             Part::Tuple(tuple) => tuple.timestamp_ms(),
             Part::Person(person) => person.timestamp_ms(),
@@ -119,13 +145,6 @@ impl<'d, 'a> Occurrence<'d, 'a> {
             Part::Note(_) | Part::Extension(_) => None,
         };
         timestamp_ms.map_or(self.received_at_ms, |timestamp_ms| timestamp_ms.min(self.received_at_ms))
-    }
-
-    /// Takes the place of `self`, which came earlier, unless `self` speaks of a later time.
-    pub(super) fn supersede(&mut self, later: Self) {
-        if later.since_ms() >= self.since_ms() {
-            *self = later;
-        }
     }
 }
 

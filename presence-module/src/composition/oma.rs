@@ -15,7 +15,7 @@ use crate::document::oma_presence::ServiceDescription;
 use crate::document::pidf::Part;
 
 /// Returns everything merged that is one thing.
-pub(super) fn compose<'d, 'a>(documents: &'d [Published<'a>]) -> Composite<'d, 'a> {
+pub(super) fn compose<'d, 'a>(documents: &[&'d Published<'a>]) -> Composite<'d, 'a> {
     let mut union = Union::of(documents);
     let (mut persons, mut devices) = (Vec::new(), Vec::new());
     for occurrence in occurrences(documents) {
@@ -26,6 +26,10 @@ pub(super) fn compose<'d, 'a>(documents: &'d [Published<'a>]) -> Composite<'d, '
         }
     }
     let mut composite = union.composite;
+    if documents.len() > 1 {
+        // A tuple that has no basic status goes with the open ones.
+        composite.put_first_what_counts();
+    }
     composite.tuples = merged(by_service(composite.tuples));
     composite.persons = merged(vec![persons]);
     composite.devices = merged(by_device(devices));

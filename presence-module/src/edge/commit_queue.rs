@@ -69,6 +69,11 @@ impl CommitQueue {
         std::mem::forget(place);
     }
 
+    /// Returns a place that was held.
+    pub(super) fn held(&self) -> Place<'_> {
+        Place(self)
+    }
+
     /// Gives back places that were held.
     pub(super) fn release(&self, places: usize) {
         self.taken.fetch_sub(places, Ordering::Relaxed);

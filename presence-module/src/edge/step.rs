@@ -79,13 +79,16 @@ impl Core {
         Ok(is_accepted)
     }
 
-    /// Runs the requests that waited for rules, one after the other: while some wait, the rules are not forgotten.
+    /// Runs the requests that waited for rules, one after the other; the rules are not forgotten in between.
     pub(super) fn unpark(&self, uri: &Arc<PresentityUri>) {
-        let next = || self.shards.lock(uri).get(uri).and_then(|slot| slot.parked.pop_front());
-        while let Some(parked) = next() {
-            self.queue.release(1);
+        loop {
+            let now = self.now();
+            let mut shard = self.shards.lock(uri);
+            // Of a presentity that was forgotten meanwhile, others wait for rules that are still to be read.
+            let knowing = shard.get(uri).filter(|slot| slot.presentity.knows_rules());
+            let Some(parked) = knowing.and_then(|slot| slot.parked.pop_front()) else { return };
             let Parked { transaction, to_tag, decide } = parked;
-            if let Err(not_now) = self.step(uri, decide) {
+            if let Err(not_now) = self.step_locked(uri, shard, self.queue.held(), now, decide) {
                 self.act(vec![refusal(transaction, to_tag, not_now)]);
             }
         }

@@ -128,7 +128,7 @@ impl Presentity {
 
     /// Forgets the states of those who watch no more, once they are many more than who does.
     fn forget_decided(&mut self) {
-        if self.watchers.len() > 2 * self.dialogs.len() + DECIDED_KEPT {
+        if self.watchers.decided() > 2 * self.dialogs.len() + DECIDED_KEPT {
             let live = self.dialogs.live().map(|usage| (&usage.row.watcher, &usage.row.event));
             let needed: FxHashSet<_> = live.collect();
             self.watchers.forget_decided(|watcher, event| needed.contains(&(watcher, event)));

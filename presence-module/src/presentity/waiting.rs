@@ -77,8 +77,9 @@ impl Presentity {
 
     /// Who asks once without being authorised waits as if a subscription had run out.
     fn note_unauthorized_fetch(&self, row: &SubscriptionRow, policy: &Policy, now: Now) -> Option<Change> {
-        let is_undecided =
-            |known: &Watcher| matches!(known.status, watcher::Status::Pending | watcher::Status::Waiting);
+        let is_undecided = |known: &Watcher| {
+            matches!(known.status, watcher::Status::Pending | watcher::Status::Waiting) && !known.identity.is_empty()
+        };
         let is_known = self.watchers.get(&row.watcher, &row.event).is_some_and(is_undecided);
         let waits = row.status == Status::Pending && !row.identity.is_empty() && !is_known;
         waits.then(|| self.waits(row, policy, now))

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use module_api::abi::Transport;
+use smol_str::SmolStr;
 
 use super::{CommitError, Opening, Scope, Store, Stored};
 use crate::change::{
@@ -96,6 +97,7 @@ pub(crate) fn subscriptions_change_and_end(open: Opener<'_>) {
     let (mut row, other) = (subscription(1, "dana"), subscription(2, "dana"));
     commit(&mut *store, &[subscription_stored(&row), subscription_stored(&other)]);
     (row.remote_target, row.received, row.socket) = ("sip:elsewhere@192.0.2.6".into(), None, None);
+    row.local_contact = "sip:pa.example".into();
     let mut as_given = row.clone();
     (as_given.accept, as_given.expires) = ("other".into(), 1);
     commit(
@@ -122,6 +124,16 @@ pub(crate) fn storing_again_replaces(open: Opener<'_>) {
     (state.status, state.reason, state.inserted_time) = (watcher::Status::Active, "approved".into(), 77);
     commit(&mut *store, &[subscription_stored(&row), watcher_stored(state.clone())]);
     assert_eq!(load(&mut *store), [Stored::Subscription(Box::new(row)), Stored::Watcher(state)]);
+}
+
+/// A state that somebody has proven takes the place of the same state that nobody had; written again, it stays as it was.
+pub(crate) fn who_a_state_was_decided_for_is_written(open: Opener<'_>) {
+    let (mut store, _) = open();
+    let proven = watcher("dana", "eve");
+    commit(&mut *store, &[watcher_stored(WatcherRow { identity: SmolStr::default(), ..proven.clone() })]);
+    commit(&mut *store, &[watcher_stored(proven.clone())]);
+    commit(&mut *store, &[watcher_stored(WatcherRow { inserted_time: 99, watcher_id: "w2".into(), ..proven.clone() })]);
+    assert_eq!(load(&mut *store), [Stored::Watcher(proven)]);
 }
 
 /// Of a batch with one impossible row, nothing is written; the store goes on.

@@ -7,7 +7,7 @@ pub mod sqlite; // the embedded backend
 pub mod group_commit; // many decisions, one transaction
 pub mod recovery; // rows back into memory
 #[cfg(test)]
-mod contract; // what every backend promises
+pub(crate) mod contract; // what every backend promises
 
 use std::fmt;
 

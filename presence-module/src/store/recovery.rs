@@ -10,9 +10,10 @@ use crate::publication::Publication;
 
 /// Returns when something ends whose row says `expires`, granted for at most `granted_s`.
 fn deadline(expires: u64, granted_s: u64, now: Now) -> Moment {
-    match expires.checked_sub(now.wall_s()) {
-        Some(left_s) => now.mono.plus_s(left_s.min(granted_s)),
-        None => Moment(now.mono.0.saturating_sub((now.wall_s() - expires).saturating_mul(1000))),
+    let (expires_ms, granted_ms) = (expires.saturating_mul(1000), granted_s.saturating_mul(1000));
+    match expires_ms.checked_sub(now.wall_ms) {
+        Some(left_ms) => Moment(now.mono.0.saturating_add(left_ms.min(granted_ms))),
+        None => Moment(now.mono.0.saturating_sub(now.wall_ms - expires_ms)),
     }
 }
 
@@ -46,5 +47,14 @@ mod tests {
         check(5000, 100_000);
         check(4990, 90_000);
         check(0, 0);
+    }
+
+    #[test]
+    fn a_part_of_a_second_that_is_over_is_not_given_back() {
+        let now = Now { mono: Moment(100_000), wall_ms: 5_000_900 };
+        let check = |expires, expected| assert_eq!(deadline(expires, 60, now), Moment(expected), "{expires}");
+        check(5010, 109_100);
+        check(5001, 100_100);
+        check(5000, 99_100);
     }
 }

@@ -35,9 +35,9 @@ fn the_second_tuple_of_a_document_has_an_id_of_its_own() {
     <?xml version="1.0" encoding="UTF-8"?>
     <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
       <tuple id="a"><status><basic>open</basic></status><contact>sip:a@x</contact></tuple>
-      <tuple id="b-2"><status><basic>open</basic></status><contact>sip:b@x</contact></tuple>
+      <tuple id="b"><status><basic>open</basic></status><contact>sip:b@x</contact></tuple>
+      <tuple id="b-2"><status><basic>open</basic></status><contact>sip:d@x</contact></tuple>
       <tuple id="c"><status><basic>open</basic></status><contact>sip:c@x</contact></tuple>
-      <tuple id="b"><status><basic>open</basic></status><contact>sip:d@x</contact></tuple>
     </presence>
     "#);
 }

@@ -48,7 +48,7 @@ fn any_part() -> impl Strategy<Value = String> {
 }
 
 /// A document, in one of the ways publishers declare namespaces and languages.
-fn any_document() -> impl Strategy<Value = String> {
+pub(super) fn any_document() -> impl Strategy<Value = String> {
     (prop::collection::vec(any_part(), 0..6), 0..4_u8).prop_map(|(parts, way)| {
         let content = document(&parts.concat());
         match way {

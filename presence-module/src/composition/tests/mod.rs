@@ -1,4 +1,5 @@
-//! Whole documents: what watchers see of what publishers sent. Every case is composed in every order of its sources.
+//! Whole documents: what watchers see of what publishers sent. Every case is composed in every order of its sources, and as
+//! if they had begun in any.
 
 use std::collections::HashSet;
 
@@ -11,8 +12,10 @@ use crate::document::xml::{Limits, elements};
 
 mod ancestors; // what the 2006 module and its descendants got wrong
 mod any_document; // what holds whatever is published
+mod fidelity; // what is passed on as it was written
 mod newest; // what `newest` leaves of several publications
 mod oma; // what `oma` makes of several publications
+mod order; // in which order things stand
 mod union; // what `union` makes of several publications
 
 const POLICIES: [Policy; 3] = [Policy::Newest, Policy::Oma, Policy::Union];
@@ -65,15 +68,21 @@ fn composed_sources(policy: Policy, sources: &[Source<'_>]) -> String {
         Pidf::read(source.body, &Limits::default()).expect("a test's documents are valid");
     }
     let expected = compose(policy, ENTITY, sources);
-    for permutation in permutations(sources) {
+    let moments: HashSet<_> = sources.iter().map(|source| source.received_at_ms).collect();
+    for mut permutation in permutations(sources) {
         assert_eq!(compose(policy, ENTITY, &permutation), expected, "the order of sources shows");
+        // Which began first tells only what came at one moment apart.
+        if moments.len() == sources.len() {
+            (1..).zip(&mut permutation).for_each(|(number, source)| source.number = number);
+            assert_eq!(compose(policy, ENTITY, &permutation), expected, "the order of beginning shows");
+        }
     }
     assert_valid(&expected);
     String::from_utf8(expected).expect("documents are UTF-8")
 }
 
-fn permutations<'s>(sources: &[Source<'s>]) -> Vec<Vec<Source<'s>>> {
-    let Some((first, rest)) = sources.split_first() else { return vec![Vec::new()] };
+fn permutations<T: Copy>(items: &[T]) -> Vec<Vec<T>> {
+    let Some((first, rest)) = items.split_first() else { return vec![Vec::new()] };
     let mut all = Vec::new();
     for shorter in permutations(rest) {
         for at in 0..=shorter.len() {

@@ -84,8 +84,8 @@ impl Identity {
 }
 
 impl Group {
-    /// Reads a `many` element; `None` if it can include nobody. A child that is not known may be an exception, so it is one for
-    /// everybody.
+    /// Reads a `many` element; `None` if it can include nobody. A child that is not known, or an exception that cannot be
+    /// understood, may be meant for anybody, so it is one for everybody.
     fn read(many: Node<'_, '_>) -> Option<Self> {
         let domain = match value(many, "domain") {
             Some(domain) => Some(domain_name::to_ascii(domain)?),
@@ -96,8 +96,17 @@ impl Group {
             if !is(child, "except") {
                 return None;
             }
-            group.except.extend(value(child, "id"));
-            group.except_domains.extend(value(child, "domain").and_then(domain_name::to_ascii));
+            let (id, domain) = (value(child, "id"), value(child, "domain"));
+            if id.is_none() && domain.is_none() {
+                return None;
+            }
+            if let Some(id) = id.map(str::trim_ascii) {
+                Uri::parse(id.as_bytes()).ok()?;
+                group.except.extend(Some(id));
+            }
+            if let Some(domain) = domain {
+                group.except_domains.insert(domain_name::to_ascii(domain)?);
+            }
         }
         Some(group)
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Rig;
 use super::rig::{cseq, document, header};
+use super::watcher_information::{brief, is_winfo, told};
 use crate::edge::step::NotNow;
 use crate::presentity_uri::PresentityUri;
 
@@ -79,6 +80,7 @@ fn the_guilty_request_alone_is_refused() {
     rig.store.release();
     assert_eq!(rig.answer(front).code, 200);
     assert_eq!(transactions.map(|transaction| rig.answer(transaction).code), [200, 500, 503, 200]);
+    rig.until_settled();
     assert_eq!(rig.answer(rig.publish("eli", "again", "", 600, &document("fine"))).code, 200);
 }
 
@@ -210,4 +212,66 @@ fn a_publication_that_expires_closes_and_a_subscription_that_expires_is_told() {
     let over = rig.notify(3);
     assert!(over.head.contains("Subscription-State: terminated;reason=timeout\r\n"), "{}", over.head);
     assert_eq!((over.body.as_str(), rig.disk()), ("", (vec![], vec![])));
+}
+
+#[test]
+fn the_last_state_is_told_although_a_refused_one_was_no_news_beside_it() {
+    let rig = Rig::new();
+    let (mut entity_tag, _) = rig.furnish();
+    let modify = |call: &str, tag: &str, note: &str| rig.publish("dana", call, &if_match(tag), 600, &document(note));
+    for (call, note) in [("p1", "before"), ("p2", "last")] {
+        entity_tag = header(&rig.answer(modify(call, &entity_tag, note)), "SIP-ETag");
+    }
+    let unanswered = rig.notify(2);
+    assert!(unanswered.body.contains("before"));
+    rig.store.hold();
+    let refused = modify("p3", &entity_tag, "before");
+    rig.store.wait_held();
+    // What it would be told now it has already.
+    rig.confirm(&unanswered, 200);
+    rig.store.fail_next();
+    rig.store.release();
+    assert_eq!(rig.answer(refused).code, 503);
+    assert!(rig.notify(3).body.contains("last"));
+}
+
+#[test]
+fn nobody_is_told_the_end_of_a_subscription_whose_end_was_refused() {
+    let (rig, mut from) = (Rig::new(), 2);
+    let to_tag = rig.answer(rig.subscribe_to("presence", "eli", "", 1, 3600)).to_tag;
+    let of_eli = rig.notify(1);
+    rig.answer(rig.subscribe_to("presence.winfo", "dana", "", 1, 3600));
+    let of_dana = rig.notify(2);
+    rig.store.fail_next();
+    assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 2, 0)).code, 503);
+    rig.until_settled();
+    [of_eli, of_dana].iter().for_each(|unanswered| rig.confirm(unanswered, 200));
+    let list = rig.confirm_until("who watches", &mut from, is_winfo);
+    let (version, completeness, watchers) = told(&list);
+    assert_eq!((version, &*completeness, &*brief(&watchers)), (1, "full", &["eli active subscribe".to_owned()][..]));
+    rig.answer(rig.publish("dana", "p", "", 600, &document("news")));
+    let news = rig.confirm_until("news", &mut from, |notify| notify.body.contains("news"));
+    assert!(news.state().starts_with("active"), "{}", news.head);
+}
+
+#[test]
+fn what_was_refused_in_a_dialog_is_not_told_in_it() {
+    for expires in [0, 600] {
+        let rig = Rig::new();
+        let to_tag = rig.answer(rig.subscribe_to("presence", "dana", "", 1, 3600)).to_tag;
+        rig.confirm(&rig.notify(1), 200);
+        rig.store.hold();
+        let publish = rig.publish("dana", "p0", "", 600, &document("refused"));
+        rig.store.wait_held();
+        let joining = rig.subscribe_to("presence.winfo", "dana", &to_tag, 2, expires);
+        rig.store.fail_next();
+        rig.store.release();
+        assert_eq!([publish, joining].map(|transaction| rig.answer(transaction).code), [503, 503]);
+        rig.until_settled();
+        rig.answer(rig.publish("dana", "p1", "", 600, &document("news")));
+        rig.confirm_until("news", &mut 1, |notify| notify.body.contains("news"));
+        rig.until_settled();
+        rig.host.with(|seen| assert!(seen.requests.iter().all(|told| told.event() == "presence"), "{expires}"));
+        assert_eq!(rig.disk().1.len(), 1);
+    }
 }

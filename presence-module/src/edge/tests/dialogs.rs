@@ -3,11 +3,6 @@
 use super::Rig;
 use super::rig::{cseq, document};
 
-fn state(notify: &super::fake_host::SeenRequest) -> &str {
-    let line = notify.head.lines().find_map(|line| line.strip_prefix("Subscription-State: "));
-    line.expect("a Subscription-State")
-}
-
 #[test]
 fn a_watcher_that_unsubscribes_while_a_notify_is_unanswered_is_told_the_end_after_it() {
     let rig = Rig::new();
@@ -17,7 +12,7 @@ fn a_watcher_that_unsubscribes_while_a_notify_is_unanswered_is_told_the_end_afte
     assert_eq!((unsubscribed.code, rig.notify_count()), (200, 1));
     rig.confirm(&first, 200);
     let last = rig.notify(2);
-    assert_eq!((cseq(&last), state(&last)), (2, "terminated;reason=timeout"));
+    assert_eq!((cseq(&last), last.state()), (2, "terminated;reason=timeout"));
     assert!(last.body.contains("closed"));
     rig.confirm(&last, 200);
     rig.until("it is forgotten", || rig.memory() == (vec![], vec![]) && !rig.is_known("dana"));
@@ -45,7 +40,7 @@ fn the_end_of_a_subscription_is_told_although_another_commit_is_refused_meanwhil
     rig.until_settled();
     rig.confirm(&first, 200);
     let last = rig.notify(2);
-    assert_eq!((cseq(&last), state(&last)), (2, "terminated;reason=timeout"));
+    assert_eq!((cseq(&last), last.state()), (2, "terminated;reason=timeout"));
 }
 
 #[test]
@@ -69,7 +64,7 @@ fn a_subscribe_repeated_after_its_unsubscribe_revives_nothing() {
     let again = rig.answer(rig.subscribe("eli", "", 1, 600));
     assert_eq!((again.code, super::rig::header(&again, "Expires").as_str()), (200, "0"));
     rig.confirm(&first, 200);
-    assert_eq!((state(&rig.notify(2)), rig.disk().1.len()), ("terminated;reason=timeout", 0));
+    assert_eq!((rig.notify(2).state(), rig.disk().1.len()), ("terminated;reason=timeout", 0));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A host that writes down what it is given, and whose clock stands until it is moved.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,28 @@ pub(super) struct SeenRequest {
     pub(super) token: Token,
     pub(super) head: String,
     pub(super) body: String,
+    /// The connection it was to use, 0 for none.
+    pub(super) flow: u64,
+    /// Where it was to go, if not where its URI says.
+    pub(super) address: Option<SocketAddr>,
+}
+
+impl SeenRequest {
+    /// Returns Subscription-State.
+    pub(super) fn state(&self) -> &str {
+        self.header("Subscription-State")
+    }
+
+    /// Returns Event.
+    pub(super) fn event(&self) -> &str {
+        self.header("Event")
+    }
+
+    /// Returns the value of a header that every NOTIFY has.
+    pub(super) fn header(&self, name: &str) -> &str {
+        let line = self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.unwrap_or_else(|| panic!("no {name} in {}", self.head))
+    }
 }
 
 #[derive(Clone, Default)]
@@ -49,6 +72,14 @@ impl FakeHost {
         self.with(|seen| {
             seen.clock.monotonic_ns += by.as_nanos() as u64;
             seen.clock.wall_ms += by.as_millis() as u64;
+        });
+    }
+
+    /// Sets both clocks back: what a thread sees that read them before it waited for a lock.
+    pub(super) fn turn_back(&self, by: Duration) {
+        self.with(|seen| {
+            seen.clock.monotonic_ns -= by.as_nanos() as u64;
+            seen.clock.wall_ms -= by.as_millis() as u64;
         });
     }
 
@@ -110,7 +141,8 @@ impl HostServices for FakeHost {
                 let (line, headers) = request.head();
                 let head = [line, headers].map(|part| String::from_utf8_lossy(part).into_owned()).concat();
                 let body = String::from_utf8_lossy(request.body()).into_owned();
-                seen.requests.push(SeenRequest { token: request.token, head, body });
+                let (flow, address) = (request.destination.flow, request.destination.address.get());
+                seen.requests.push(SeenRequest { token: request.token, head, body, flow, address });
             }
         });
         self.0.1.notify_all();

@@ -142,7 +142,7 @@ impl Disk {
             }
             Change::SubscriptionMoved { row, .. } => {
                 let known = self.row(row.key);
-                known.remote_target = row.remote_target.clone();
+                (known.remote_target, known.local_contact) = (row.remote_target.clone(), row.local_contact.clone());
                 (known.received, known.socket) = (row.received, row.socket);
             }
             Change::CseqReserved { key, local_cseq } => self.row(key).local_cseq = local_cseq,

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use module_api::abi::{
-    Argument, Arrival, CallResult, Host, Module, Outcome, OutcomeView, Request, RequestView, Transport,
-};
+use module_api::abi::{Argument, Arrival, CallResult, Host, Module, Outcome, OutcomeView, Request, RequestView};
 use module_api::sip::message::{HeaderTable, scan};
 use smol_str::SmolStr;
 
 use super::fake_host::{FakeHost, SeenReply, SeenRequest};
 use super::memory_store::MemoryStore;
+use super::phone::Phone;
 use crate::change::{PublicationRow, SubscriptionRow};
 use crate::composition;
 use crate::edge::core::{AcceptedWith, Settings};
@@ -88,8 +88,13 @@ impl Rig {
 
     /// Starts again with `force_active` as given.
     pub(super) fn restart_forced(self, is_clean: bool, force_active: bool) -> Self {
+        self.restart_under(is_clean, |settings| settings.policy.force_active = force_active)
+    }
+
+    /// Starts again under other settings.
+    pub(super) fn restart_under(self, is_clean: bool, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = self.settings.clone();
-        settings.policy.force_active = force_active;
+        change(&mut settings);
         self.restart_with(is_clean, settings)
     }
 
@@ -111,6 +116,17 @@ impl Rig {
 
     /// Calls a script function with a request and arguments.
     pub(super) fn call_with(&self, function: usize, message: &str, arguments: &[Argument<'_>]) -> (u64, CallResult) {
+        self.call_from(&Phone::of("somebody"), function, message, arguments)
+    }
+
+    /// Calls a script function with a request that comes from where `phone` is, as whom the host has authenticated.
+    pub(super) fn call_from(
+        &self,
+        phone: &Phone<'_>,
+        function: usize,
+        message: &str,
+        arguments: &[Argument<'_>],
+    ) -> (u64, CallResult) {
         let transaction = self.transactions.fetch_add(1, Ordering::Relaxed);
         let mut table = HeaderTable::new();
         let message = scan(message.as_bytes(), &mut table).expect("the rig writes SIP");
@@ -119,11 +135,11 @@ impl Rig {
         let arrival = Arrival {
             request_uri: message.request_uri(),
             transaction,
-            flow: 0,
-            transport: Transport::UDP,
-            source: address("192.0.2.1:5060"),
+            flow: phone.flow,
+            transport: phone.transport,
+            source: address(phone.source),
             local: address("192.0.2.99:5060"),
-            identity: b"",
+            identity: phone.identity.as_bytes(),
             to_tag: b"",
         };
         let view = RequestView::new(&message, &arrival).expect("a request");
@@ -146,14 +162,7 @@ impl Rig {
 
     /// Subscribes `watcher` at pres.example, in the dialog that `to_tag` names, to another Event than `presence`.
     pub(super) fn subscribe_to(&self, event: &str, watcher: &str, to_tag: &str, cseq: u32, expires: u32) -> u64 {
-        let tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
-        let message = format!(
-            "SUBSCRIBE sip:dana@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{watcher}{cseq}\r\n\
-             From: <sip:{watcher}@pres.example>;tag=w\r\nTo: <sip:dana@pres.example>{tag}\r\nCall-ID: c-{watcher}\r\n\
-             CSeq: {cseq} SUBSCRIBE\r\nContact: <sip:{watcher}@192.0.2.1>\r\nEvent: {event}\r\nExpires: {expires}\r\n\
-             Content-Length: 0\r\n\r\n"
-        );
-        self.call(1, &message).0
+        Phone::of(watcher).subscribe(self, event, to_tag, cseq, expires)
     }
 
     /// Waits for the next NOTIFY of which `is_it` holds, from number `from` on, and confirms it.
@@ -170,6 +179,21 @@ impl Rig {
         *from = at + 1;
         self.confirm(&notify, 200);
         notify
+    }
+
+    /// Confirms every NOTIFY from number `from` on, up to one of which `is_it` holds, and returns that.
+    pub(super) fn confirm_until(
+        &self,
+        what: &str,
+        from: &mut usize,
+        is_it: impl Fn(&SeenRequest) -> bool,
+    ) -> SeenRequest {
+        loop {
+            let notify = self.next_notify(what, from, |_| true);
+            if is_it(&notify) {
+                return notify;
+            }
+        }
     }
 
     /// Waits for the answer to a transaction.
@@ -227,6 +251,13 @@ impl Rig {
         self.presence.core().shards.lock(&uri).get(&uri).is_some()
     }
 
+    /// Lets time pass, and what is due by then be decided and committed.
+    pub(super) fn pass(&self, by: Duration) {
+        self.host.advance(by);
+        self.presence.core().expire();
+        self.until_settled();
+    }
+
     /// Waits until nothing is queued and nothing is being read back.
     pub(super) fn until_settled(&self) {
         self.until("all is settled", || {
@@ -239,7 +270,7 @@ impl Rig {
 
     /// Waits until `is_so`, looking again whenever the machine has something else to do.
     pub(super) fn until(&self, what: &str, is_so: impl Fn() -> bool) {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
         while !is_so() {
             assert!(std::time::Instant::now() < deadline, "never: {what}");
             std::thread::yield_now();

@@ -3,25 +3,17 @@
 use std::time::Duration;
 
 use super::Rig;
-use super::fake_host::SeenRequest;
 use super::rig::{cseq, document};
-
-fn event(notify: &SeenRequest) -> &str {
-    notify.head.lines().find_map(|line| line.strip_prefix("Event: ")).expect("an Event")
-}
-
-fn state(notify: &SeenRequest) -> &str {
-    notify.head.lines().find_map(|line| line.strip_prefix("Subscription-State: ")).expect("a Subscription-State")
-}
+use super::watcher_information::{is_winfo, told};
 
 /// Subscribes Eli to `presence` and, in the same dialog, to `presence;id=2`; returns the To-tag.
 fn furnish(rig: &Rig, from: &mut usize) -> String {
     let to_tag = rig.answer(rig.subscribe_to("presence", "eli", "", 1, 600)).to_tag;
-    rig.next_notify("first", from, |notify| event(notify) == "presence");
+    rig.next_notify("first", from, |notify| notify.event() == "presence");
     let joined = rig.answer(rig.subscribe_to("presence;id=2", "eli", &to_tag, 2, 600));
     assert_eq!(joined.code, 200);
-    let second = rig.next_notify("second", from, |notify| event(notify) == "presence;id=2");
-    assert_eq!((cseq(&second), state(&second)), (2, "active;expires=600"));
+    let second = rig.next_notify("second", from, |notify| notify.event() == "presence;id=2");
+    assert_eq!((cseq(&second), second.state()), (2, "active;expires=600"));
     to_tag
 }
 
@@ -33,7 +25,7 @@ fn each_is_told_of_a_change_one_after_the_other() {
     let first = rig.next_notify("news", &mut from, |_| true);
     let second = rig.next_notify("news", &mut from, |_| true);
     assert_eq!([cseq(&first), cseq(&second)], [3, 4]);
-    let mut events = [event(&first), event(&second)];
+    let mut events = [first.event(), second.event()];
     events.sort_unstable();
     assert_eq!(events, ["presence", "presence;id=2"]);
     assert!([first.body, second.body].iter().all(|body| body.contains("news")));
@@ -45,11 +37,11 @@ fn the_end_of_one_leaves_the_other_and_the_last_one_ends_the_dialog() {
     let to_tag = furnish(&rig, &mut from);
     assert_eq!(rig.answer(rig.subscribe_to("presence;id=2", "eli", &to_tag, 3, 0)).code, 200);
     let last = rig.next_notify("end", &mut from, |_| true);
-    assert_eq!((event(&last), state(&last)), ("presence;id=2", "terminated;reason=timeout"));
+    assert_eq!((last.event(), last.state()), ("presence;id=2", "terminated;reason=timeout"));
     assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 4, 300)).code, 200);
-    assert_eq!(state(&rig.next_notify("refresh", &mut from, |_| true)), "active;expires=300");
+    assert_eq!(rig.next_notify("refresh", &mut from, |_| true).state(), "active;expires=300");
     assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 5, 0)).code, 200);
-    rig.next_notify("end", &mut from, |notify| state(notify).starts_with("terminated"));
+    rig.next_notify("end", &mut from, |notify| notify.state().starts_with("terminated"));
     rig.until("it is forgotten", || !rig.is_known("dana"));
     assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 6, 300)).code, 481);
 }
@@ -77,11 +69,11 @@ fn after_a_crash_the_dialog_goes_on_above_every_cseq_its_subscriptions_used() {
     }
     // The row that reserved the last CSeqs is gone; the other must know of them.
     rig.answer(rig.subscribe_to("presence", "eli", &to_tag, 3, 0));
-    let last = cseq(&rig.next_notify("end", &mut from, |notify| state(notify).starts_with("terminated")));
+    let last = cseq(&rig.next_notify("end", &mut from, |notify| notify.state().starts_with("terminated")));
     let rig = rig.restart(false);
     let first = rig.notify(1);
     assert!(cseq(&first) > last, "{} after {last}", cseq(&first));
-    assert_eq!(event(&first), "presence;id=2");
+    assert_eq!(first.event(), "presence;id=2");
 }
 
 #[test]
@@ -133,4 +125,62 @@ fn another_person_cannot_speak_in_a_dialog() {
     assert_eq!(rig.answer(foreign.0).code, 403);
     rig.host.advance(Duration::from_secs(1));
     assert!(rig.disk().1.iter().all(|row| row.remote_target == "sip:eli@192.0.2.1"));
+}
+
+#[test]
+fn a_subscription_that_begins_again_is_not_ended_by_what_became_of_its_predecessors_last_notify() {
+    for code in [200, 408, 481, 489] {
+        let (rig, mut from) = (Rig::new(), 0);
+        let to_tag = furnish(&rig, &mut from);
+        rig.answer(rig.subscribe_to("presence;id=2", "eli", &to_tag, 3, 0));
+        let last = rig.notify(3);
+        assert_eq!((last.event(), last.state()), ("presence;id=2", "terminated;reason=timeout"));
+        assert_eq!(rig.answer(rig.subscribe_to("presence;id=2", "eli", &to_tag, 4, 600)).code, 200);
+        rig.confirm(&last, code);
+        let first = rig.notify(4);
+        assert_eq!((first.event(), first.state(), cseq(&first)), ("presence;id=2", "active;expires=600", 4), "{code}");
+        rig.confirm(&first, 200);
+        rig.answer(rig.publish("dana", "p", "", 600, &document("news")));
+        let mut events = [rig.next_notify("news", &mut 4, |_| true), rig.next_notify("news", &mut 5, |_| true)]
+            .map(|news| news.event().to_owned());
+        events.sort_unstable();
+        assert_eq!(events, ["presence", "presence;id=2"], "{code}");
+        assert_eq!(rig.disk().1.len(), 2);
+    }
+}
+
+#[test]
+fn the_cseq_of_a_subscription_that_is_over_counts_in_its_dialog() {
+    let (rig, mut from) = (Rig::new(), 0);
+    let to_tag = furnish(&rig, &mut from);
+    assert_eq!(rig.answer(rig.subscribe_to("presence;id=2", "eli", &to_tag, 9, 600)).code, 200);
+    rig.next_notify("refresh", &mut from, |_| true);
+    assert_eq!(rig.answer(rig.subscribe_to("presence;id=2", "eli", &to_tag, 10, 0)).code, 200);
+    rig.next_notify("end", &mut from, |_| true);
+    rig.until("it is gone", || rig.memory().1.len() == 1);
+    let refresh = |cseq| rig.answer(rig.subscribe_to("presence", "eli", &to_tag, cseq, 600)).code;
+    assert_eq!([3, 9, 10, 11].map(refresh), [500, 500, 500, 200]);
+}
+
+#[test]
+fn documents_of_watcher_information_are_numbered_upwards_over_a_restart() {
+    for joins in [false, true] {
+        let (rig, mut from) = (Rig::new(), 0);
+        let to_tag = rig.answer(rig.subscribe_to("presence", "dana", "", 1, 3600)).to_tag;
+        rig.next_notify("first", &mut from, |_| true);
+        let to_tag = if joins { to_tag } else { String::new() };
+        rig.answer(rig.subscribe_to("presence.winfo", "dana", &to_tag, 2, 3600));
+        let mut before = told(&rig.next_notify("full", &mut from, is_winfo)).0;
+        // Past the CSeqs that the first row reserves.
+        for n in 0..80 {
+            rig.answer(rig.subscribe_to("presence", "eli", "", n + 1, 3600));
+            let next = told(&rig.next_notify("partial", &mut from, is_winfo)).0;
+            assert_eq!(next, before + 1);
+            before = next;
+        }
+        let (rig, mut from) = (rig.restart(false), 0);
+        let after = told(&rig.confirm_until("full", &mut from, is_winfo));
+        assert!(after.0 > before, "{} after {before}", after.0);
+        assert_eq!(after.1, "full");
+    }
 }

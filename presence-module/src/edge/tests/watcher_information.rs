@@ -1,6 +1,4 @@
-//! Watcher information (RFC 3857): who may see whom, what is told when, and who waits.
-
-use std::time::Duration;
+//! Watcher information (RFC 3857): who may see whom, and what is told when.
 
 use super::Rig;
 use super::fake_host::SeenRequest;
@@ -8,15 +6,15 @@ use super::rig::cseq;
 
 /// A watcher in a document: id, status, event, URI.
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Told {
-    id: String,
+pub(super) struct Told {
+    pub(super) id: String,
     status: String,
     event: String,
     uri: String,
 }
 
 /// Reads version, state and watchers of the document in a NOTIFY.
-fn told(notify: &SeenRequest) -> (u32, String, Vec<Told>) {
+pub(super) fn told(notify: &SeenRequest) -> (u32, String, Vec<Told>) {
     let document = roxmltree::Document::parse(&notify.body).unwrap_or_else(|error| panic!("{error}: {}", notify.head));
     let root = document.root_element();
     let attribute = |node: roxmltree::Node<'_, '_>, name: &str| node.attribute(name).unwrap_or_default().to_owned();
@@ -30,16 +28,16 @@ fn told(notify: &SeenRequest) -> (u32, String, Vec<Told>) {
 }
 
 /// Says in short who stands where: `eli active subscribe`.
-fn brief(watchers: &[Told]) -> Vec<String> {
+pub(super) fn brief(watchers: &[Told]) -> Vec<String> {
     let user = |told: &Told| told.uri.trim_start_matches("sip:").split('@').next().unwrap_or_default().to_owned();
     watchers.iter().map(|told| format!("{} {} {}", user(told), told.status, told.event)).collect()
 }
 
-fn is_winfo(notify: &SeenRequest) -> bool {
-    notify.head.contains("\r\nEvent: presence.winfo\r\n")
+pub(super) fn is_winfo(notify: &SeenRequest) -> bool {
+    notify.event() == "presence.winfo"
 }
 
-fn is_of(notify: &SeenRequest, watcher: &str) -> bool {
+pub(super) fn is_of(notify: &SeenRequest, watcher: &str) -> bool {
     notify.head.contains(&format!("\r\nCall-ID: c-{watcher}\r\n"))
 }
 
@@ -137,65 +135,4 @@ fn after_a_restart_the_next_document_is_full_and_has_a_higher_version() {
     rig.answer(rig.subscribe_to("presence", "fay", "", 1, 600));
     let next = told(&rig.next_notify("partial", &mut from, is_winfo));
     assert_eq!((next.0, &*next.1), (after.0 + 1, "partial"));
-}
-
-#[test]
-fn who_leaves_before_being_decided_on_waits_and_is_given_up() {
-    let (rig, mut from) = (Rig::new().restart_forced(true, false), 0);
-    rig.answer(rig.subscribe_to("presence.winfo", "dana", "", 1, 900_000));
-    rig.next_notify("full", &mut from, is_winfo);
-    let eli = rig.answer(rig.subscribe_to("presence", "eli", "", 1, 600)).to_tag;
-    let pending = told(&rig.next_notify("partial", &mut from, is_winfo));
-    assert_eq!(brief(&pending.2), ["eli pending subscribe"]);
-    rig.next_notify("first of eli", &mut 0, |notify| is_of(notify, "eli"));
-    rig.answer(rig.subscribe_to("presence", "eli", &eli, 2, 0));
-    let waiting = told(&rig.next_notify("partial", &mut from, is_winfo));
-    assert_eq!(brief(&waiting.2), ["eli waiting timeout"]);
-    assert_eq!(waiting.2[0].id, pending.2[0].id);
-    let status = |rig: &Rig| {
-        rig.store.with(|disk| {
-            let elis = disk.watchers.values().find(|row| row.watcher.user == "eli");
-            elis.map(|row| (row.status.as_str(), row.reason.to_string(), row.deadline > 0))
-        })
-    };
-    assert_eq!(status(&rig), Some(("waiting", "timeout".to_owned(), true)));
-
-    // A second try takes the place of the first.
-    rig.answer(rig.subscribe_to("presence", "eli", "", 3, 600));
-    let again = told(&rig.next_notify("partial", &mut from, is_winfo));
-    assert_eq!(brief(&again.2), ["eli pending subscribe", "eli terminated giveup"]);
-    assert_eq!(again.2[1].id, pending.2[0].id);
-    rig.host.advance(Duration::from_secs(601));
-    let waiting = told(&rig.next_notify("partial", &mut from, is_winfo));
-    assert_eq!(brief(&waiting.2), ["eli waiting timeout"]);
-}
-
-#[test]
-fn who_waits_is_forgotten_in_the_end_and_survives_a_restart_until_then() {
-    let rig = Rig::new().restart_forced(true, false);
-    rig.answer(rig.subscribe_to("presence", "eli", "", 1, 0));
-    rig.confirm(&rig.notify(1), 200);
-    rig.until_settled();
-    let (rig, mut from) = (rig.restart(false), 0);
-    rig.answer(rig.subscribe_to("presence.winfo", "dana", "", 1, 3600));
-    let first = told(&rig.next_notify("full", &mut from, is_winfo));
-    assert_eq!(brief(&first.2), ["eli waiting timeout"], "who asked once waits too");
-    rig.host.advance(Duration::from_secs(259_300));
-    rig.until("the row is gone", || rig.store.with(|disk| disk.watchers.values().all(|row| row.watcher.user != "eli")));
-    rig.until("it is forgotten", || !rig.is_known("dana"));
-}
-
-#[test]
-fn who_stays_pending_too_long_is_given_up() {
-    let (rig, mut from) = (Rig::new().restart_forced(true, false), 0);
-    let eli = rig.answer(rig.subscribe_to("presence", "eli", "", 1, 3600)).to_tag;
-    rig.next_notify("pending", &mut from, |notify| is_of(notify, "eli"));
-    for round in 0..72 {
-        rig.host.advance(Duration::from_secs(3599));
-        rig.answer(rig.subscribe_to("presence", "eli", &eli, round + 2, 3600));
-        rig.next_notify("pending", &mut from, |notify| is_of(notify, "eli"));
-    }
-    rig.host.advance(Duration::from_secs(100));
-    let last = rig.next_notify("end", &mut from, |notify| is_of(notify, "eli"));
-    assert!(last.head.contains("Subscription-State: terminated;reason=giveup"), "{}", last.head);
 }

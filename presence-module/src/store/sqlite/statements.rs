@@ -259,7 +259,7 @@ impl Statements {
             subscription_moved: Statement::on(
                 "UPDATE ",
                 subscriptions,
-                " SET contact = ?, received = ?, socket = ? WHERE id = ?",
+                " SET contact = ?, received = ?, socket = ?, local_contact = ? WHERE id = ?",
             ),
             cseq_reserved: Statement::on("UPDATE ", subscriptions, " SET local_cseq = ? WHERE id = ?"),
             subscription_removed: Statement::on("DELETE FROM ", subscriptions, " WHERE id = ?"),
@@ -268,7 +268,7 @@ impl Statements {
                 WATCHER,
                 &["p_user", "p_domain", "w_user", "w_domain", "event"],
                 // A state that is there already goes on since when it was decided, under the id it has.
-                " WHERE subs_status <> excluded.subs_status OR reason <> excluded.reason",
+                " WHERE subs_status <> excluded.subs_status OR reason <> excluded.reason OR identity <> excluded.identity",
             ),
             watcher_removed: Statement::on(
                 "DELETE FROM ",

@@ -55,7 +55,8 @@ pub(super) fn write(
         }
         Change::SubscriptionMoved { row, .. } => {
             let (received, socket) = (column(row.received), column(row.socket));
-            let binds = [Text(&row.remote_target), Text(&received), Text(&socket), Blob(&row.key.0)];
+            let (remote_target, local_contact) = (Text(&row.remote_target), Text(&row.local_contact));
+            let binds = [remote_target, Text(&received), Text(&socket), local_contact, Blob(&row.key.0)];
             run(&statements.subscription_moved, &binds)
         }
         Change::CseqReserved { key, local_cseq } => {

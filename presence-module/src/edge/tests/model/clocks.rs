@@ -15,9 +15,9 @@ impl Truth {
             let cseq = self.remote_cseqs.entry(DialogKey::of_row(row)).or_default();
             *cseq = row.remote_cseq.max(*cseq);
         }
-        let read = |expires: u64, granted_s: u64| match expires.checked_sub(now.wall_s()) {
-            Some(left_s) => now.mono.plus_s(left_s.min(granted_s)),
-            None => Moment(now.mono.0 - 1000 * (now.wall_s() - expires)),
+        let read = |expires: u64, granted_s: u64| match (1000 * expires).checked_sub(now.wall_ms) {
+            Some(left_ms) => Moment(now.mono.0 + left_ms.min(1000 * granted_s)),
+            None => Moment(now.mono.0 - (now.wall_ms - 1000 * expires)),
         };
         for publication in self.publications.values_mut() {
             publication.deadline = read(publication.expires, 3600);

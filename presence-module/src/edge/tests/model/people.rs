@@ -34,7 +34,7 @@ pub(super) fn person_of(phone: usize) -> usize {
 
 /// Returns Dana's URI as a phone asks for it, and is told it.
 pub(super) fn entity(phone: usize) -> &'static str {
-    if phone % 2 == 0 { "sip:dana@pres.example" } else { "pres:dana@pres.example" }
+    if phone.is_multiple_of(2) { "sip:dana@pres.example" } else { "pres:dana@pres.example" }
 }
 
 /// Returns where a phone is at first.
