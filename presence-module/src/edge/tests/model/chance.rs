@@ -47,8 +47,9 @@ fn answer() -> impl Strategy<Value = Answer> {
 
 pub(super) fn event() -> impl Strategy<Value = Event> {
     let expires = || prop_oneof![1 => Just(0), 4 => 1_u32..90];
-    let how = prop_oneof![18 => Just(How::Properly), 1 => Just(How::Late), 1 => Just(How::Unproven)];
-    let then = prop_oneof![8 => Just(Then::Queued), 2 => Just(Then::Refused), 1 => Just(Then::Away)];
+    let how = prop_oneof![18 => Just(How::Properly), 1 => Just(How::Late), 1 => Just(How::Stranger), 1 => Just(How::Unproven)];
+    let then =
+        prop_oneof![16 => Just(Then::Queued), 4 => Just(Then::Refused), 2 => Just(Then::Away), 1 => Just(Then::Crash)];
     prop_oneof![
         40 => (0..8_usize, answer()).prop_map(|(nth, with)| Event::Answer { nth, with }),
         30 => (0..5_usize, then).prop_map(|(most, then)| Event::Commit { most, then }),
@@ -64,6 +65,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         6 => (any::<bool>(), prop_oneof![0..2000_u64, 0..40_000_u64], proptest::option::weighted(0.2, 0..rules::COUNT))
             .prop_map(|(is_orderly, away_ms, rules)| Event::Restart { is_orderly, away_ms, rules }),
         2 => Just(Event::LoseReply),
+        2 => Just(Event::Panic),
         1 => phone().prop_map(|phone| Event::Chat { phone }),
     ]
 }

@@ -34,6 +34,8 @@ pub(super) enum Event {
     },
     /// The next 2xx that brings something into being reaches nobody.
     LoseReply,
+    /// It panics while it decides.
+    Panic,
     Publish {
         device: usize,
         document: Option<Document>,
@@ -42,7 +44,8 @@ pub(super) enum Event {
         sender: Option<usize>,
     },
     ReadBack,
-    /// Orderly if everything was told, else as after a kill; the rules may have changed meanwhile.
+    /// Orderly if everything was told, else as after a kill; the rules may have changed meanwhile. Who has no answer asks
+    /// again at once.
     Restart {
         is_orderly: bool,
         away_ms: u64,
@@ -68,6 +71,8 @@ pub(super) enum How {
     /// Its CSeq was used before.
     Late,
     Properly,
+    /// Somebody else sent it.
+    Stranger,
     /// Nobody knows who sent it.
     Unproven,
 }
@@ -95,6 +100,8 @@ pub(super) enum Answer {
 /// What becomes of the decisions behind those that were committed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Then {
+    /// The next is written, and then the server crashes before anybody hears of it.
+    Crash,
     Queued,
     /// The database is away: everything is refused, and what ended meanwhile is prolonged.
     Away,

@@ -13,7 +13,8 @@ mod requests; // what requests come to in it
 mod wire; // what watchers are told, NOTIFY by NOTIFY
 mod table; // watcher information, document by document
 mod phones; // what clients ask for and know
-mod world; // the machine, its disk and its clocks
+mod world; // the machine and its disk
+mod running; // time, stops and starts
 mod checks; // what holds after every step and in the end
 mod chance; // what happens, at random
 mod found; // what went wrong once
@@ -56,6 +57,8 @@ impl World {
                 self.ask_in_dialog(phone, to, expires, moves, how);
             }
             Event::LoseReply => self.loses_next = true,
+            Event::Panic if self.is_stale() => {}
+            Event::Panic => self.panic(),
             Event::Publish { device, document, expires, sender } => self.publish(device, document, expires, sender),
             Event::ReadBack => self.read_back(),
             Event::Restart { is_orderly, away_ms, rules } => {

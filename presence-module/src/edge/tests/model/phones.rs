@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use module_api::abi::Transport;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::documents::Document;
@@ -9,9 +10,10 @@ use super::events::{DEVICES, How, To};
 use super::people::{PEOPLE, entity, home, person_of};
 use super::requests::{InDialog, Publish, Subscribe, What};
 use super::world::{World, dana};
-use crate::change::{Status, SubscriptionKey, SubscriptionRow};
+use crate::change::{Status, SubscriptionKey, SubscriptionRow, TransportAddress};
 use crate::dialog::DialogKey;
 use crate::effect::{Creation, Decision, Reply};
+use crate::package::Package;
 use crate::publication::{self, Condition, PublishRequest, PublishedBody};
 use crate::subscription::{InitialSubscribe, RefreshSubscribe, Rejection};
 
@@ -21,10 +23,19 @@ pub(super) struct Phones {
     tags: [Option<SmolStr>; DEVICES],
     /// The dialog each phone has.
     pub(super) dialogs: Vec<Option<DialogKey>>,
-    /// Requests that are not answered.
+    /// What the answers will tell that are still to come.
     asked: BTreeMap<u64, Asked>,
+    /// What was asked, to be asked again.
+    requests: BTreeMap<u64, Request>,
     /// Numbers requests, rows and tags; it is the CSeq of requests in dialogs too.
     next: u64,
+}
+
+/// A request that may come again after a crash.
+#[derive(Clone, Debug)]
+pub(super) enum Request {
+    Publish(Publish),
+    Subscribe { phone: usize, to: To, expires: u32, id: u64 },
 }
 
 /// What the answer to a request tells.
@@ -38,7 +49,13 @@ enum Asked {
 
 impl Phones {
     pub(super) fn new(phones: usize) -> Self {
-        Self { tags: Default::default(), dialogs: vec![None; phones], asked: BTreeMap::new(), next: 1 }
+        Self {
+            tags: Default::default(),
+            dialogs: vec![None; phones],
+            asked: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            next: 1,
+        }
     }
 
     fn number(&mut self) -> u64 {
@@ -51,10 +68,15 @@ impl Phones {
         matches!(self.asked.get(&reply.transaction), Some(Asked::Dialog(_, _, Some(_)) | Asked::Tag(_, _, Some(_))))
     }
 
+    fn answered(&mut self, reply: &Reply) -> Asked {
+        self.requests.remove(&reply.transaction);
+        self.asked.remove(&reply.transaction).expect("answered once")
+    }
+
     /// Takes an answer.
     pub(super) fn hear(&mut self, reply: &Reply) {
         let is_ok = reply.code == 200;
-        match self.asked.remove(&reply.transaction).expect("answered once") {
+        match self.answered(reply) {
             Asked::Dialog(phone, dialog, _) if is_ok => self.dialogs[phone] = Some(dialog),
             Asked::Tag(device, tag, _) => self.tags[device] = tag.filter(|_| is_ok),
             Asked::Dialog(..) | Asked::Nothing => {}
@@ -63,7 +85,7 @@ impl Phones {
 
     /// Loses an answer, and returns what it brought into being.
     pub(super) fn lose(&mut self, reply: &Reply) -> Option<Creation> {
-        match self.asked.remove(&reply.transaction).expect("answered once") {
+        match self.answered(reply) {
             Asked::Dialog(_, _, created) | Asked::Tag(_, _, created) => created,
             Asked::Nothing => None,
         }
@@ -71,12 +93,13 @@ impl Phones {
 
     /// Takes 503 in place of an answer.
     pub(super) fn refused(&mut self, reply: &Reply) {
-        self.asked.remove(&reply.transaction).expect("answered once");
+        self.answered(reply);
     }
 
-    /// Nothing that was asked is answered any more.
-    pub(super) fn restart(&mut self) {
+    /// Returns what was asked and is not answered any more.
+    pub(super) fn restart(&mut self) -> Vec<Request> {
         self.asked.clear();
+        std::mem::take(&mut self.requests).into_values().collect()
     }
 
     /// Returns where a phone is that says so in an answer.
@@ -87,54 +110,86 @@ impl Phones {
 
 impl World {
     pub(super) fn publish(&mut self, device: usize, document: Option<Document>, expires: u32, sender: Option<usize>) {
-        if self.is_stale() {
-            return;
+        if !self.is_stale() {
+            let id = self.phones.number();
+            let (entity_tag, matches) = (format_smolstr!("t{id}"), self.phones.tags[device].clone());
+            self.send(id, Request::Publish(Publish { device, document, expires, sender, id, entity_tag, matches }));
         }
-        let id = self.phones.number();
-        let (entity_tag, matches) = (format_smolstr!("t{id}"), self.phones.tags[device].clone());
-        let request = PublishRequest {
-            package: Some(crate::package::Package::Presence),
-            condition: matches.clone().map_or(Condition::Absent, Condition::Matches),
-            expires: Some(expires),
-            body: document
-                .map_or(PublishedBody::None, |document| PublishedBody::Document(document.written(device).into())),
-            entity_tag: entity_tag.clone(),
-            id,
-            sender: sender.map(|person| Box::new(PEOPLE[person].watcher())),
-        };
-        let created = Creation::Publication { id, entity_tag: entity_tag.clone() };
-        let created = Some(created).filter(|_| matches.is_none() && expires > 0);
-        self.phones.asked.insert(id, Asked::Tag(device, Some(entity_tag.clone()).filter(|_| expires > 0), created));
-        let what = What::Publish(Publish { device, document, expires, sender, id, entity_tag, matches });
-        let policy = self.policy;
-        self.step(what, |presentity, now| match presentity.on_publish(&request, &policy, now) {
-            Ok(published) => Decision { changes: published.change.into_iter().collect(), ..reply(id, 200) },
-            Err(publication::Rejection::ConditionalRequestFailed) => reply(id, 412),
-            Err(_) => reply(id, 400),
-        });
     }
 
     pub(super) fn subscribe(&mut self, phone: usize, to: To, expires: u32) {
         if !self.presentity.knows_rules() {
             self.read_rules();
         }
-        if self.is_stale() || !self.presentity.knows_rules() {
-            return;
+        if !self.is_stale() && self.presentity.knows_rules() {
+            let id = self.phones.number();
+            self.send(id, Request::Subscribe { phone, to, expires, id });
         }
-        let id = self.phones.number();
+    }
+
+    /// Sends a request again that was not answered before a crash.
+    pub(super) fn repeat(&mut self, request: Request) {
+        let transaction = self.phones.number();
+        if let Request::Subscribe { phone, to, expires, id } = request {
+            let is_written = self.disk.subscriptions.contains_key(&row(phone, to, id).0.key);
+            // One that asked once, or is over by now, begins a dialog that nobody knows of any more.
+            let is_over = self.presentity.next_timeout().is_some_and(|at| at <= self.now.mono)
+                || self.presentity.subscriptions().all(|usage| usage.row.call_id != format!("c{id}"));
+            if expires == 0 || is_written && is_over {
+                return;
+            }
+            if !self.presentity.knows_rules() {
+                self.read_rules();
+            }
+        }
+        self.send(transaction, request);
+    }
+
+    fn send(&mut self, transaction: u64, request: Request) {
+        self.phones.requests.insert(transaction, request.clone());
+        match request {
+            Request::Publish(publish) => self.send_publish(transaction, publish),
+            Request::Subscribe { phone, to, expires, id } => self.send_subscribe(transaction, phone, to, expires, id),
+        }
+    }
+
+    fn send_publish(&mut self, transaction: u64, publish: Publish) {
+        let Publish { device, document, expires, sender, id, entity_tag, matches } = publish.clone();
+        let body = document.map(|document| PublishedBody::Document(document.written(device).into()));
+        let request = PublishRequest {
+            package: Some(Package::Presence),
+            condition: matches.clone().map_or(Condition::Absent, Condition::Matches),
+            expires: Some(expires),
+            body: body.unwrap_or(PublishedBody::None),
+            entity_tag: entity_tag.clone(),
+            id,
+            sender: sender.map(|person| Box::new(PEOPLE[person].watcher())),
+        };
+        let created = Creation::Publication { id, entity_tag: entity_tag.clone() };
+        let created = Some(created).filter(|_| matches.is_none() && expires > 0);
+        let told = Asked::Tag(device, Some(entity_tag).filter(|_| expires > 0), created);
+        self.phones.asked.insert(transaction, told);
+        let policy = self.policy;
+        self.step(What::Publish(publish), |presentity, now| match presentity.on_publish(&request, &policy, now) {
+            Ok(published) => Decision { changes: published.change.into_iter().collect(), ..reply(transaction, 200) },
+            Err(publication::Rejection::ConditionalRequestFailed) => reply(transaction, 412),
+            Err(_) => reply(transaction, 400),
+        });
+    }
+
+    fn send_subscribe(&mut self, transaction: u64, phone: usize, to: To, expires: u32, id: u64) {
         let (row, dialog) = row(phone, to, id);
-        let key = row.key;
         let subscribe = asked(phone, to, dialog, expires, id);
-        let created = Some(Creation::Subscription(key)).filter(|_| expires > 0);
+        let created = Some(Creation::Subscription(row.key)).filter(|_| expires > 0);
         let told = if expires > 0 { Asked::Dialog(phone, dialog, created) } else { Asked::Nothing };
-        self.phones.asked.insert(id, told);
+        self.phones.asked.insert(transaction, told);
         let request = InitialSubscribe { package: to.0, row, expires: Some(expires), is_acceptable: true, flow: 0 };
         let policy = self.policy;
         self.step(What::Subscribe(subscribe), |presentity, now| {
             let subscribed = presentity.on_subscribe(dialog, request, &policy, now);
             subscribed.map_or_else(
-                |rejection| reply(id, code(rejection)),
-                |subscribed| Decision { changes: subscribed.changes, ..reply(id, 200) },
+                |rejection| reply(transaction, code(rejection)),
+                |subscribed| Decision { changes: subscribed.changes, ..reply(transaction, 200) },
             )
         });
     }
@@ -144,7 +199,11 @@ impl World {
         let id = self.phones.number();
         let last = self.truth.remote_cseqs.get(&dialog).copied().unwrap_or(1);
         let cseq = if how == How::Late { last } else { id as u32 };
-        let identity = if how == How::Unproven { "" } else { PEOPLE[person_of(phone)].identity };
+        let identity = match how {
+            How::Late | How::Properly => PEOPLE[person_of(phone)].identity,
+            How::Stranger => "sip:mallory@pres.example",
+            How::Unproven => "",
+        };
         let remote_target = moves.then(|| format_smolstr!("sip:m{id}@192.0.2.1"));
         self.phones.asked.insert(id, Asked::Nothing);
         let subscribe = Subscribe { identity, ..asked(phone, to, dialog, expires, id) };
@@ -159,7 +218,7 @@ impl World {
             identity: identity.into(),
             is_behind_nat: false,
             source: None,
-            socket: None,
+            socket: socket(phone),
             flow: 0,
             local_contact: None,
             user_agent: SmolStr::default(),
@@ -227,7 +286,7 @@ fn row(phone: usize, (package, event_id): To, id: u64) -> (SubscriptionRow, Dial
         accept: SmolStr::default(),
         local_contact: "sip:192.0.2.99".into(),
         received: None,
-        socket: None,
+        socket: socket(phone),
         user_agent: SmolStr::default(),
         instance: SmolStr::default(),
         watcher_id: format_smolstr!("i{id}"),
@@ -237,4 +296,11 @@ fn row(phone: usize, (package, event_id): To, id: u64) -> (SubscriptionRow, Dial
     let dialog = DialogKey::of_row(&row);
     row.key = dialog.subscription(&row.event, &row.event_id);
     (row, dialog)
+}
+
+/// Returns where we are for a phone that keeps a connection, as Fay's do.
+fn socket(phone: usize) -> Option<TransportAddress> {
+    let address = "192.0.2.99:5060".parse().expect("an address");
+    (PEOPLE[person_of(phone)].identity == "sip:fay@other.example")
+        .then_some(TransportAddress { transport: Transport::TCP, address })
 }

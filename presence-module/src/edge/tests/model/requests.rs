@@ -101,6 +101,10 @@ impl Truth {
 
     fn publish(&mut self, request: &Publish, now: Now) -> u16 {
         let Publish { device, document, expires, id, .. } = *request;
+        if self.publications.values().any(|known| known.entity_tag == request.entity_tag) {
+            // It was executed before.
+            return 200;
+        }
         let matching = request.matches.as_ref().map(|tag| {
             self.publications.iter().find(|(_, publication)| publication.entity_tag == *tag).map(|(id, _)| *id)
         });
@@ -133,6 +137,10 @@ impl Truth {
     }
 
     fn subscribe(&mut self, request: &Subscribe, rules: Option<usize>, now: Now, disk: &Disk) -> u16 {
+        if self.subscriptions.contains_key(&request.key()) {
+            // It was executed before.
+            return 200;
+        }
         let code = self.join(request, home(request.phone), rules, now);
         if code == 200 {
             self.remote_cseqs.insert(request.dialog, 1);
@@ -201,9 +209,9 @@ impl Truth {
         if *cseq <= self.remote_cseqs[&subscribe.dialog] {
             return 500;
         }
-        // Who is somebody never subscribed in it.
+        // Who is somebody, and nobody who subscribes in it.
         if !subscribe.identity.is_empty() && !live.iter().any(|it| it.identity == subscribe.identity) {
-            return 481;
+            return if live.iter().any(|it| !it.identity.is_empty()) { 403 } else { 481 };
         }
         let target = remote_target.clone().unwrap_or_else(|| any.remote_target.clone());
         let key = subscribe.key();

@@ -74,18 +74,19 @@ impl Wire {
     pub(super) fn see(&mut self, notification: &Notification, truth: &mut Truth, rules: Option<usize>, now: Now) {
         self.seen += 1;
         let key = notification.row.key;
-        let dialog = self.dialogs.entry(notification.dialog).or_default();
+        let (subscription, ending) = match (truth.subscriptions.get(&key), truth.over.get(&key)) {
+            (Some(live), _) => (live.clone(), None),
+            (None, Some((over, ending))) => (over.clone(), Some(*ending)),
+            (None, None) => panic!("nobody subscribes: {notification:?}"),
+        };
+        let begin = || Dialog { may_jump: subscription.is_taken_up, ..Dialog::default() };
+        let dialog = self.dialogs.entry(notification.dialog).or_insert_with(begin);
         assert!(dialog.in_flight.is_none(), "one NOTIFY in flight");
         let is_next = notification.cseq == dialog.cseq + 1;
         let is_later = dialog.may_jump && notification.cseq > dialog.cseq;
         assert!(is_next || is_later, "CSeq {} after {}", notification.cseq, dialog.cseq);
         (dialog.cseq, dialog.may_jump) = (notification.cseq, false);
 
-        let (subscription, ending) = match (truth.subscriptions.get(&key), truth.over.get(&key)) {
-            (Some(live), _) => (live.clone(), None),
-            (None, Some((over, ending))) => (over.clone(), Some(*ending)),
-            (None, None) => panic!("nobody subscribes: {notification:?}"),
-        };
         assert_eq!(notification.row.remote_target, subscription.remote_target, "it goes where the watcher is");
         let view = self.subscriptions.entry(key).or_default();
         if view.id != subscription.id {
@@ -108,7 +109,7 @@ impl Wire {
         let expected = truth.shown(&subscription, ending, rules, now);
         match (subscription.package, expected) {
             // By which rules it was decided on last, what was refused knows.
-            (Package::Presence, Some(_)) if rules.is_none() => {}
+            (Package::Presence, _) if rules.is_none() => {}
             (Package::Presence, expected) => check_presence(&document, expected.as_ref(), ending),
             (_, None) => assert!(document.is_empty(), "{ending:?} tells nothing"),
             (_, Some(shown)) if document.is_empty() => assert!(shown.is_optional, "{ending:?} tells who watches"),

@@ -1,6 +1,7 @@
 //! One presentity, its disk and its clocks, driven as the edge drives it: single-threaded and deterministic.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::events::{Answer, Then};
@@ -12,7 +13,7 @@ use super::truth::Truth;
 use super::wire::Wire;
 use crate::authorization::Rules;
 use crate::change::{Change, Moment, Now};
-use crate::dialog::{Dialog, DialogKey};
+use crate::dialog::DialogKey;
 use crate::edge::tests::memory_store::Disk;
 use crate::effect::{Creation, Decision, Effect, Reply};
 use crate::notify_outcome::NotifyOutcome;
@@ -34,22 +35,23 @@ pub(super) struct World {
     pub(super) rules: usize,
     pub(super) are_readable: bool,
     /// Decisions that are not committed.
-    queue: VecDeque<Step>,
+    pub(super) queue: VecDeque<Step>,
     /// Something was refused: memory is to be read back, for this reason.
-    stale: Option<Then>,
+    pub(super) stale: Option<Then>,
     since: Moment,
-    deferred: Vec<Outcome>,
+    pub(super) refused: Vec<Decision>,
+    pub(super) deferred: Vec<Outcome>,
     /// The dialogs whose watcher was heard of since the last NOTIFY was bound.
     heard: BTreeSet<DialogKey>,
     /// What was answered into the void.
-    lost: Vec<Creation>,
+    pub(super) lost: Vec<Creation>,
     pub(super) loses_next: bool,
     /// The timers look at it at once.
     pub(super) is_woken: bool,
 }
 
 /// A decision and what it was about.
-struct Step {
+pub(super) struct Step {
     what: What,
     outcomes: Vec<Outcome>,
     rules: Option<usize>,
@@ -72,6 +74,7 @@ impl World {
             queue: VecDeque::new(),
             stale: None,
             since: Moment(0),
+            refused: Vec::new(),
             deferred: Vec::new(),
             heard: BTreeSet::new(),
             lost: Vec::new(),
@@ -114,6 +117,16 @@ impl World {
         }
     }
 
+    /// Panics while it decides: what was staged before is taken back, and memory read back behind what is queued.
+    pub(super) fn panic(&mut self) {
+        let (mut decision, now, rules) = (Decision::default(), self.now, self.rules);
+        let panics = |_: &mut Presentity, _| resume_unwind(Box::new("as a test has it"));
+        let run = || self.presentity.step(&self.policy, now, panics, &[], &mut decision);
+        assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+        self.refuse(Step { what: What::Nothing, outcomes: Vec::new(), rules: Some(rules), now, decision });
+        (self.stale, self.since) = (Some(Then::Refused), now.mono);
+    }
+
     /// Notes that who sends a request in a dialog is there.
     fn note_heard(&mut self, what: &What, decision: &Decision) {
         let is_accepted = |effect: &Effect| matches!(effect, Effect::Reply(Reply { code: 200, .. }));
@@ -127,7 +140,14 @@ impl World {
     /// Notes whether a watcher that did not take a NOTIFY is told again.
     fn note_retry(&mut self, outcome: &mut Outcome) {
         let is_silence = matches!(outcome.answer, Answer::Silence | Answer::Unreachable);
-        outcome.is_kept = is_silence && (self.heard.contains(&outcome.dialog) || !self.policy.silence_ends);
+        // Nobody but the watcher can open its connection again.
+        let is_on_connection = outcome.answer == Answer::Unreachable
+            && self.presentity.subscriptions().any(|usage| {
+                (usage.row.key, &usage.row.watcher_id) == (outcome.subscription, &outcome.id)
+                    && usage.row.socket.is_some()
+            });
+        let is_tried = is_on_connection || self.heard.contains(&outcome.dialog) || !self.policy.silence_ends;
+        outcome.is_kept = is_silence && is_tried;
         match outcome.answer {
             Answer::Later(asked_s) => self.wire.retry(outcome.subscription, &outcome.id, asked_s, self.now),
             _ if outcome.is_kept => self.wire.retry(outcome.subscription, &outcome.id, 0, self.now),
@@ -143,7 +163,7 @@ impl World {
         }
     }
 
-    fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         self.is_woken = false;
         self.step(What::Nothing, |_, _| Decision::default());
     }
@@ -156,7 +176,13 @@ impl World {
             step.decision.changes.iter().for_each(|change| self.disk.write(change));
             self.settle(step);
         }
-        if then != Then::Queued && !self.queue.is_empty() {
+        if then == Then::Crash {
+            if let Some(Step { what, outcomes, rules, now, decision }) = self.queue.pop_front() {
+                decision.changes.iter().for_each(|change| self.disk.write(change));
+                self.truth.step(&what, &outcomes, rules, now, &self.disk);
+            }
+            self.restart(0, None);
+        } else if then != Then::Queued && !self.queue.is_empty() {
             (self.stale, self.since) = (Some(then), self.now.mono);
             for step in std::mem::take(&mut self.queue) {
                 self.refuse(step);
@@ -190,12 +216,21 @@ impl World {
         self.presentity.take_back(&step.decision);
         step.outcomes.iter().for_each(|outcome| self.truth.silence(outcome));
         for effect in &step.decision.effects {
-            match effect {
-                Effect::Notify(notification) => self.wire.excuse(notification.row.key),
-                Effect::Reply(reply) => self.phones.refused(reply),
+            if let Effect::Reply(reply) = effect {
+                self.phones.refused(reply);
             }
         }
-        for change in &step.decision.changes {
+        self.refused.push(step.decision);
+    }
+
+    /// Lets the machine tell once more what it was about to tell, and forget where it was.
+    fn excuse(&mut self, refused: &Decision) {
+        for effect in &refused.effects {
+            if let Effect::Notify(notification) = effect {
+                self.wire.excuse(notification.row.key);
+            }
+        }
+        for change in &refused.changes {
             match change {
                 Change::SubscriptionRemoved { key, .. } => {
                     self.wire.excuse(*key);
@@ -219,6 +254,9 @@ impl World {
 
     /// Takes up what the database holds in place of what was refused.
     pub(super) fn read_back(&mut self) {
+        if !self.queue.is_empty() {
+            return;
+        }
         let Some(reason) = self.stale.take() else { return };
         let (now, waiting_time_s) = (self.now, self.policy.waiting_time_s);
         let publications = self.disk.publications.values().map(|row| recovery::publication(row.clone(), 3600, now));
@@ -229,6 +267,9 @@ impl World {
         });
         self.presentity.restore(publications.collect(), subscriptions.collect(), watchers.collect());
         self.presentity.take_dropped();
+        for refused in std::mem::take(&mut self.refused) {
+            self.excuse(&refused);
+        }
         self.truth.read_back(now, &self.disk);
         self.wire.read_back();
         if reason == Then::Away {
@@ -250,130 +291,11 @@ impl World {
         }
     }
 
-    pub(super) fn wait(&mut self, ms: u64, is_asleep: bool) {
-        let until = Moment(self.now.mono.0 + ms);
-        for created in std::mem::take(&mut self.lost) {
-            if self.is_stale() {
-                self.lost.push(created);
-            } else {
-                let what = What::ReplyLost(created.clone());
-                let policy = self.policy;
-                self.step(what, |presentity, now| presentity.on_reply_lost(&created, &policy, now));
-            }
-        }
-        if self.is_woken && !self.is_stale() {
-            self.wake();
-        }
-        let mut in_vain = 0;
-        while !is_asleep
-            && !self.is_stale()
-            && let Some(next) = self.presentity.next_timeout().filter(|next| *next <= until)
-        {
-            in_vain = if next > self.now.mono { 0 } else { in_vain + 1 };
-            assert!(in_vain < 3, "the timers never leave it alone: {next:?}");
-            self.now = at(next.max(self.now.mono));
-            self.wake();
-        }
-        self.now = at(until);
-        if !self.is_stale() && self.presentity.next_timeout().is_some_and(|next| next <= until) {
-            self.wake();
-        }
-    }
-
     /// Forgets a presentity nobody would miss.
     fn forget_if_idle(&mut self) {
         if self.presentity.is_idle() && self.queue.is_empty() && !self.is_stale() {
             self.presentity = Presentity::new(dana());
         }
-    }
-
-    /// As `edge/taking_up.rs` does it; orderly if nobody is owed anything.
-    pub(super) fn restart(&mut self, away_ms: u64, rules: Option<usize>) {
-        let is_told = self.presentity.dialogs().all(Dialog::is_told);
-        let was_clean = self.queue.is_empty() && !self.is_stale() && self.deferred.is_empty() && is_told;
-        self.queue.clear();
-        self.deferred.clear();
-        self.lost.clear();
-        self.stale = None;
-        self.now = at(Moment(self.now.mono.0 + away_ms));
-        self.rules = rules.unwrap_or(self.rules);
-        self.are_readable = true;
-        self.phones.restart();
-        self.wire.restart();
-        self.truth.restart(was_clean, self.now, &self.disk);
-        self.presentity = Presentity::new(dana());
-        self.take_up();
-        if self.presentity.is_watched() {
-            let documents = rules::documents(self.rules);
-            let (read, _) = Rules::read(documents.iter().map(String::as_str));
-            self.presentity.take_up_rules(read);
-            let is_due = rules.is_some() || self.presentity.needs_review(&self.policy, self.now);
-            if is_due {
-                self.presentity.review_soon();
-            } else {
-                self.presentity.expect_boundary(self.now);
-            }
-        }
-        let owed: Vec<_> = self.disk.subscriptions.keys().copied().filter(|_| !was_clean).collect();
-        for subscription in owed {
-            let owe = |presentity: &mut Presentity, _| {
-                presentity.owe(subscription);
-                Decision::default()
-            };
-            self.step(What::Nothing, owe);
-        }
-        self.is_woken = true;
-    }
-
-    fn take_up(&mut self) {
-        let now = self.now;
-        for row in self.disk.publications.values() {
-            let publication = recovery::publication(row.clone(), 3600, now);
-            let (row, deadline) = (publication.row, publication.deadline);
-            self.presentity.apply(&[Change::PublicationStored { row, deadline, sender: None }]);
-        }
-        for row in self.disk.subscriptions.values() {
-            let (row, deadline) = recovery::subscription(row.clone(), now);
-            self.presentity.resume(row, deadline);
-        }
-        for row in self.disk.watchers.values() {
-            let deadline = recovery::watcher_deadline(row, self.policy.waiting_time_s, now);
-            if deadline.is_some() || !self.presentity.is_idle() {
-                self.presentity.take_up_watcher(row, deadline);
-            }
-        }
-    }
-
-    /// Commits everything and answers every NOTIFY, as far as that is not a matter of time.
-    pub(super) fn drain(&mut self) {
-        for _ in 0..2 {
-            self.wait(0, false);
-            self.commit(usize::MAX, Then::Queued);
-        }
-        while let Some(dialog) = self.waiting(0) {
-            self.answer(dialog, Answer::Ok);
-            self.commit(usize::MAX, Then::Queued);
-        }
-    }
-
-    /// Lets everything come to rest.
-    pub(super) fn settle_down(&mut self) {
-        if !self.are_readable {
-            self.are_readable = true;
-            self.read_rules();
-        }
-        for _ in 0..200 {
-            let before = self.wire.seen;
-            self.drain();
-            // Longer than any throttle and any rest.
-            let resting = self.truth.subscriptions.keys().filter_map(|key| self.wire.subscriptions.get(key));
-            let rests_until = resting.map(|view| view.rests_until).max().unwrap_or_default();
-            self.wait(rests_until.0.saturating_sub(self.now.mono.0).max(21_000), false);
-            if self.wire.seen == before && self.queue.is_empty() && self.waiting(0).is_none() {
-                return;
-            }
-        }
-        panic!("it never ends");
     }
 
     /// Returns the dialog of one of the NOTIFYs under way.
@@ -400,7 +322,8 @@ impl Outcome {
     }
 }
 
-fn at(mono: Moment) -> Now {
+/// Returns both clocks.
+pub(super) fn at(mono: Moment) -> Now {
     Now { mono, wall_ms: (BEGIN_S - 1000) * 1000 + mono.0 + 300 }
 }
 
