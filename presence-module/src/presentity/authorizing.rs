@@ -53,13 +53,20 @@ impl Presentity {
         self.rules = None;
     }
 
-    /// Returns whether somebody stands elsewhere than the rules and the policy say.
+    /// Returns whether somebody stands elsewhere than the rules and the policy say, or may see something else since a rule
+    /// began or ceased to be valid while nobody served.
     pub fn needs_review(&self, policy: &Policy, now: Now) -> bool {
         let stands_elsewhere = |usage: &Usage| {
             let standing = self.standing_of(usage, policy, now);
             standing.map(|(status, _)| status) != Some(usage.row.status)
         };
-        self.dialogs.live().any(stands_elsewhere) || !self.decided_waiting(policy, now).is_empty()
+        let sees_otherwise = |usage: &Usage| {
+            let refreshed_at_s = usage.row.expires.saturating_sub(usage.row.granted_s.into());
+            let boundary = self.rules.as_ref().and_then(|rules| rules.next_boundary_ms(refreshed_at_s * 1000));
+            boundary.is_some_and(|at| at <= now.wall_ms)
+        };
+        self.dialogs.live().any(|usage| stands_elsewhere(usage) || sees_otherwise(usage))
+            || !self.decided_waiting(policy, now).is_empty()
     }
 
     /// Returns where a watcher with `identity`, empty for none, stands.

@@ -61,7 +61,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         2 => (0..60_000_u64, any::<bool>()).prop_map(|(ms, is_asleep)| Event::Wait { ms, is_asleep }),
         12 => proptest::option::weighted(0.95, 0..rules::COUNT).prop_map(Event::Rules),
         4 => Just(Event::ReadBack),
-        3 => (any::<bool>(), prop_oneof![0..2000_u64, 0..60_000_u64], proptest::option::weighted(0.2, 0..rules::COUNT))
+        6 => (any::<bool>(), prop_oneof![0..2000_u64, 0..40_000_u64], proptest::option::weighted(0.2, 0..rules::COUNT))
             .prop_map(|(is_orderly, away_ms, rules)| Event::Restart { is_orderly, away_ms, rules }),
         2 => Just(Event::LoseReply),
         1 => phone().prop_map(|phone| Event::Chat { phone }),

@@ -146,3 +146,16 @@ fn cseqs_grow_in_a_dialog_whose_end_was_refused() {
     let chats = [subscribe(DANA, PRESENCE, 60), Event::Chat { phone: DANA }, in_dialog(DANA, PRESENCE, 80), COMMIT];
     check(POLICY, chats.into_iter().chain([Event::Answer { nth: 0, with: Answer::Gone }, REFUSE]));
 }
+
+#[test]
+fn a_rule_that_ceases_to_be_valid_while_nobody_serves_is_noticed_by_the_next_start() {
+    let publish = Event::Publish {
+        device: 0,
+        document: Some(Document { note: 0, is_at_work: false, sphere: None }),
+        expires: 300,
+        sender: None,
+    };
+    let sees = [Event::Rules(Some(rules::NOTES_FOR_A_WHILE)), subscribe(ELI, PRESENCE, 300), publish, COMMIT, OK];
+    let stops = Event::Restart { is_orderly: true, away_ms: 40_000, rules: None };
+    check(POLICY, sees.into_iter().chain([wait(30_000), stops]));
+}

@@ -60,7 +60,7 @@ impl World {
             Event::ReadBack => self.read_back(),
             Event::Restart { is_orderly, away_ms, rules } => {
                 if is_orderly {
-                    self.commit(usize::MAX, Then::Queued);
+                    self.drain();
                 }
                 self.restart(away_ms, rules);
             }

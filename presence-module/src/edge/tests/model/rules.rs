@@ -146,6 +146,7 @@ const RULESETS: [Written; 16] = [
 pub(super) const COUNT: usize = RULESETS.len();
 pub(super) const ASK_ABOUT_ANYBODY: usize = 3;
 pub(super) const EVERYTHING_TO_ANYBODY: usize = 5;
+pub(super) const NOTES_FOR_A_WHILE: usize = 13;
 
 /// Returns what the machine reads.
 pub(super) fn documents(rules: usize) -> Vec<String> {

@@ -344,7 +344,19 @@ impl World {
         }
     }
 
-    /// Commits everything and answers every NOTIFY until nothing more comes; then rests.
+    /// Commits everything and answers every NOTIFY, as far as that is not a matter of time.
+    pub(super) fn drain(&mut self) {
+        for _ in 0..2 {
+            self.wait(0, false);
+            self.commit(usize::MAX, Then::Queued);
+        }
+        while let Some(dialog) = self.waiting(0) {
+            self.answer(dialog, Answer::Ok);
+            self.commit(usize::MAX, Then::Queued);
+        }
+    }
+
+    /// Lets everything come to rest.
     pub(super) fn settle_down(&mut self) {
         if !self.are_readable {
             self.are_readable = true;
@@ -352,14 +364,7 @@ impl World {
         }
         for _ in 0..200 {
             let before = self.wire.seen;
-            self.wait(0, false);
-            self.commit(usize::MAX, Then::Queued);
-            self.wait(0, false);
-            self.commit(usize::MAX, Then::Queued);
-            while let Some(dialog) = self.waiting(0) {
-                self.answer(dialog, Answer::Ok);
-                self.commit(usize::MAX, Then::Queued);
-            }
+            self.drain();
             // Longer than any throttle and any rest.
             let resting = self.truth.subscriptions.keys().filter_map(|key| self.wire.subscriptions.get(key));
             let rests_until = resting.map(|view| view.rests_until).max().unwrap_or_default();
