@@ -79,12 +79,12 @@ impl Core {
         Ok(is_accepted)
     }
 
-    /// Runs the requests that waited for rules, one after the other; the rules are not forgotten in between.
+    /// Runs the requests that waited for rules, one after the other. Rules are forgotten with the last of them if nobody
+    /// watches then; who comes after that has them read again, and waits for that.
     pub(super) fn unpark(&self, uri: &Arc<PresentityUri>) {
         loop {
             let now = self.now();
             let mut shard = self.shards.lock(uri);
-            // Of a presentity that was forgotten meanwhile, others wait for rules that are still to be read.
             let knowing = shard.get(uri).filter(|slot| slot.presentity.knows_rules());
             let Some(parked) = knowing.and_then(|slot| slot.parked.pop_front()) else { return };
             let Parked { transaction, to_tag, decide } = parked;

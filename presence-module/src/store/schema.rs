@@ -304,7 +304,10 @@ pub const TABLES: &[Table] = &[
                 ),
                 "0",
             ),
-            or(text("identity", "The identity that was decided on; empty for a watcher who proved none."), "''"),
+            or(
+                text("identity", "The identity that was decided on; empty only in rows that an earlier version wrote."),
+                "''",
+            ),
         ],
         key: &["p_user", "p_domain", "w_user", "w_domain", "event"],
         is_clustered: true,

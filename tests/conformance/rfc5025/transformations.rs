@@ -250,9 +250,11 @@ fn s4_what_is_filtered_twice_is_filtered_once() {
     assert_eq!(first.occurrence("me").map(|person| person.child_names()), Some(vec!["mood", "note", "timestamp"]));
     // Dana publishes what Ann saw; under the same rule it is seen whole.
     let server = Server::quickstart();
-    let reduced =
-        "<tuple id=\"t\"><status><basic>open</basic></status><contact>sip:d@d.example</contact><note>n</note></tuple>";
-    let _desk = publishing(&server, &document_of(DANA, reduced));
+    let reduced = format!(
+        "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"{DANA}\"><tuple id=\"t\">\
+         <status><basic>open</basic></status><contact>sip:d@d.example</contact><note>n</note></tuple></presence>"
+    );
+    let _desk = publishing(&server, &reduced);
     RuleBook::open(&server).set(DANA, &[Rule::new("a").one(ANN).handling("allow").provide(&provides[0])]);
     assert_eq!(fetched(&server, ANN).message.body, fetched(&server, DANA).message.body);
 }

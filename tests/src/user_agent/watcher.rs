@@ -259,7 +259,8 @@ impl Watcher {
 
     /// Returns how many NOTIFYs have come, retransmissions apart.
     pub fn notification_count(&self) -> usize {
-        self.subscriber.dialog.lock().notifications.len()
+        let dialog = self.subscriber.dialog.lock();
+        dialog.notifications.len() + dialog.answering.len()
     }
 
     /// Answers the next NOTIFY with `code`; several calls queue up.

@@ -1,9 +1,12 @@
 //! Privacy rules (RFC 4745, RFC 5025): who is let in, and what it sees.
 
+use std::sync::Arc;
+
 use super::Rig;
 use super::fake_host::SeenRequest;
 use super::phone::Phone;
 use super::rig::document;
+use crate::presentity_uri::PresentityUri;
 
 /// A ruleset of Dana's, from what is inside it.
 pub(super) fn ruleset(rules: &str) -> String {
@@ -170,4 +173,17 @@ fn requests_that_are_refused_one_after_the_other_are_each_decided() {
     for cseq in 1..200 {
         assert_eq!(rig.answer(rig.subscribe_to("presence", "eli", "", cseq, 3600)).code, 403, "{cseq}");
     }
+}
+
+#[test]
+fn a_request_that_waits_for_rules_is_not_run_by_who_read_them_for_those_before_it() {
+    let rig = Rig::new();
+    rig.store.hold();
+    let held = rig.publish("gus", "p0", "", 3600, &document("x"));
+    rig.store.wait_held();
+    let waiting = rig.subscribe_to("presence", "eli", "", 1, 3600);
+    // Those before it were refused and the presentity forgotten, and it came before the reader looked for the next.
+    rig.presence.core().unpark(&Arc::new(PresentityUri::new("dana", "pres.example")));
+    rig.store.release();
+    assert_eq!((rig.answer(held).code, rig.answer(waiting).code), (200, 200));
 }

@@ -109,6 +109,20 @@ fn who_came_over_a_connection_that_is_gone_is_told_when_it_comes_back() {
 }
 
 #[test]
+fn who_came_over_a_connection_that_is_gone_and_does_not_come_back_expires() {
+    let (rig, _, _) = lose_over_a_connection(503);
+    rig.pass(Duration::from_secs(3599));
+    let again = rig.notify(3);
+    assert_eq!((again.state(), again.body.contains("news")), ("active;expires=1", true));
+    rig.confirm(&again, 503);
+    rig.pass(Duration::from_secs(1));
+    let last = rig.notify(4);
+    assert_eq!(last.state(), "terminated;reason=timeout");
+    rig.confirm(&last, 503);
+    rig.until("it is gone", || rig.memory().1.is_empty() && rig.disk().1.is_empty());
+}
+
+#[test]
 fn who_is_silent_over_a_connection_that_stands_has_no_subscription_any_more() {
     let (rig, phone, to_tag) = lose_over_a_connection(408);
     let back = Phone { flow: 6, ..phone };

@@ -7,6 +7,7 @@ mod people; // who watches
 mod rules; // whom Dana lets see what
 mod documents; // what is published of her
 mod events; // what may happen
+mod records; // what the reference model knows of each
 mod truth; // the reference model
 mod clocks; // time in it
 mod requests; // what requests come to in it
@@ -14,6 +15,7 @@ mod wire; // what watchers are told, NOTIFY by NOTIFY
 mod table; // watcher information, document by document
 mod phones; // what clients ask for and know
 mod world; // the machine and its disk
+mod refusals; // what is refused
 mod running; // time, stops and starts
 mod checks; // what holds after every step and in the end
 mod chance; // what happens, at random

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use module_api::abi::Transport;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::documents::Document;
 use super::events::{DEVICES, How, To};
-use super::people::{PEOPLE, entity, home, person_of};
+use super::people::{PEOPLE, event_id_of, person_of, row, socket};
 use super::requests::{InDialog, Publish, Subscribe, What};
-use super::world::{World, dana};
-use crate::change::{Status, SubscriptionKey, SubscriptionRow, TransportAddress};
+use super::world::World;
 use crate::dialog::DialogKey;
 use crate::effect::{Creation, Decision, Reply};
 use crate::package::Package;
@@ -241,10 +239,6 @@ fn asked(phone: usize, (package, event_id): To, dialog: DialogKey, expires: u32,
     Subscribe { dialog, phone, identity, package, event_id: event_id_of(event_id), expires, watcher_id }
 }
 
-fn event_id_of(number: usize) -> SmolStr {
-    if number == 0 { SmolStr::default() } else { format_smolstr!("{number}") }
-}
-
 fn code(rejection: Rejection) -> u16 {
     match rejection {
         Rejection::Forbidden | Rejection::TooManySubscriptions => 403,
@@ -258,49 +252,4 @@ fn code(rejection: Rejection) -> u16 {
 
 fn reply(transaction: u64, code: u16) -> Decision {
     Decision::reply(Reply { code, ..Reply::ok(transaction, SmolStr::default(), Vec::new()) })
-}
-
-fn row(phone: usize, (package, event_id): To, id: u64) -> (SubscriptionRow, DialogKey) {
-    let person = &PEOPLE[person_of(phone)];
-    let mut row = SubscriptionRow {
-        key: SubscriptionKey([0; 16]),
-        presentity: dana(),
-        watcher: person.watcher(),
-        event: package.name().into(),
-        event_id: event_id_of(event_id),
-        call_id: format_smolstr!("c{id}"),
-        local_tag: format_smolstr!("l{id}"),
-        remote_tag: "r".into(),
-        local_cseq: 0,
-        remote_cseq: 1,
-        remote_target: home(phone),
-        route_set: SmolStr::default(),
-        expires: 0,
-        granted_s: 0,
-        status: Status::Pending,
-        version: 0,
-        presentity_uri: entity(phone).into(),
-        local_uri: "sip:dana@pres.example".into(),
-        remote_uri: person.watcher().to_uri("sip").into(),
-        identity: person.identity.into(),
-        accept: SmolStr::default(),
-        local_contact: "sip:192.0.2.99".into(),
-        received: None,
-        socket: socket(phone),
-        user_agent: SmolStr::default(),
-        instance: SmolStr::default(),
-        watcher_id: format_smolstr!("i{id}"),
-        display_name: SmolStr::default(),
-        subscribed_at: 0,
-    };
-    let dialog = DialogKey::of_row(&row);
-    row.key = dialog.subscription(&row.event, &row.event_id);
-    (row, dialog)
-}
-
-/// Returns where we are for a phone that keeps a connection, as Fay's do.
-fn socket(phone: usize) -> Option<TransportAddress> {
-    let address = "192.0.2.99:5060".parse().expect("an address");
-    (PEOPLE[person_of(phone)].identity == "sip:fay@other.example")
-        .then_some(TransportAddress { transport: Transport::TCP, address })
 }

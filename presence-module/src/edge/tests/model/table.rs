@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use smol_str::SmolStr;
 
-use super::truth::{Subscription, Truth};
+use super::records::Subscription;
+use super::truth::Truth;
 use crate::change::{Ending, Now};
 use crate::watcher::{Event, Status};
 
