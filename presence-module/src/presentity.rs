@@ -11,6 +11,7 @@ mod telling; // what each watcher is told, bound to its dialog
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use module_api::abi::Transport;
@@ -44,13 +45,22 @@ pub struct Presentity {
     rules: Option<Arc<Rules>>,
     /// As all publications agree on it (RFC 5025 §3.1.2); kept only where rules ask for it.
     sphere: Option<SmolStr>,
-    /// When a rule begins or ceases to be valid.
-    boundary: Option<Moment>,
+    /// How long the rules decide as they do, where one of them is valid for a while.
+    validity: Option<Validity>,
     /// Somebody may stand elsewhere now than when last decided on.
     is_review_due: bool,
     disclosure: Disclosure,
     /// No deadline is earlier than this.
     earliest: Option<Moment>,
+}
+
+/// Between which two boundaries of rules time is (RFC 4745 §7.4).
+#[derive(Clone, Debug)]
+struct Validity {
+    /// Wall time from when everybody was last decided on until the next boundary. The clock may be set.
+    wall_ms: Range<u64>,
+    /// When that is expected to be over, `None` for never.
+    until: Option<Moment>,
 }
 
 impl Presentity {
@@ -63,7 +73,7 @@ impl Presentity {
             watchers: Watchers::default(),
             rules: None,
             sphere: None,
-            boundary: None,
+            validity: None,
             is_review_due: false,
             disclosure: Disclosure::default(),
             earliest: None,
@@ -278,10 +288,13 @@ impl Presentity {
         if self.earliest.is_some_and(|at| at <= now.mono) {
             let over = self.on_timeout(policy, now);
             self.stage(over, whole);
-            self.is_review_due |= self.boundary.is_some_and(|at| at <= now.mono);
+            let until = self.validity.as_ref().and_then(|validity| validity.until);
+            self.is_review_due |= until.is_some_and(|until| until <= now.mono);
             self.dialogs.touch_waiting(now.mono);
             self.expect_next_timeout(now);
         }
+        let is_past = |validity: &Validity| !validity.wall_ms.contains(&now.wall_ms);
+        self.is_review_due |= self.validity.as_ref().is_some_and(is_past);
         self.review(policy, now, whole);
         let decided = decide(self, now);
         self.stage(decided, whole);
@@ -411,7 +424,8 @@ impl Presentity {
         let subscriptions = self.dialogs.live().map(|usage| usage.deadline);
         let waiting = self.dialogs.iter().filter_map(Dialog::waits_until);
         let publications = self.publications.iter().map(|publication| publication.deadline);
-        publications.chain(subscriptions).chain(waiting).chain(self.watchers.deadlines()).chain(self.boundary)
+        let boundary = self.validity.as_ref().and_then(|validity| validity.until);
+        publications.chain(subscriptions).chain(waiting).chain(self.watchers.deadlines()).chain(boundary)
     }
 
     fn expect_timeout(&mut self, deadline: Moment) {

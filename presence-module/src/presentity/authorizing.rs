@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
-use super::Presentity;
+use super::{Presentity, Validity};
 use crate::authorization::{self, Rules};
 use crate::change::{Change, Ending, Now, Status, SubscriptionKey, SubscriptionRow};
 use crate::document::presence_rules::{Permissions, SubHandling};
@@ -43,9 +43,13 @@ impl Presentity {
 
     /// Sees to it that everybody is decided on anew when a rule begins or ceases to be valid.
     pub fn expect_boundary(&mut self, now: Now) {
-        let boundary = self.rules.as_ref().and_then(|rules| rules.next_boundary_ms(now.wall_s() * 1000));
-        self.boundary = boundary.map(|at| now.at_wall_ms(at));
-        self.boundary.into_iter().for_each(|at| self.expect_timeout(at));
+        let rules = self.rules.as_ref().filter(|rules| rules.next_boundary_ms(0).is_some());
+        self.validity = rules.map(|rules| {
+            let next = rules.next_boundary_ms(now.wall_s() * 1000);
+            Validity { wall_ms: now.wall_ms..next.unwrap_or(u64::MAX), until: next.map(|at| now.at_wall_ms(at)) }
+        });
+        let until = self.validity.as_ref().and_then(|validity| validity.until);
+        until.into_iter().for_each(|at| self.expect_timeout(at));
     }
 
     /// Forgets the privacy rules: nobody is decided on before they are read again.
@@ -62,8 +66,11 @@ impl Presentity {
         };
         let sees_otherwise = |usage: &Usage| {
             let refreshed_at_s = usage.row.expires.saturating_sub(usage.row.granted_s.into());
-            let boundary = self.rules.as_ref().and_then(|rules| rules.next_boundary_ms(refreshed_at_s * 1000));
-            boundary.is_some_and(|at| at <= now.wall_ms)
+            // A clock that was set back since then may have passed any of them.
+            let is_set_back = refreshed_at_s > now.wall_s();
+            let since_ms = if is_set_back { 0 } else { refreshed_at_s * 1000 };
+            let boundary = self.rules.as_ref().and_then(|rules| rules.next_boundary_ms(since_ms));
+            boundary.is_some_and(|at| is_set_back || at <= now.wall_ms)
         };
         self.dialogs.live().any(|usage| stands_elsewhere(usage) || sees_otherwise(usage))
             || !self.decided_waiting(policy, now).is_empty()

@@ -66,6 +66,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(is_orderly, away_ms, rules)| Event::Restart { is_orderly, away_ms, rules }),
         2 => Just(Event::LoseReply),
         2 => Just(Event::Panic),
+        2 => (-40..60_i64).prop_map(|by_s| Event::SetClock { by_s }),
         1 => phone().prop_map(|phone| Event::Chat { phone }),
     ]
 }

@@ -17,7 +17,7 @@ impl Truth {
         }
         let read = |expires: u64, granted_s: u64| match (1000 * expires).checked_sub(now.wall_ms) {
             Some(left_ms) => Moment(now.mono.0 + left_ms.min(1000 * granted_s)),
-            None => Moment(now.mono.0 - (now.wall_ms - 1000 * expires)),
+            None => Moment(now.mono.0.saturating_sub(now.wall_ms - 1000 * expires)),
         };
         for publication in self.publications.values_mut() {
             publication.deadline = read(publication.expires, 3600);

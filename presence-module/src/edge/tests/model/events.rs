@@ -53,6 +53,10 @@ pub(super) enum Event {
     },
     /// The rules are others, or can no more be read.
     Rules(Option<usize>),
+    /// Somebody sets the wall clock.
+    SetClock {
+        by_s: i64,
+    },
     Subscribe {
         phone: usize,
         to: To,

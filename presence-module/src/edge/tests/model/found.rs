@@ -159,3 +159,16 @@ fn a_rule_that_ceases_to_be_valid_while_nobody_serves_is_noticed_by_the_next_sta
     let stops = Event::Restart { is_orderly: true, away_ms: 40_000, rules: None };
     check(POLICY, sees.into_iter().chain([wait(30_000), stops]));
 }
+
+#[test]
+fn a_clock_that_is_set_makes_rules_valid_or_not_at_once() {
+    let watches = [Event::Rules(Some(rules::NOTES_FOR_A_WHILE)), subscribe(ELI, PRESENCE, 60), PUBLISH, COMMIT, OK];
+    let publish = |note| Event::Publish {
+        device: 1,
+        document: Some(Document { note, is_at_work: false, sphere: None }),
+        expires: 60,
+        sender: None,
+    };
+    let set = |by_s, note| [Event::SetClock { by_s }, publish(note), COMMIT, OK, COMMIT];
+    check(POLICY, watches.into_iter().chain(set(30, 0)).chain(set(-25, 1)).chain(set(100, 2)));
+}

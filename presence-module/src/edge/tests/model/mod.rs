@@ -79,6 +79,7 @@ impl World {
                 self.are_readable = false;
                 self.presentity.forget_rules();
             }
+            Event::SetClock { by_s } => self.set_clock(by_s),
             Event::Subscribe { phone, to, expires } => self.subscribe(phone, to, expires),
             Event::Wait { ms, is_asleep } => self.wait(ms, is_asleep),
         }

@@ -3,7 +3,7 @@
 use super::events::{Answer, Then};
 use super::requests::What;
 use super::rules;
-use super::world::{World, at, dana};
+use super::world::{World, dana};
 use crate::authorization::Rules;
 use crate::change::{Change, Moment};
 use crate::dialog::Dialog;
@@ -12,6 +12,16 @@ use crate::presentity::Presentity;
 use crate::store::recovery;
 
 impl World {
+    /// Lets time pass until `at`, if that is to come.
+    fn pass(&mut self, at: Moment) {
+        let by_ms = at.0.saturating_sub(self.now.mono.0);
+        (self.now.mono.0, self.now.wall_ms) = (self.now.mono.0 + by_ms, self.now.wall_ms + by_ms);
+    }
+
+    pub(super) fn set_clock(&mut self, by_s: i64) {
+        self.now.wall_ms = self.now.wall_ms.saturating_add_signed(by_s * 1000);
+    }
+
     pub(super) fn wait(&mut self, ms: u64, is_asleep: bool) {
         let until = Moment(self.now.mono.0 + ms);
         for created in std::mem::take(&mut self.lost) {
@@ -33,10 +43,10 @@ impl World {
         {
             in_vain = if next > self.now.mono { 0 } else { in_vain + 1 };
             assert!(in_vain < 3, "the timers never leave it alone: {next:?}");
-            self.now = at(next.max(self.now.mono));
+            self.pass(next);
             self.wake();
         }
-        self.now = at(until);
+        self.pass(until);
         if !self.is_stale() && self.presentity.next_timeout().is_some_and(|next| next <= until) {
             self.wake();
         }
@@ -51,7 +61,7 @@ impl World {
         self.refused.clear();
         self.lost.clear();
         self.stale = None;
-        self.now = at(Moment(self.now.mono.0 + away_ms));
+        self.pass(Moment(self.now.mono.0 + away_ms));
         self.rules = rules.unwrap_or(self.rules);
         self.are_readable = true;
         let unanswered = self.phones.restart();

@@ -63,7 +63,7 @@ impl World {
             policy,
             presentity: Presentity::new(dana()),
             disk: Disk::default(),
-            now: at(Moment(1_000_000)),
+            now: Now { mono: Moment(1_000_000), wall_ms: BEGIN_S * 1000 + 300 },
             truth: Truth::new(policy),
             wire: Wire::default(),
             phones: Phones::new(PHONES),
@@ -240,11 +240,6 @@ impl Outcome {
         };
         NotifyOutcome { code, is_local, remote_target: self.remote_target.clone(), retry_after_s }
     }
-}
-
-/// Returns both clocks.
-pub(super) fn at(mono: Moment) -> Now {
-    Now { mono, wall_ms: (BEGIN_S - 1000) * 1000 + mono.0 + 300 }
 }
 
 pub(super) fn dana() -> Arc<PresentityUri> {
