@@ -161,14 +161,19 @@ fn a_watcher_on_tcp_is_told_again_after_a_crash() {
 fn a_watcher_whose_port_is_closed_loses_its_subscription_at_once() {
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a port");
     let server = start(&with_setting(NAT_OFF));
+    let mut owner = Watcher::udp(server.udp_address(), DANA, DANA).with_event("presence.winfo");
+    owner.subscribe(600);
+    owner.next_notification();
     let mut watcher = Watcher::udp(server.udp_address(), DANA, ANN);
     watcher.move_to(&format!("<sip:ann@{closed};transport=tcp>"));
-    assert_eq!(watcher.subscribe(600).code(), Some(200));
     let began = Instant::now();
-    while watcher.subscribe(600).code() != Some(481) {
-        assert!(began.elapsed() < Duration::from_secs(10), "the subscription lives on");
-    }
+    assert_eq!(watcher.subscribe(600).code(), Some(200));
+    assert_eq!(owner.next_notification().watchers.len(), 1);
+    assert!(owner.next_notification().watchers.is_empty());
+    assert!(began.elapsed() < Duration::from_secs(10), "after a timer, not at once");
+    assert_eq!(watcher.subscribe(600).code(), Some(481));
     watcher.finish();
+    owner.finish();
 }
 
 /// RFC 3261 §21.5.7 and §21.4: what is longer than the host takes is refused, and the socket serves on.
