@@ -90,7 +90,12 @@ fn a_request_repeated_after_a_kill_gets_its_old_answer() {
     server.restart();
     publisher.endpoint.send_bytes(&initial.to_bytes());
     let answers = publisher.endpoint.responses(&initial, 2);
-    assert_eq!(answers[0], answers[1], "{}", publisher.endpoint.ladder());
+    // Of the hour, a part is over by then.
+    let lasting = |answer: &[u8]| {
+        let text = String::from_utf8_lossy(answer).into_owned();
+        text.lines().filter(|line| !line.starts_with("Expires: ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(lasting(&answers[0]), lasting(&answers[1]), "{}", publisher.endpoint.ladder());
     assert_eq!(publisher.entity_tag(), tag);
     assert_eq!(publisher.remove().code(), Some(200));
     let mut watcher = Watcher::udp(server.udp_address(), DANA, "sip:ann@watch.example");
