@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::world::World;
 use crate::change::Status;
 use crate::dialog::Dialog;
+use crate::effect::Notification;
 use crate::package::Package;
 use crate::watcher;
 
@@ -49,6 +50,13 @@ impl World {
             )
         });
         assert_eq!(stored.collect::<BTreeMap<_, _>>(), watchers.collect());
+    }
+
+    /// A CSeq is reserved before it is used, by one of the rows of its dialog.
+    pub(super) fn check_reserved(&self, notification: &Notification) {
+        let rows = self.disk.subscriptions.values().filter(|row| row.call_id == notification.row.call_id);
+        let reserved = rows.map(|row| row.local_cseq).max();
+        assert!(reserved.is_none_or(|reserved| notification.cseq <= reserved), "{reserved:?}: {notification:?}");
     }
 
     /// It comes back in time for everything that ends.

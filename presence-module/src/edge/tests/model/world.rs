@@ -186,7 +186,10 @@ impl World {
         self.check_disk();
         for effect in decision.effects {
             match effect {
-                Effect::Notify(notification) => self.wire.see(&notification, &mut self.truth, rules, now),
+                Effect::Notify(notification) => {
+                    self.check_reserved(&notification);
+                    self.wire.see(&notification, &mut self.truth, rules, now);
+                }
                 Effect::Reply(reply) => {
                     assert_eq!(reply.code, code, "{what:?}");
                     let is_lost = code == 200 && self.phones.creates(&reply) && std::mem::take(&mut self.loses_next);
