@@ -14,7 +14,10 @@ use super::identity::IdentitySource;
 use crate::composition;
 use crate::policy::Policy;
 use crate::publication::PublishPolicy;
-use crate::store::TableNames;
+use crate::store::sql::migration::Migrate;
+use crate::store::sql::ownership::TakeOver;
+use crate::store::url::DatabaseUrl;
+use crate::store::{Durability, TableNames};
 use crate::subscription::SubscribePolicy;
 
 /// Every parameter, the seed's first and in its order.
@@ -50,51 +53,16 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter::text("compat", ""),
     Parameter::text("nat", "auto"),
     Parameter::integer("recovery_notify_rate", "2000", 1, 1_000_000),
+    Parameter::text("durability", "full"),
+    Parameter::integer("auto_migrate", "1", 0, 1),
+    Parameter::integer("db_timeout", "2000", 100, 60_000),
+    Parameter::integer("take_over", "0", 0, 1),
 ];
 
 /// Decisions that may wait for the database.
 const QUEUE_PLACES: usize = 16_384;
 /// The longest To-tag prefix; with the dot and 22 characters the tag stays within what an ABI call returns.
 const TO_TAG_PREFIX_BYTES_MAX: usize = 32;
-
-/// Where the state lives.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum DatabaseUrl {
-    /// A file of the embedded database.
-    Sqlite {
-        /// Its path.
-        path: String,
-    },
-    /// A database server. Recognised, so that old scripts are checked; not served yet.
-    Server {
-        /// `mysql` or `postgres`.
-        scheme: String,
-    },
-}
-
-impl DatabaseUrl {
-    /// Reads a `db_url`.
-    ///
-    /// # Errors
-    /// What was expected instead; never the URL itself, which may hold a password.
-    pub fn parse(url: &str) -> Result<Self, &'static str> {
-        const EXPECTED: &str = "sqlite://PATH, mysql://USER:PASSWORD@HOST[:PORT]/DATABASE or postgres://…";
-        let (scheme, rest) = url.split_once("://").ok_or(EXPECTED)?;
-        match scheme {
-            "sqlite" if !rest.is_empty() => Ok(Self::Sqlite { path: rest.into() }),
-            "mysql" | "postgres" => {
-                let (authority, database) = rest.split_once('/').ok_or(EXPECTED)?;
-                let host = authority.rsplit('@').next().unwrap_or_default();
-                if host.is_empty() || database.is_empty() {
-                    Err(EXPECTED)
-                } else {
-                    Ok(Self::Server { scheme: scheme.into() })
-                }
-            }
-            _ => Err(EXPECTED),
-        }
-    }
-}
 
 /// Refuses what types and ranges cannot rule out.
 pub fn check(parameters: &Parameters) -> Vec<ParameterProblem> {
@@ -125,6 +93,12 @@ const TEXTS: &[Text] = &[
         |prefix| prefix.len() <= TO_TAG_PREFIX_BYTES_MAX && is_token(prefix.as_bytes()),
         "not the beginning of a tag",
         "1 to 32 characters of a SIP token",
+    ),
+    (
+        "durability",
+        |value| durability(value).is_some(),
+        "neither `full` nor `relaxed`",
+        "`full` (a commit survives a loss of power) or `relaxed` (it survives the end of the process)",
     ),
     ("nat", |value| ["auto", "off"].contains(&value), "neither `auto` nor `off`", "`auto` or `off`"),
     (
@@ -222,6 +196,40 @@ pub fn settings(parameters: &Parameters) -> Settings {
     }
 }
 
+/// How the database is reached and taken into use.
+pub(super) struct DatabaseSettings {
+    pub(super) url: DatabaseUrl,
+    pub(super) names: TableNames,
+    pub(super) durability: Durability,
+    pub(super) timeout: Duration,
+    pub(super) migrate: Migrate,
+    pub(super) take_over: TakeOver,
+}
+
+/// Reads what the module needs before it has any state.
+///
+/// # Errors
+/// `db_url` is not one; [`check`] finds that out first.
+pub(super) fn database(parameters: &Parameters) -> Result<DatabaseSettings, &'static str> {
+    let is_set = |name| parameters.integer(name) != 0;
+    Ok(DatabaseSettings {
+        url: DatabaseUrl::parse(parameters.text("db_url"))?,
+        names: table_names(parameters),
+        durability: durability(parameters.text("durability")).unwrap_or_default(),
+        timeout: Duration::from_millis(u64::try_from(parameters.integer("db_timeout")).unwrap_or(2000)),
+        migrate: if is_set("auto_migrate") { Migrate::Automatically } else { Migrate::OnlyCheck },
+        take_over: if is_set("take_over") { TakeOver::ByForce } else { TakeOver::IfOwnerIsGone },
+    })
+}
+
+fn durability(value: &str) -> Option<Durability> {
+    match value {
+        "full" => Some(Durability::Full),
+        "relaxed" => Some(Durability::Relaxed),
+        _ => None,
+    }
+}
+
 fn policy(parameters: &Parameters) -> Policy {
     let number = |name| u32::try_from(parameters.integer(name)).unwrap_or(u32::MAX);
     let longest = |name| Some(number(name)).filter(|seconds| *seconds > 0).unwrap_or(number("max_expires"));
@@ -244,26 +252,5 @@ fn policy(parameters: &Parameters) -> Policy {
         notify_interval_ms: number("notify_interval").into(),
         waiting_time_s: number("waiting_time").into(),
         silence_ends: number("timeout_rm_subs") != 0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_database_url_is_understood_or_the_answer_says_what_would_be() {
-        let check = |url, expected: Option<DatabaseUrl>| assert_eq!(DatabaseUrl::parse(url).ok(), expected, "{url}");
-        check(
-            "sqlite:///var/lib/presence.sqlite",
-            Some(DatabaseUrl::Sqlite { path: "/var/lib/presence.sqlite".into() }),
-        );
-        check("sqlite://presence.sqlite", Some(DatabaseUrl::Sqlite { path: "presence.sqlite".into() }));
-        let server = |scheme: &str| Some(DatabaseUrl::Server { scheme: scheme.into() });
-        check("mysql://openser:openserrw@192.168.2.132/openser", server("mysql"));
-        check("postgres://u:p@[2001:db8::1]:5432/presence", server("postgres"));
-        for bad in ["", "garbage", "sqlite://", "mysql://host", "mysql:///db", "mysql://u:p@/db", "oracle://h/d"] {
-            check(bad, None);
-        }
     }
 }

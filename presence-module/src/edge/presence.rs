@@ -14,12 +14,12 @@ use super::commit_queue::Entry;
 use super::core::{Core, Settings};
 use super::driver::{self, Job};
 use super::identity::{self, IdentitySource};
-use super::parameters::{self, DatabaseUrl};
+use super::parameters::{self, DatabaseSettings};
 use super::writer;
 use crate::dialog::Dialog;
 use crate::package::Package;
 use crate::store::owner::Owner;
-use crate::store::sqlite::SqliteStore;
+use crate::store::sql::store::{SqlStore, Taking};
 use crate::store::{Opening, Store, StoreError};
 
 /// How long a start waits for the last owner of its database to be gone: a killed process takes a moment to die.
@@ -75,22 +75,7 @@ impl Module for Presence {
     }
 
     fn start(host: Host, parameters: &Parameters) -> Result<Self, String> {
-        let path = match DatabaseUrl::parse(parameters.text("db_url"))? {
-            DatabaseUrl::Sqlite { path } => path,
-            DatabaseUrl::Server { scheme } => {
-                return Err(format!("db_url: {scheme} is not served by this version; use sqlite://PATH"));
-            }
-        };
-        let owner = Owner::this_process().to_string();
-        let mut random = |out: &mut [u8]| host.random(out);
-        let names = parameters::table_names(parameters);
-        let until = Instant::now() + OWNER_WAIT;
-        let opened = loop {
-            match SqliteStore::open(&path, &names, &owner, &mut random) {
-                Err(StoreError::Owned(_)) if Instant::now() < until => std::thread::park_timeout(SETTLE_STEP),
-                opened => break opened,
-            }
-        };
+        let database = parameters::database(parameters).map_err(|expected| format!("db_url: expected {expected}"))?;
         let settings = parameters::settings(parameters);
         if settings.identity == IdentitySource::From {
             host.log(
@@ -98,9 +83,12 @@ impl Module for Presence {
                 "identity is `from`: watchers are who they say they are, and rules believe them",
             );
         }
-        let (store, opening) = opened.map_err(|error| format!("db_url sqlite://{path}: {error}"))?;
-        Self::serve(host, settings, Box::new(store), &opening)
-            .map_err(|error| format!("db_url sqlite://{path}: {error}"))
+        let failed = |error| format!("db_url {}: {error}", database.url);
+        let (mut store, opening) = open(&host, &database).map_err(failed)?;
+        if let Some(caveat) = store.durability_caveat().map_err(failed)? {
+            host.log(LogLevel::WARNING, &caveat);
+        }
+        Self::serve(host, settings, Box::new(store), &opening).map_err(failed)
     }
 
     fn call(&self, function: usize, request: &Request<'_>, arguments: &[Argument<'_>]) -> CallResult {
@@ -143,6 +131,25 @@ impl Module for Presence {
         };
         if let Err(reason) = closed {
             self.core.warn(&format!("not a clean stop: {reason}; the next start tells every watcher anew"));
+        }
+    }
+}
+
+/// Opens the database, and waits a moment for the last owner of it to be gone.
+fn open(host: &Host, database: &DatabaseSettings) -> Result<(SqlStore, Opening), StoreError> {
+    let owner = Owner::this_process().to_string();
+    let until = Instant::now() + OWNER_WAIT;
+    loop {
+        let taking = Taking {
+            names: &database.names,
+            owner: &owner,
+            take_over: database.take_over,
+            migrate: database.migrate,
+            random: &mut |out| host.random(out),
+        };
+        match database.url.open(database.durability, database.timeout, taking) {
+            Err(StoreError::Owned(_)) if Instant::now() < until => std::thread::park_timeout(SETTLE_STEP),
+            opened => return opened,
         }
     }
 }

@@ -2,16 +2,20 @@
 
 pub mod owner; // who owns a database
 pub mod schema; // tables, columns, keys and their migrations
-pub mod rules_journal; // how changes of rules documents are found
+pub mod sql; // what every SQL database does for us
 pub mod sqlite; // the embedded backend
+pub mod mysql; // MariaDB and MySQL
+pub mod postgres; // PostgreSQL
+pub mod url; // which of them, and where
 pub mod group_commit; // many decisions, one transaction
 pub mod recovery; // rows back into memory
 #[cfg(test)]
 pub(crate) mod contract; // what every backend promises
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::change::{Change, PublicationRow, SubscriptionRow, WatcherRow};
+use crate::change::{Change, PublicationRow, SubscriptionKey, SubscriptionRow, WatcherRow};
 use crate::presentity_uri::PresentityUri;
 
 /// A database behind the one writer thread. Simulation and failure tests bring their own.
@@ -28,11 +32,15 @@ pub trait Store: Send {
     /// The database failed; what was visited so far is incomplete.
     fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError>;
 
-    /// Reads the rules documents of those in `scope`, in an order that depends on nothing but them.
+    /// Reads rules documents, everybody's or those of `owners`, in an order that depends on nothing but them.
     ///
     /// # Errors
     /// The database failed; what was visited so far is incomplete.
-    fn load_rules(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(RulesDocument)) -> Result<(), StoreError>;
+    fn load_rules(
+        &mut self,
+        owners: Option<&[Arc<PresentityUri>]>,
+        visit: &mut dyn FnMut(RulesDocument),
+    ) -> Result<(), StoreError>;
 
     /// Returns whose rules documents changed since the last call, whoever changed them.
     ///
@@ -46,12 +54,18 @@ pub trait Store: Send {
     /// The database failed.
     fn maintain(&mut self) -> Result<(), StoreError>;
 
-    /// Removes a bounded number of rows that expired before `before` (wall seconds), whoever wrote them, and returns how
-    /// many; the next call goes on where this one ended.
+    /// Shows up to `rows_max` rows of publications and subscriptions in the order of their keys, going on where the last
+    /// call ended: what other programs did to them is found by comparing.
     ///
     /// # Errors
-    /// The database failed.
-    fn sweep(&mut self, before: u64) -> Result<usize, StoreError>;
+    /// The database failed; the next call shows these rows.
+    fn sweep(&mut self, rows_max: usize, visit: &mut dyn FnMut(Stored)) -> Result<Sweep, StoreError>;
+
+    /// Says that the owner lives.
+    ///
+    /// # Errors
+    /// The database failed, or has another owner ([`TakenOver`]).
+    fn heartbeat(&mut self) -> Result<(), StoreError>;
 
     /// Notes that everything acknowledged was told to its watchers, so that the next start owes nothing.
     ///
@@ -76,8 +90,40 @@ pub struct Opening {
 pub enum Scope<'a> {
     /// All of them.
     All,
-    /// Those of some presentities.
-    Presentities(&'a [PresentityUri]),
+    /// Some.
+    Rows(&'a RowKeys),
+}
+
+/// Some rows, by their keys.
+#[derive(Clone, Debug, Default)]
+pub struct RowKeys {
+    /// Rows of `presentity`.
+    pub publications: Vec<u64>,
+    /// Rows of `active_watchers`.
+    pub subscriptions: Vec<SubscriptionKey>,
+    /// All rows of `watchers` of these.
+    pub watchers_of: Vec<Arc<PresentityUri>>,
+}
+
+/// How far a sweep has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sweep {
+    /// That was the end of the tables; the next call begins anew.
+    Finished,
+    /// Nobody else has written since the last pass began, so there is nothing to compare.
+    NothingNew,
+    /// More rows are to come.
+    Unfinished,
+}
+
+/// How durable a commit is when it returns.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Durability {
+    /// It survives a loss of power.
+    #[default]
+    Full,
+    /// It survives the end of the process, and may be lost with the machine.
+    Relaxed,
 }
 
 /// A row read back.
@@ -127,8 +173,18 @@ pub enum StoreError {
     #[error("{0}")]
     Database(#[source] BoxedError),
     /// Another server serves this database.
-    #[error("owned by {0}, which is running; one database has one server")]
-    Owned(owner::Owner),
+    #[error("owned by {0}; one database has one server (`--take-over` takes it from one that is gone)")]
+    Owned(owner::Holder),
+    /// The tables are older than this version, or not there, and may not be touched by a start.
+    #[error(
+        "schema: found {}, expected version {}; auto_migrate is 0: `scripts/db migrate URL` brings it up",
+        if *found == 0 { "none of the tables".to_owned() } else { format!("version {found}") },
+        schema::VERSION
+    )]
+    NotMigrated {
+        /// The version that was found, 0 for none.
+        found: u32,
+    },
     /// The schema is not one of ours: what was found and what was expected.
     #[error("schema: found {found}, expected {expected}")]
     Schema {
@@ -177,6 +233,14 @@ impl fmt::Display for BadTableName {
 }
 
 impl std::error::Error for BadTableName {}
+
+/// An update met no row: some other program removed what the decision rests on.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a row of `{table}` is gone")]
+pub struct RowGone {
+    /// The table.
+    pub table: String,
+}
 
 /// Another server owns the database: whoever meets this must stop serving.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! Who owns a database: `host:pid`, and whether that process still lives.
 //!
-//! One database has one server. A process of this machine that has died is no owner, however it died.
+//! One database has one server. A process of this machine that has died is no owner, however it died; one of another
+//! machine is none once it has not been heard of for a while.
 
 use std::fmt;
 use std::fs;
@@ -24,13 +25,46 @@ impl Owner {
         Some(Self { host: host.into(), pid: pid.parse().ok()? })
     }
 
-    /// Returns whether it is another process of this machine, alive, and running the same program as this one.
-    pub fn is_alive_here(&self) -> bool {
-        let is_other = self.host == this_host() && self.pid != std::process::id();
-        is_other
-            && running_program(&self.pid.to_string()).is_some_and(|program| Some(program) == running_program("self"))
+    /// Returns whether it is a process of this machine that is gone, or this one itself.
+    pub fn is_gone(&self) -> bool {
+        let is_alive = |pid: &str| running_program(pid).is_some_and(|program| Some(program) == running_program("self"));
+        self.host == this_host() && (self.pid == std::process::id() || !is_alive(&self.pid.to_string()))
     }
 }
+
+/// What a database says of the server that took it last.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Holder {
+    /// Which process; `None` before the first start.
+    pub owner: Option<Owner>,
+    /// How long ago it said that it lives, by the database's clock; negative where that clock was set back.
+    pub heartbeat_age_s: i64,
+    /// Whether it stopped in order.
+    pub was_clean: bool,
+}
+
+impl Holder {
+    /// Returns whether that server may still be serving.
+    pub fn is_serving(&self) -> bool {
+        let Some(owner) = self.owner.as_ref().filter(|_| !self.was_clean) else { return false };
+        self.heartbeat_age_s.unsigned_abs() <= HEARTBEAT_FRESH_S && !owner.is_gone()
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.owner {
+            Some(owner) => write!(f, "{owner}, which was alive {} s ago", self.heartbeat_age_s.max(0)),
+            None => f.write_str("nobody"),
+        }
+    }
+}
+
+/// How often an owner says that it lives, in seconds.
+pub const HEARTBEAT_S: u64 = 5;
+
+/// Whoever has not said so for longer than this is gone, in seconds.
+pub const HEARTBEAT_FRESH_S: u64 = 3 * HEARTBEAT_S;
 
 /// Returns the name of what process `pid` runs; `None` if it is gone, or dead and merely not reaped.
 fn running_program(pid: &str) -> Option<String> {
@@ -60,9 +94,25 @@ mod tests {
     fn an_owner_is_read_as_it_was_written_and_we_are_not_our_own_rival() {
         let this = Owner::this_process();
         assert_eq!(Owner::from_column(&this.to_string()), Some(this.clone()));
-        assert!(!this.is_alive_here());
-        assert!(!Owner { pid: u32::MAX, ..this }.is_alive_here());
+        assert!(this.is_gone());
+        assert!(Owner { pid: u32::MAX, ..this.clone() }.is_gone());
+        assert!(!Owner { host: "elsewhere".into(), ..this }.is_gone());
         assert_eq!(Owner::from_column("nobody"), None);
+    }
+
+    #[test]
+    fn whoever_says_nothing_for_a_while_or_stopped_in_order_does_not_serve() {
+        let owner = Some(Owner { host: "elsewhere".into(), pid: 7 });
+        let check = |heartbeat_age_s, was_clean, expected| {
+            let holder = Holder { owner: owner.clone(), heartbeat_age_s, was_clean };
+            assert_eq!(holder.is_serving(), expected, "{holder:?}");
+        };
+        check(0, false, true);
+        check(15, false, true);
+        check(16, false, false);
+        check(-16, false, false);
+        check(i64::MAX, false, false);
+        check(0, true, false);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Tables and columns of the module of 2006 keep their names and meaning; keys and further columns are ours. Nothing
 //! here talks to a database: a backend takes the statements, operators' documentation takes the meanings.
 
+use super::sql::dialect::Dialect;
 use super::{BadTableName, TableNames};
 
 /// The schema this version reads and writes.
@@ -16,28 +17,38 @@ pub struct Migration {
     /// What it does, for the log.
     pub what: &'static str,
     /// Returns its statements, in order.
-    pub statements: fn(&TableNames) -> Vec<String>,
+    pub statements: fn(Dialect, &TableNames) -> Vec<String>,
 }
 
 /// Every migration, oldest first; an empty database goes through none of them (see [`create_all`]).
 pub const MIGRATIONS: &[Migration] = &[Migration {
     to: 2,
     what: "tells devices apart, and notes whose rules change",
-    statements: |names| {
-        let instance = "ADD COLUMN `instance` TEXT NOT NULL DEFAULT ''";
-        let identity = "ADD COLUMN `identity` TEXT NOT NULL DEFAULT ''";
-        let mut statements = vec![
-            format!("ALTER TABLE `{}` {instance}", names.of(TableId::ActiveWatchers)),
-            format!("ALTER TABLE `{}` {identity}", names.of(TableId::Watchers)),
-        ];
-        statements.push(table(TableId::RulesChanged).create(names));
-        statements
+    statements: |dialect, names| {
+        let added = |table: TableId, column: &str| {
+            let described = self::table(table).columns.iter().find(|described| described.name == column);
+            let definition = described.map(|column| column.definition(dialect)).unwrap_or_default();
+            format!("ALTER TABLE {} ADD COLUMN {definition}", dialect.quoted(names.of(table)))
+        };
+        vec![
+            added(TableId::ActiveWatchers, "instance"),
+            added(TableId::Watchers, "identity"),
+            table(TableId::RulesChanged).create(dialect, names),
+        ]
     },
 }];
 
-/// Returns the statements that make everything in an empty database.
-pub fn create_all(names: &TableNames) -> Vec<String> {
-    TABLES.iter().map(|table| table.create(names)).collect()
+/// Returns the statements that make everything in an empty database, in an order in which they can be repeated: the row
+/// of the version comes first, and says 0 until all is made.
+pub fn create_all(dialect: Dialect, names: &TableNames) -> Vec<String> {
+    let version = dialect.quoted(names.of(TableId::Version));
+    let unmade = format!(
+        "INSERT INTO {version} (id, version) SELECT 1, 0 FROM (SELECT 1 AS one) AS made \
+         WHERE NOT EXISTS (SELECT 1 FROM {version})"
+    );
+    let others = TABLES.iter().filter(|table| table.id != TableId::Version);
+    let others = others.map(|table| table.create(dialect, names));
+    [table(TableId::Version).create(dialect, names), unmade].into_iter().chain(others).collect()
 }
 
 /// Which table is meant; [`TableNames::of`] says what it is called here.
@@ -61,15 +72,25 @@ pub enum TableId {
     XcapXml,
 }
 
-/// What a column holds.
+/// What a column holds. All text is UTF-8 and compared byte by byte.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SqlType {
-    /// Bytes.
-    Blob,
+    /// A text of up to 16 MB.
+    Document,
     /// A 64-bit integer; times are seconds since 1970-01-01 UTC.
     Integer,
-    /// UTF-8 text of any length, compared byte by byte.
+    /// 16 bytes.
+    Key,
+    /// A text of up to 255 characters.
+    Name,
+    /// 32 bytes.
+    Secret,
+    /// A 64-bit integer that the database counts up.
+    Serial,
+    /// A text of up to 65535 bytes.
     Text,
+    /// An ASCII text of up to 255 characters.
+    Token,
 }
 
 /// One column; none of them may be NULL.
@@ -103,24 +124,20 @@ pub struct Table {
 
 impl Table {
     /// Returns the statement that creates the table.
-    pub fn create(&self, names: &TableNames) -> String {
-        let columns: String = self.columns.iter().map(|column| format!("  {},\n", column.definition())).collect();
-        let (name, key) = (names.of(self.id), self.key.join(", "));
-        let storage = if self.is_clustered { " WITHOUT ROWID" } else { "" };
-        format!("CREATE TABLE `{name}` (\n{columns}  PRIMARY KEY ({key})\n){storage}")
+    pub fn create(&self, dialect: Dialect, names: &TableNames) -> String {
+        let columns: String = self.columns.iter().map(|column| format!("  {},\n", column.definition(dialect))).collect();
+        let (name, key) = (dialect.quoted(names.of(self.id)), dialect.list(self.key));
+        let storage = dialect.storage(self.is_clustered);
+        format!("CREATE TABLE IF NOT EXISTS {name} (\n{columns}  PRIMARY KEY ({key})\n){storage}")
     }
 }
 
 impl Column {
     /// Returns the column as CREATE TABLE writes it.
-    fn definition(&self) -> String {
-        let sql_type = match self.sql_type {
-            SqlType::Blob => "BLOB",
-            SqlType::Integer => "INTEGER",
-            SqlType::Text => "TEXT",
-        };
-        let default = self.default.map(|value| format!(" DEFAULT {value}")).unwrap_or_default();
-        format!("`{}` {sql_type} NOT NULL{default}", self.name)
+    fn definition(&self, dialect: Dialect) -> String {
+        let (name, sql_type) = (dialect.quoted(self.name), dialect.sql_type(self.sql_type));
+        let default = self.default.map(|value| dialect.default(value)).unwrap_or_default();
+        format!("{name} {sql_type} NOT NULL{default}")
     }
 }
 
@@ -171,15 +188,23 @@ fn is_table_name(name: &str) -> bool {
 }
 
 const fn text(name: &'static str, meaning: &'static str) -> Column {
-    Column { name, sql_type: SqlType::Text, default: None, meaning }
+    column(name, SqlType::Text, meaning)
 }
 
 const fn integer(name: &'static str, meaning: &'static str) -> Column {
-    Column { name, sql_type: SqlType::Integer, default: None, meaning }
+    column(name, SqlType::Integer, meaning)
 }
 
-const fn blob(name: &'static str, meaning: &'static str) -> Column {
-    Column { name, sql_type: SqlType::Blob, default: None, meaning }
+const fn column(name: &'static str, sql_type: SqlType, meaning: &'static str) -> Column {
+    Column { name, sql_type, default: None, meaning }
+}
+
+const fn user(name: &'static str, meaning: &'static str) -> Column {
+    column(name, SqlType::Name, meaning)
+}
+
+const fn token(name: &'static str, meaning: &'static str) -> Column {
+    column(name, SqlType::Token, meaning)
 }
 
 const fn or(column: Column, default: &'static str) -> Column {
@@ -193,16 +218,16 @@ pub const TABLES: &[Table] = &[
         meaning: "A publication: one device's state of one user, for one event package (RFC 3903).",
         columns: &[
             integer("id", "The row's key; it stays the same while the publication is refreshed and modified."),
-            text("username", "The user part of the presentity, unescaped, case-sensitive."),
-            text("domain", "The domain of the presentity, lower-case."),
-            text("event", "The event package, e.g. `presence`."),
+            user("username", "The user part of the presentity, unescaped, case-sensitive."),
+            token("domain", "The domain of the presentity, lower-case."),
+            token("event", "The event package, e.g. `presence`."),
             text("etag", "The current entity-tag (RFC 3903 §4.1); every PUBLISH that succeeds changes it."),
             integer("expires", "When the publication ends, in seconds since 1970-01-01 UTC."),
             integer(
                 "received_time",
                 "When the last PUBLISH that carried a document came, in seconds since 1970-01-01 UTC.",
             ),
-            text("body", "The published document, as it was received."),
+            column("body", SqlType::Document, "The published document, as it was received."),
         ],
         key: &["id"],
         is_clustered: false,
@@ -211,12 +236,12 @@ pub const TABLES: &[Table] = &[
         id: TableId::ActiveWatchers,
         meaning: "A subscription and the dialog its NOTIFYs travel in (RFC 6665).",
         columns: &[
-            blob("id", "The row's key: 16 bytes, a hash of the dialog, the event package and the event id."),
-            text("to_user", "The user part of who is watched, unescaped, case-sensitive."),
-            text("to_domain", "The domain of who is watched, lower-case."),
-            text("from_user", "The user part of who watches: of the identity, without one of the From URI."),
-            text("from_domain", "The domain of who watches, lower-case; empty for a telephone number."),
-            or(text("event", "The event package."), "'presence'"),
+            column("id", SqlType::Key, "The row's key: 16 bytes, a hash of the dialog, the event package and the event id."),
+            user("to_user", "The user part of who is watched, unescaped, case-sensitive."),
+            token("to_domain", "The domain of who is watched, lower-case."),
+            user("from_user", "The user part of who watches: of the identity, without one of the From URI."),
+            token("from_domain", "The domain of who watches, lower-case; empty for a telephone number."),
+            or(token("event", "The event package."), "'presence'"),
             or(text("event_id", "The `id` parameter of Event; empty for none."), "''"),
             text("to_tag", "Our tag of the dialog, as the answer to the SUBSCRIBE carried it."),
             text("from_tag", "The watcher's tag of the dialog."),
@@ -285,17 +310,17 @@ pub const TABLES: &[Table] = &[
         id: TableId::Watchers,
         meaning: "An authorisation state: what is decided about one watcher of one user; written when it changes.",
         columns: &[
-            text("p_user", "The user part of who is watched, unescaped, case-sensitive."),
-            text("p_domain", "The domain of who is watched, lower-case."),
-            text("w_user", "The user part of who watches."),
-            text("w_domain", "The domain of who watches, lower-case."),
+            user("p_user", "The user part of who is watched, unescaped, case-sensitive."),
+            token("p_domain", "The domain of who is watched, lower-case."),
+            user("w_user", "The user part of who watches."),
+            token("w_domain", "The domain of who watches, lower-case."),
             text(
                 "subs_status",
                 "`active`, `pending`, `waiting` (asked, went away, and nobody has decided) or `terminated` (denied after it was allowed).",
             ),
             or(text("reason", "`polite-block`, `rejected` or `timeout`; empty for no particular reason."), "''"),
             integer("inserted_time", "Since when, in seconds since 1970-01-01 UTC."),
-            or(text("event", "The event package the decision is for."), "'presence'"),
+            or(token("event", "The event package the decision is for."), "'presence'"),
             or(text("watcher_id", "The watcher's stable id in watcher information (RFC 3858 §4.4)."), "''"),
             or(
                 integer(
@@ -316,12 +341,12 @@ pub const TABLES: &[Table] = &[
         id: TableId::XcapXml,
         meaning: "A document that rules are read from (RFC 5025), one row each.",
         columns: &[
-            text("user", "The user part of the document's owner, unescaped, case-sensitive."),
-            text("domain", "The domain of the document's owner, lower-case."),
-            text("xcap", "The document."),
+            user("user", "The user part of the document's owner, unescaped, case-sensitive."),
+            token("domain", "The domain of the document's owner, lower-case."),
+            column("xcap", SqlType::Document, "The document."),
             integer("doc_type", "What kind of document it is; see the parameter `pres_rules_doc_types`."),
             or(
-                text(
+                user(
                     "doc_uri",
                     "Which of the owner's documents of that kind it is; empty where there can be one only.",
                 ),
@@ -336,9 +361,9 @@ pub const TABLES: &[Table] = &[
         id: TableId::RulesChanged,
         meaning: "Whose rules documents changed and were not looked at yet; triggers on the documents' table write it.",
         columns: &[
-            integer("seq", "Grows with each change."),
-            text("user", "The user part of the documents' owner."),
-            text("domain", "The domain of the documents' owner."),
+            column("seq", SqlType::Serial, "Grows with each change."),
+            user("user", "The user part of the documents' owner."),
+            token("domain", "The domain of the documents' owner."),
         ],
         key: &["seq"],
         is_clustered: false,
@@ -369,8 +394,8 @@ pub const TABLES: &[Table] = &[
         id: TableId::Secret,
         meaning: "A key only this server knows. Who can read it can guess entity-tags and To-tags.",
         columns: &[
-            text("name", "What it is for: `tags` is the key of entity-tags and To-tags."),
-            blob("secret", "32 random bytes, made at the first start."),
+            token("name", "What it is for: `tags` is the key of entity-tags and To-tags."),
+            column("secret", SqlType::Secret, "32 random bytes, made at the first start."),
         ],
         key: &["name"],
         is_clustered: false,
@@ -461,6 +486,8 @@ mod tests {
     #[test]
     fn the_statements_are_these() {
         let names = TableNames { presentity: "p2".into(), ..TableNames::default() };
-        insta::assert_snapshot!(create_all(&names).join(";\n"));
+        for dialect in [Dialect::MySql, Dialect::Postgres, Dialect::Sqlite] {
+            insta::assert_snapshot!(format!("{dialect:?}"), create_all(dialect, &names).join(";\n"));
+        }
     }
 }

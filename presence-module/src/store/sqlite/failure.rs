@@ -1,39 +1,27 @@
-//! Whose fault a failed statement is: a decision's, or the world's (see [`CommitError`]).
+//! Whose fault a failed statement is: a decision's, or the world's.
 //!
 //! Diesel hands out SQLite's result code for the commonest violations only; the rest is known by SQLite's own sentence
 //! for the code, which has not changed in its lifetime. What is not known is the world's fault: no decision is blamed.
 
 use diesel::result::{DatabaseErrorKind, Error};
 
-use crate::store::{CommitError, StoreError};
+use crate::store::sql::connection::{Failure, Fault};
 
-/// Classifies the failure of a statement that wrote a row.
-pub(super) fn of_a_row(error: Error) -> CommitError {
-    if is_data(&error) { CommitError::Data(Box::new(error)) } else { CommitError::World(Box::new(error)) }
+/// Classifies the failure of a statement. What is not known makes the connection suspect, and a new one takes its place.
+pub(super) fn of_a_statement(error: Error) -> Failure {
+    let fault = match &error {
+        error if is_data(error) => Fault::Data,
+        error if is_passing(error) => Fault::World,
+        _ => Fault::Session,
+    };
+    Failure { fault, error: Box::new(error) }
 }
 
-impl From<Error> for CommitError {
-    /// Wraps the failure of a statement that no decision is answerable for; `of_a_row` looks closer.
-    fn from(error: Error) -> Self {
-        Self::World(Box::new(error))
-    }
-}
-
-impl From<StoreError> for CommitError {
-    fn from(error: StoreError) -> Self {
-        Self::World(Box::new(error))
-    }
-}
-
-impl From<Error> for StoreError {
-    fn from(error: Error) -> Self {
-        Self::Database(Box::new(error))
-    }
-}
-
-/// Returns whether another connection holds the database: nothing is wrong with ours.
-pub(super) fn is_busy(error: &Error) -> bool {
-    matches!(error, Error::DatabaseError(_, information) if information.message().contains(" is locked"))
+/// Returns whether another connection holds the database, or the disk is full: nothing is wrong with ours.
+fn is_passing(error: &Error) -> bool {
+    let sentences = [" is locked", " is full"];
+    matches!(error, Error::DatabaseError(_, information)
+        if sentences.iter().any(|sentence| information.message().contains(sentence)))
 }
 
 fn is_data(error: &Error) -> bool {
@@ -63,7 +51,7 @@ mod tests {
 
     fn check(sentence: &str, is_data: bool) {
         let error = Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(sentence.to_owned()));
-        assert_eq!(matches!(of_a_row(error), CommitError::Data(_)), is_data, "{sentence}");
+        assert_eq!(of_a_statement(error).fault == Fault::Data, is_data, "{sentence}");
     }
 
     #[test]
@@ -95,6 +83,6 @@ mod tests {
     #[test]
     fn a_violation_diesel_names_is_the_decisions_fault() {
         let error = Error::DatabaseError(DatabaseErrorKind::UniqueViolation, Box::new(String::new()));
-        assert!(matches!(of_a_row(error), CommitError::Data(_)));
+        assert_eq!(of_a_statement(error).fault, Fault::Data);
     }
 }

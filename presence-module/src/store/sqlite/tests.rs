@@ -2,15 +2,20 @@
 
 mod rules; // rules documents, and how their changes are noticed
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use diesel::SqliteConnection;
-use diesel::connection::{Connection, InstrumentationEvent, SimpleConnection};
+use diesel::connection::{Connection as _, SimpleConnection};
+use diesel::{QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use tempfile::TempDir;
 
 use super::*;
-use crate::change::Ending;
+use crate::change::Change;
+use crate::presentity_uri::PresentityUri;
 use crate::store::contract::{self, commit, load, publication, publication_stored, subscription, subscription_stored};
+use crate::store::sql::migration::Migrate;
+use crate::store::sql::ownership::TakeOver;
+use crate::store::sql::statement::Statement;
+use crate::store::{CommitError, RulesDocument, Store, Stored, TableNames};
 
 /// A directory with one database in it.
 struct Database {
@@ -25,12 +30,27 @@ impl Database {
         Self { directory, path }
     }
 
-    fn open(&self) -> SqliteStore {
+    fn open(&self) -> SqlStore {
         self.try_open(&TableNames::default()).unwrap().0
     }
 
-    fn try_open(&self, names: &TableNames) -> Result<(SqliteStore, Opening), StoreError> {
-        SqliteStore::open(&self.path, names, "host:1", &mut |bytes| bytes.fill(0xA5))
+    fn try_open(&self, names: &TableNames) -> Result<(SqlStore, Opening), StoreError> {
+        try_open(&self.path, names)
+    }
+
+    /// Opens it with another bound for its log.
+    fn open_with_log_of(&self, wal_bytes_max: u64) -> SqlStore {
+        let path = self.path.clone();
+        let connect = move || {
+            let session = Session::with_log_of(&path, Durability::Full, wal_bytes_max)?;
+            Ok(Box::new(session) as Box<dyn Connection>)
+        };
+        let (names, random) = (TableNames::default(), &mut |bytes: &mut [u8]| bytes.fill(0xA5));
+        SqlStore::open(Dialect::Sqlite, Box::new(connect), taking(&names, random)).unwrap().0
+    }
+
+    fn log_length(&self) -> u64 {
+        std::fs::metadata(format!("{}-wal", self.path)).map_or(0, |metadata| metadata.len())
     }
 
     /// Does what another program, or an operator, does to the file.
@@ -48,26 +68,37 @@ impl Database {
     }
 
     fn number(&self, query: &str) -> i64 {
-        let mut found = None;
-        let query = Statement::fixed(query);
-        for_each_row(&mut self.other(), query.with(&[]), &["number"], |mut columns| found = columns.number().ok())
-            .unwrap();
-        found.unwrap()
+        self.texts(&format!("SELECT CAST(({query}) AS TEXT)"))[0].parse().unwrap()
     }
 
+    /// Returns the one column of each row.
     fn texts(&self, query: &str) -> Vec<String> {
-        let mut found = Vec::new();
-        let query = Statement::fixed(query);
-        for_each_row(&mut self.other(), query.with(&[]), &["text"], |mut columns| {
-            found.extend(columns.text().map(String::from));
-        })
-        .unwrap();
-        found
+        #[derive(QueryableByName)]
+        struct Line {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            line: String,
+        }
+        let query = format!("WITH q(line) AS ({query}) SELECT line FROM q");
+        let rows: Vec<Line> = sql_query(query).load(&mut self.other()).unwrap();
+        rows.into_iter().map(|row| row.line).collect()
     }
 
     fn other(&self) -> SqliteConnection {
         SqliteConnection::establish(&self.path).unwrap()
     }
+}
+
+fn try_open(path: &str, names: &TableNames) -> Result<(SqlStore, Opening), StoreError> {
+    super::open(path, Durability::Full, taking(names, &mut |bytes| bytes.fill(0xA5)))
+}
+
+fn taking<'a>(names: &'a TableNames, random: &'a mut dyn FnMut(&mut [u8])) -> Taking<'a> {
+    Taking { names, owner: "host:1", take_over: TakeOver::ByForce, migrate: Migrate::Automatically, random }
+}
+
+/// Does something in the store's own connection.
+fn within(store: &mut SqlStore, sql: &str) {
+    store.with(|connection, _| Ok(connection.run(&Statement::verbatim(sql), &[])?)).unwrap();
 }
 
 fn check(promise: fn(contract::Opener<'_>)) {
@@ -134,11 +165,6 @@ fn memory_only_changes_leave_no_row() {
 }
 
 #[test]
-fn some_presentities_are_loaded() {
-    check(contract::some_presentities_are_loaded);
-}
-
-#[test]
 fn a_start_knows_how_the_last_run_ended() {
     check(contract::a_start_knows_how_the_last_run_ended);
 }
@@ -161,8 +187,8 @@ fn a_commit_outlives_its_run() {
 #[test]
 fn a_database_in_memory_serves_tests() {
     let names = TableNames::default();
-    let (mut store, opening) = SqliteStore::open(":memory:", &names, "host:1", &mut |bytes| bytes.fill(1)).unwrap();
-    assert_eq!(opening.secret, [1; 32]);
+    let (mut store, opening) = try_open(":memory:", &names).unwrap();
+    assert_eq!(opening.secret, [0xA5; 32]);
     commit(&mut store, &[publication_stored(&publication(1, "dana"))]);
     store.maintain().unwrap();
     assert_eq!(load(&mut store).len(), 1);
@@ -196,7 +222,7 @@ fn a_bad_table_name_is_named() {
 fn a_directory_that_is_not_there_is_named() {
     let database = Database::new();
     let path = format!("{}/none/presence.db", database.directory.path().display());
-    let opened = SqliteStore::open(&path, &TableNames::default(), "host:1", &mut |_| {});
+    let opened = try_open(&path, &TableNames::default());
     check_refused(
         opened,
         &format!("cannot open the database `{path}`: `{}` is not a directory", &path[..path.len() - 12]),
@@ -320,11 +346,7 @@ fn what_readers_of_2006_look_for_is_there() {
     database.execute(
         "CREATE TABLE seen AS SELECT 1 / (count(*) = 1) AS one FROM active_watchers WHERE to_user = 'dana' AND cseq = 2",
     );
-    let mut count = 0;
-    let query = Statement::fixed("SELECT one FROM seen");
-    for_each_row(&mut database.other(), query.with(&[]), &["one"], |mut columns| count = columns.number().unwrap())
-        .unwrap();
-    assert_eq!(count, 1);
+    assert_eq!(database.number("SELECT one FROM seen"), 1);
 }
 
 #[test]
@@ -345,12 +367,12 @@ fn a_row_a_trigger_refuses_is_the_decisions_fault() {
 fn a_full_disk_is_nobodys_fault_and_passes() {
     let database = Database::new();
     let mut store = database.open();
-    store.link.connection().unwrap().batch_execute("PRAGMA max_page_count = 20").unwrap();
+    within(&mut store, "PRAGMA max_page_count = 20");
     let mut large = publication(1, "dana");
     large.body = Arc::from("x".repeat(200_000));
     let outcome = store.commit(&[&[publication_stored(&publication(2, "eve")), publication_stored(&large)]]);
     assert!(matches!(outcome, Err(CommitError::World(_))), "{outcome:?}");
-    store.link.connection().unwrap().batch_execute("PRAGMA max_page_count = 20000").unwrap();
+    within(&mut store, "PRAGMA max_page_count = 20000");
     assert_eq!(load(&mut store), []);
     commit(&mut store, &[publication_stored(&large)]);
 }
@@ -359,7 +381,7 @@ fn a_full_disk_is_nobodys_fault_and_passes() {
 fn a_database_somebody_holds_is_nobodys_fault_and_passes() {
     let database = Database::new();
     let mut store = database.open();
-    store.link.connection().unwrap().batch_execute("PRAGMA busy_timeout = 0").unwrap();
+    within(&mut store, "PRAGMA busy_timeout = 0");
     let mut other = database.other();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
     let change = [publication_stored(&publication(1, "dana"))];
@@ -375,7 +397,7 @@ fn a_connection_in_doubt_is_replaced() {
     let mut store = database.open();
     let change = [publication_stored(&publication(1, "dana"))];
     // As a panic of `visit` would leave it.
-    store.link.connection().unwrap().batch_execute("BEGIN").unwrap();
+    within(&mut store, "BEGIN");
     let outcome = store.commit(&[&change]);
     assert!(matches!(outcome, Err(CommitError::World(_))), "{outcome:?}");
     commit(&mut store, &change);
@@ -386,7 +408,7 @@ fn a_connection_in_doubt_is_replaced() {
 fn a_database_that_has_gone_is_not_made_anew() {
     let database = Database::new();
     let mut store = database.open();
-    store.link.connection().unwrap().batch_execute("BEGIN").unwrap();
+    within(&mut store, "BEGIN");
     std::fs::remove_file(&database.path).unwrap();
     let change = [publication_stored(&publication(1, "dana"))];
     for _ in 0..3 {
@@ -397,64 +419,25 @@ fn a_database_that_has_gone_is_not_made_anew() {
 }
 
 #[test]
-fn updates_and_removals_that_meet_no_row_are_counted() {
-    let database = Database::new();
-    let mut store = database.open();
-    let key = subscription(1, "dana").key;
-    let none = [
-        Change::PublicationRemoved { id: 9 },
-        Change::CseqReserved { key, local_cseq: 1 },
-        Change::SubscriptionRemoved { key, ending: Ending::Silent, waits: false },
-        subscription_stored(&subscription(1, "dana")),
-        Change::CseqReserved { key, local_cseq: 1 },
-    ];
-    commit(&mut store, &none);
-    assert_eq!(store.rows_missed(), 3);
-}
-
-#[test]
-fn a_statement_is_prepared_once() {
-    let database = Database::new();
-    let mut store = database.open();
-    let prepared = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&prepared);
-    store.link.connection().unwrap().set_instrumentation(move |event: InstrumentationEvent<'_>| {
-        if let InstrumentationEvent::CacheQuery { sql, .. } = event {
-            seen.lock().unwrap().push(sql.to_owned());
-        }
-    });
-    for n in 0..20 {
-        let row = subscription(n as u8, "dana");
-        commit(&mut store, &[publication_stored(&publication(n, "dana")), subscription_stored(&row)]);
-        commit(&mut store, &[Change::CseqReserved { key: row.key, local_cseq: 9 }]);
-    }
-    let prepared = prepared.lock().unwrap();
-    // The fence and one a kind of change; BEGIN and COMMIT have been prepared since the database was opened.
-    assert_eq!(prepared.len(), 4, "{prepared:#?}");
-}
-
-#[test]
 fn the_log_is_cut_back_when_it_is_too_long() {
     let database = Database::new();
-    let mut store = database.open();
-    store.wal_bytes_max = 64 << 10;
+    let mut store = database.open_with_log_of(64 << 10);
     let mut row = publication(0, "dana");
     row.body = Arc::from("x".repeat(10_000));
     for id in 0..40 {
         row.id = id;
         commit(&mut store, &[publication_stored(&row)]);
         store.maintain().unwrap();
-        assert!(store.link.wal_length() < 100_000, "{id}");
+        assert!(database.log_length() < 100_000, "{id}");
     }
 }
 
 #[test]
 fn a_reader_that_holds_the_log_back_delays_nothing_for_long() {
     let database = Database::new();
-    let mut store = database.open();
+    let mut store = database.open_with_log_of(64 << 10);
     commit(&mut store, &[publication_stored(&publication(1000, "dana"))]);
-    (store.wal_bytes_max, store.checkpoint_due) = (64 << 10, 0);
-    store.link.connection().unwrap().batch_execute("PRAGMA busy_timeout = 0").unwrap();
+    within(&mut store, "PRAGMA busy_timeout = 0");
     let mut reader = database.other();
     reader.batch_execute("BEGIN; SELECT * FROM presentity").unwrap();
     let mut row = publication(0, "dana");
@@ -464,10 +447,10 @@ fn a_reader_that_holds_the_log_back_delays_nothing_for_long() {
         commit(&mut store, &[publication_stored(&row)]);
         store.maintain().unwrap();
     }
-    assert!(store.link.wal_length() > store.wal_bytes_max);
+    assert!(database.log_length() > 64 << 10);
     reader.batch_execute("COMMIT").unwrap();
     store.close_cleanly().unwrap();
-    assert_eq!(store.link.wal_length(), 0);
+    assert_eq!(database.log_length(), 0);
 }
 
 #[test]
@@ -481,20 +464,6 @@ fn a_stop_in_order_leaves_one_file() {
     assert_eq!(names, ["presence.db"]);
 }
 
-fn check_refused(opened: Result<(SqliteStore, Opening), StoreError>, expected: &str) {
+fn check_refused(opened: Result<(SqlStore, Opening), StoreError>, expected: &str) {
     assert_eq!(opened.err().expect("it was opened").to_string(), expected);
-}
-
-#[test]
-fn a_sweep_removes_what_is_over_and_nothing_else_step_by_step() {
-    let database = Database::new();
-    let mut store = database.open();
-    let insert = |id: i64, expires: i64| {
-        format!("INSERT INTO presentity VALUES ({id}, 'u{id}', 'pres.example', 'presence', 'e{id}', {expires}, 0, '')")
-    };
-    let rows: Vec<_> = (1..=5000).map(|id| insert(id, if id % 2 == 0 { 100 } else { 200 })).collect();
-    database.execute(&format!("BEGIN; {}; COMMIT", rows.join("; ")));
-    assert_eq!(store.sweep(150).unwrap(), 2048, "every other row of the first 4096");
-    assert_eq!(store.sweep(150).unwrap(), 452, "the rest");
-    assert_eq!(store.sweep(150).unwrap(), 0, "and from the beginning again");
 }

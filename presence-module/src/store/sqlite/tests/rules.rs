@@ -1,17 +1,16 @@
 //! Rules documents as they are read, and how their changes are noticed, whoever makes them.
 
-use diesel::connection::SimpleConnection;
-
 use super::*;
 
 pub(super) fn document(user: &str, doc_type: i64, document: &str) -> RulesDocument {
     RulesDocument { owner: PresentityUri::new(user, "pres.example"), doc_type, document: document.into() }
 }
 
-pub(super) fn of(store: &mut SqliteStore, users: &[&str]) -> Vec<RulesDocument> {
-    let owners: Vec<_> = users.iter().map(|user| PresentityUri::new(*user, "pres.example")).collect();
+pub(super) fn of(store: &mut SqlStore, users: &[&str]) -> Vec<RulesDocument> {
+    let owners: Vec<_> =
+        users.iter().map(|user| Arc::new(PresentityUri::new(*user, "pres.example"))).collect();
     let mut found = Vec::new();
-    store.load_rules(Scope::Presentities(&owners), &mut |document| found.push(document)).unwrap();
+    store.load_rules(Some(&owners), &mut |document| found.push(document)).unwrap();
     found
 }
 
@@ -29,7 +28,7 @@ fn rules_documents_are_read_by_owner_whatever_the_letters_of_the_domain() {
     assert_eq!(of(&mut store, &["dana"]), danas);
     assert_eq!(of(&mut store, &["nobody"]), []);
     let mut all = 0;
-    store.load_rules(Scope::All, &mut |_| all += 1).unwrap();
+    store.load_rules(None, &mut |_| all += 1).unwrap();
     assert_eq!(all, 5);
 }
 
@@ -81,7 +80,7 @@ fn a_change_of_rules_is_stamped() {
 }
 
 /// Whose rules changed since somebody looked.
-fn changed(store: &mut SqliteStore) -> Vec<String> {
+fn changed(store: &mut SqlStore) -> Vec<String> {
     store.changed_rules().unwrap().into_iter().map(|owner| owner.user.to_string()).collect()
 }
 
@@ -95,7 +94,7 @@ fn a_change_is_noticed_by_the_connection_that_takes_the_place_of_another() {
         assert_eq!(changed(&mut store), Vec::<String>::new());
         database.execute(&format!("{INSERT} VALUES ('{user}', 'pres.example', '<a/>', 2)"));
         // The connection is dropped, as at any failure.
-        store.link.connection().unwrap().batch_execute("BEGIN").unwrap();
+        within(&mut store, "BEGIN");
         assert!(store.commit(&[&[publication_stored(&publication(1, "dana"))]]).is_err());
         assert_eq!(changed(&mut store), [user]);
     }

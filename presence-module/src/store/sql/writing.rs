@@ -2,79 +2,67 @@
 //!
 //! Nothing is cut to fit: a number the database cannot hold is refused, and the decision it is from with it.
 
-use diesel::SqliteConnection;
 use smol_str::{SmolStr, ToSmolStr};
 
-use super::failure;
-use super::link::run;
-use super::statements::{Bind, Statement, Statements};
+use super::statement::{Statement, Write};
+use super::statements::Statements;
+use super::value::Bind;
 use crate::change::{Change, PublicationRow, SubscriptionRow, TransportAddress, WatcherRow};
 use crate::store::CommitError;
-use Bind::{Blob, Integer, Text};
+use Bind::{Blob, Integer, Made, Text};
 
 /// A number past what a 64-bit signed column holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("`{column}` is too large to be stored")]
-pub struct TooLarge {
+pub(crate) struct TooLarge {
     /// The column.
-    pub column: &'static str,
+    column: &'static str,
 }
 
-/// Writes `change` and returns how many rows it met; `None` for what only memory knows of.
-pub(super) fn write(
-    connection: &mut SqliteConnection,
-    statements: &Statements,
-    change: &Change,
-) -> Result<Option<usize>, CommitError> {
-    let mut run = |statement: &Statement, binds: &[Bind<'_>]| {
-        run(connection, &statement.with(binds)).map(Some).map_err(failure::of_a_row)
-    };
+/// Returns what writes `change`; `None` for what only memory knows of.
+pub(crate) fn write<'a>(statements: &'a Statements, change: &'a Change) -> Result<Option<Write<'a>>, CommitError> {
+    let of = |statement: &'a Statement, binds: Vec<Bind<'a>>| Ok(Some(Write { statement, binds }));
     match change {
-        Change::PublicationStored { row, .. } => run(&statements.publication_stored, &publication(row)?),
+        Change::PublicationStored { row, .. } => of(&statements.publication_stored, publication(row)?),
         Change::PublicationContinued { id, entity_tag, body: Some(body), received_at_ms, expires, .. } => {
             let (expires, received_time) =
                 (integer("expires", *expires)?, integer("received_time", received_at_ms / 1000)?);
-            let binds = [Text(entity_tag), expires, received_time, Text(body), integer("id", *id)?];
-            run(&statements.publication_modified, &binds)
+            let binds = vec![Text(entity_tag), expires, received_time, Text(body), integer("id", *id)?];
+            of(&statements.publication_modified, binds)
         }
         Change::PublicationContinued { id, entity_tag, body: None, expires, .. } => {
-            let binds = [Text(entity_tag), integer("expires", *expires)?, integer("id", *id)?];
-            run(&statements.publication_refreshed, &binds)
+            let binds = vec![Text(entity_tag), integer("expires", *expires)?, integer("id", *id)?];
+            of(&statements.publication_refreshed, binds)
         }
-        Change::PublicationRemoved { id } => run(&statements.publication_removed, &[integer("id", *id)?]),
-        Change::SubscriptionStored { row, .. } => {
-            let (received, socket) = (column(row.received), column(row.socket));
-            run(&statements.subscription_stored, &subscription(row, &received, &socket)?)
-        }
+        Change::PublicationRemoved { id } => of(&statements.publication_removed, vec![integer("id", *id)?]),
+        Change::SubscriptionStored { row, .. } => of(&statements.subscription_stored, subscription(row)?),
         Change::SubscriptionRefreshed { row, .. } => {
-            let (received, socket) = (column(row.received), column(row.socket));
-            run(&statements.subscription_refreshed, &refreshed_subscription(row, &received, &socket)?)
+            of(&statements.subscription_refreshed, refreshed_subscription(row)?)
         }
         Change::SubscriptionAuthorized { key, status } => {
-            run(&statements.subscription_authorized, &[Text(status.as_str()), Text(status.reason()), Blob(&key.0)])
+            of(&statements.subscription_authorized, vec![Text(status.as_str()), Text(status.reason()), Blob(&key.0)])
         }
         Change::SubscriptionMoved { row, .. } => {
-            let (received, socket) = (column(row.received), column(row.socket));
             let (remote_target, local_contact) = (Text(&row.remote_target), Text(&row.local_contact));
-            let binds = [remote_target, Text(&received), Text(&socket), local_contact, Blob(&row.key.0)];
-            run(&statements.subscription_moved, &binds)
+            let binds = vec![remote_target, address(row.received), address(row.socket), local_contact, Blob(&row.key.0)];
+            of(&statements.subscription_moved, binds)
         }
         Change::CseqReserved { key, local_cseq } => {
-            run(&statements.cseq_reserved, &[Integer(i64::from(*local_cseq)), Blob(&key.0)])
+            of(&statements.cseq_reserved, vec![Integer(i64::from(*local_cseq)), Blob(&key.0)])
         }
-        Change::SubscriptionRemoved { key, .. } => run(&statements.subscription_removed, &[Blob(&key.0)]),
-        Change::WatcherStored { row, .. } => run(&statements.watcher_stored, &watcher(row)?),
+        Change::SubscriptionRemoved { key, .. } => of(&statements.subscription_removed, vec![Blob(&key.0)]),
+        Change::WatcherStored { row, .. } => of(&statements.watcher_stored, watcher(row)?),
         Change::WatcherRemoved { presentity, watcher, event, .. } => {
-            let of = [&presentity.user, &presentity.domain, &watcher.user, &watcher.domain, event];
-            run(&statements.watcher_removed, &of.map(|text| Text(text)))
+            let of_whom = [&presentity.user, &presentity.domain, &watcher.user, &watcher.domain, event];
+            of(&statements.watcher_removed, of_whom.map(|text| Text(text)).into())
         }
         Change::SubscriptionFetched { .. } => Ok(None),
     }
 }
 
 /// The values of [`PUBLICATION`](super::statements::PUBLICATION).
-fn publication(row: &PublicationRow) -> Result<[Bind<'_>; 8], CommitError> {
-    Ok([
+fn publication(row: &PublicationRow) -> Result<Vec<Bind<'_>>, CommitError> {
+    Ok(vec![
         integer("id", row.id)?,
         Text(&row.presentity.user),
         Text(&row.presentity.domain),
@@ -87,12 +75,8 @@ fn publication(row: &PublicationRow) -> Result<[Bind<'_>; 8], CommitError> {
 }
 
 /// The values of [`SUBSCRIPTION`](super::statements::SUBSCRIPTION).
-fn subscription<'a>(
-    row: &'a SubscriptionRow,
-    received: &'a str,
-    socket: &'a str,
-) -> Result<[Bind<'a>; 33], CommitError> {
-    Ok([
+fn subscription(row: &SubscriptionRow) -> Result<Vec<Bind<'_>>, CommitError> {
+    Ok(vec![
         Blob(&row.key.0),
         Text(&row.presentity.user),
         Text(&row.presentity.domain),
@@ -118,8 +102,8 @@ fn subscription<'a>(
         Integer(i64::from(row.local_cseq)),
         Integer(i64::from(row.remote_cseq)),
         Text(&row.local_contact),
-        Text(received),
-        Text(socket),
+        address(row.received),
+        address(row.socket),
         Text(&row.user_agent),
         Text(&row.watcher_id),
         Text(&row.display_name),
@@ -130,22 +114,18 @@ fn subscription<'a>(
 }
 
 /// What a refresh changes, and the key.
-fn refreshed_subscription<'a>(
-    row: &'a SubscriptionRow,
-    received: &'a str,
-    socket: &'a str,
-) -> Result<[Bind<'a>; 12], CommitError> {
-    let remote_cseq = Integer(i64::from(row.remote_cseq));
-    Ok([
-        remote_cseq,
+fn refreshed_subscription(row: &SubscriptionRow) -> Result<Vec<Bind<'_>>, CommitError> {
+    let remote_cseq = || Integer(i64::from(row.remote_cseq));
+    Ok(vec![
+        remote_cseq(),
         Text(&row.remote_target),
         integer("expires", row.expires)?,
         Integer(i64::from(row.granted_s)),
         Text(&row.accept),
         Integer(i64::from(row.local_cseq)),
-        remote_cseq,
-        Text(received),
-        Text(socket),
+        remote_cseq(),
+        address(row.received),
+        address(row.socket),
         Text(&row.local_contact),
         Text(&row.user_agent),
         Blob(&row.key.0),
@@ -153,8 +133,8 @@ fn refreshed_subscription<'a>(
 }
 
 /// The values of [`WATCHER`](super::statements::WATCHER).
-fn watcher(row: &WatcherRow) -> Result<[Bind<'_>; 11], CommitError> {
-    Ok([
+fn watcher(row: &WatcherRow) -> Result<Vec<Bind<'_>>, CommitError> {
+    Ok(vec![
         Text(&row.presentity.user),
         Text(&row.presentity.domain),
         Text(&row.watcher.user),
@@ -173,6 +153,6 @@ fn integer(column: &'static str, number: u64) -> Result<Bind<'static>, CommitErr
     i64::try_from(number).map(Integer).map_err(|_| CommitError::Data(Box::new(TooLarge { column })))
 }
 
-fn column(address: Option<TransportAddress>) -> SmolStr {
-    address.map(|address| address.to_smolstr()).unwrap_or_default()
+fn address(address: Option<TransportAddress>) -> Bind<'static> {
+    Made(address.map_or_else(SmolStr::default, |address| address.to_smolstr()))
 }

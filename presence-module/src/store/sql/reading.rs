@@ -2,35 +2,29 @@
 //!
 //! What is wrong with a row names the column and never the value, for the values are people's.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use diesel::SqliteConnection;
-use diesel::connection::LoadConnection;
-use diesel::row::{Field, Row};
-use diesel::sqlite::{SqliteType, SqliteValue};
 use smol_str::SmolStr;
 
 use super::statements::{PUBLICATION, SUBSCRIPTION, WATCHER};
+use super::value::{Cell, Row};
 use crate::change::{PublicationRow, Status, SubscriptionKey, SubscriptionRow, TransportAddress, WatcherRow};
 use crate::presentity_uri::UserAtDomain;
 use crate::store::{RulesDocument, Stored};
 use crate::watcher;
 
-type SqliteRow<'c, 'q> = <SqliteConnection as LoadConnection>::Row<'c, 'q>;
-
 /// A row, read column by column in the order of `names`.
-pub(super) struct Columns<'c, 'q> {
-    row: SqliteRow<'c, 'q>,
-    names: &'static [&'static str],
+pub(crate) struct Columns<'r> {
+    row: &'r dyn Row,
+    names: &'r [&'r str],
     next: usize,
 }
 
 /// What is wrong with a column.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Unreadable {
-    column: &'static str,
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Unreadable {
+    column: String,
     problem: &'static str,
 }
 
@@ -40,23 +34,21 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// How the rows of one kind are read.
+/// How the rows of one table are read.
 #[derive(Clone, Copy)]
-pub(super) struct Kind {
+pub(crate) struct Kind {
     /// The columns, in the order they are selected.
-    pub(super) columns: &'static [&'static str],
-    /// Where the presentity's user part is among them; its domain is next to it.
-    pub(super) user: usize,
+    pub(crate) columns: &'static [&'static str],
     /// Reads all of them.
-    pub(super) read: fn(&mut Columns<'_, '_>) -> Result<Stored, Unreadable>,
+    pub(crate) read: fn(&mut Columns<'_>) -> Result<Stored, Unreadable>,
 }
 
-pub(super) const PUBLICATIONS: Kind = Kind { columns: PUBLICATION, user: 1, read: publication };
-pub(super) const SUBSCRIPTIONS: Kind = Kind { columns: SUBSCRIPTION, user: 1, read: subscription };
-pub(super) const WATCHERS: Kind = Kind { columns: WATCHER, user: 0, read: watcher };
+pub(crate) const PUBLICATIONS: Kind = Kind { columns: PUBLICATION, read: publication };
+pub(crate) const SUBSCRIPTIONS: Kind = Kind { columns: SUBSCRIPTION, read: subscription };
+pub(crate) const WATCHERS: Kind = Kind { columns: WATCHER, read: watcher };
 
 /// Reads a row of [`PUBLICATION`].
-fn publication(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
+fn publication(columns: &mut Columns<'_>) -> Result<Stored, Unreadable> {
     Ok(Stored::Publication(PublicationRow {
         id: columns.number()?,
         presentity: Arc::new(columns.user_at_domain()?),
@@ -69,7 +61,7 @@ fn publication(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
 }
 
 /// Reads a row of [`SUBSCRIPTION`].
-fn subscription(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
+fn subscription(columns: &mut Columns<'_>) -> Result<Stored, Unreadable> {
     let key = columns.key()?;
     let presentity = Arc::new(columns.user_at_domain()?);
     let watcher = columns.user_at_domain()?;
@@ -116,7 +108,7 @@ fn subscription(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
 }
 
 /// Reads a row of [`WATCHER`].
-fn watcher(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
+fn watcher(columns: &mut Columns<'_>) -> Result<Stored, Unreadable> {
     let row = WatcherRow {
         presentity: Arc::new(columns.user_at_domain()?),
         watcher: columns.user_at_domain()?,
@@ -132,7 +124,7 @@ fn watcher(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
 }
 
 /// Reads a row of [`RULES_DOCUMENT`](super::statements::RULES_DOCUMENT); the domain as the rest of the server writes it.
-pub(super) fn rules_document(columns: &mut Columns<'_, '_>) -> Result<RulesDocument, Unreadable> {
+pub(crate) fn rules_document(columns: &mut Columns<'_>) -> Result<RulesDocument, Unreadable> {
     let UserAtDomain { user, domain } = columns.user_at_domain()?;
     let owner = UserAtDomain::new(user, domain.to_ascii_lowercase());
     let doc_type = columns.number()?;
@@ -141,36 +133,37 @@ pub(super) fn rules_document(columns: &mut Columns<'_, '_>) -> Result<RulesDocum
     Ok(RulesDocument { owner, doc_type, document })
 }
 
-impl<'c, 'q> Columns<'c, 'q> {
-    pub(super) fn new(row: SqliteRow<'c, 'q>, names: &'static [&'static str]) -> Self {
+impl<'r> Columns<'r> {
+    pub(crate) fn new(row: &'r dyn Row, names: &'r [&'r str]) -> Self {
         Self { row, names, next: 0 }
     }
 
     /// Reads a text of any length.
-    pub(super) fn text(&mut self) -> Result<SmolStr, Unreadable> {
+    pub(crate) fn text(&mut self) -> Result<SmolStr, Unreadable> {
         self.text_as(|text| Some(SmolStr::new(text)), "is not text")
     }
 
     /// Reads a number that fits `N`.
-    pub(super) fn number<N: TryFrom<i64>>(&mut self) -> Result<N, Unreadable> {
-        self.value(SqliteType::Long, "is not a number", |value| {
-            let number = value.read_long();
-            N::try_from(number).map_err(|_| if number < 0 { "is negative" } else { "is too large" })
+    pub(crate) fn number<N: TryFrom<i64>>(&mut self) -> Result<N, Unreadable> {
+        self.value(|cell| match cell {
+            Cell::Integer(number) => {
+                N::try_from(number).map_err(|_| if number < 0 { "is negative" } else { "is too large" })
+            }
+            _ => Err("is not a number"),
         })
     }
 
     /// Reads `LENGTH` bytes.
-    pub(super) fn bytes<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], Unreadable> {
-        self.value(SqliteType::Binary, "is not bytes", |value| {
-            value.read_blob().try_into().map_err(|_| "is not of the right length")
+    pub(crate) fn bytes<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], Unreadable> {
+        self.value(|cell| match cell {
+            Cell::Bytes(bytes) => bytes.try_into().map_err(|_| "is not of the right length"),
+            _ => Err("is not bytes"),
         })
     }
 
-    /// Returns whether the presentity at position `user` is one of `wanted`, without reading on.
-    pub(super) fn is_of(&self, user: usize, wanted: &HashSet<(&str, &str)>) -> bool {
-        let (Some(user), Some(domain)) = (self.row.get(user), self.row.get(user + 1)) else { return false };
-        let (Some(mut user), Some(mut domain)) = (user.value(), domain.value()) else { return false };
-        wanted.contains(&(user.read_text(), domain.read_text()))
+    /// Reads both halves of a user's name.
+    pub(crate) fn user_at_domain(&mut self) -> Result<UserAtDomain, Unreadable> {
+        Ok(UserAtDomain { user: self.text()?, domain: self.text()? })
     }
 
     fn pass_over(&mut self) {
@@ -185,14 +178,10 @@ impl<'c, 'q> Columns<'c, 'q> {
         self.text_as(|text| (!text.is_empty()).then(|| SmolStr::new(text)), "is empty")
     }
 
-    pub(super) fn user_at_domain(&mut self) -> Result<UserAtDomain, Unreadable> {
-        Ok(UserAtDomain { user: self.text()?, domain: self.text()? })
-    }
-
     /// Reads the reason that goes with a status.
     fn status(&mut self, status: &str) -> Result<Status, Unreadable> {
-        let known = Unreadable { column: "status", problem: "is no status of a stored row" };
-        self.text_as(|reason| Some(Status::from_columns(status, reason)), "is not text")?.ok_or(known)
+        let known = || Unreadable { column: "status".into(), problem: "is no status of a stored row" };
+        self.text_as(|reason| Some(Status::from_columns(status, reason)), "is not text")?.ok_or_else(known)
     }
 
     fn transport_address(&mut self) -> Result<Option<TransportAddress>, Unreadable> {
@@ -204,31 +193,27 @@ impl<'c, 'q> Columns<'c, 'q> {
     }
 
     fn text_as<T>(&mut self, read: impl FnOnce(&str) -> Option<T>, problem: &'static str) -> Result<T, Unreadable> {
-        self.value(SqliteType::Text, "is not text", |value| {
-            // `read_text` mends what is not UTF-8; a row that had to be mended is not the row that was written.
-            let may_be_mended = value.read_text().contains(char::REPLACEMENT_CHARACTER);
-            if may_be_mended && str::from_utf8(value.read_blob()).is_err() {
-                return Err("is not UTF-8");
-            }
-            read(value.read_text()).ok_or(problem)
+        self.value(|cell| match cell {
+            Cell::Text(text) => read(text).ok_or(problem),
+            Cell::TextOfOtherCharset => Err("is not UTF-8"),
+            _ => Err("is not text"),
         })
     }
 
-    fn value<T>(
-        &mut self,
-        sql_type: SqliteType,
-        other_type: &'static str,
-        read: impl FnOnce(&mut SqliteValue<'_, '_, '_>) -> Result<T, &'static str>,
-    ) -> Result<T, Unreadable> {
+    fn value<T>(&mut self, read: impl FnOnce(Cell<'_>) -> Result<T, &'static str>) -> Result<T, Unreadable> {
         let position = self.next;
         self.next += 1;
-        let column = self.names.get(position).copied().unwrap_or_default();
-        let wrong = |problem| Unreadable { column, problem };
-        let field = self.row.get(position).ok_or(wrong("is missing"))?;
-        let mut value = field.value().ok_or(wrong("is NULL"))?;
-        match value.value_type() {
-            Some(found) if found == sql_type => read(&mut value).map_err(wrong),
-            _ => Err(wrong(other_type)),
-        }
+        let (mut read, mut found) = (Some(read), Err("is missing"));
+        self.row.cell(position, &mut |cell| {
+            found = match (cell, read.take()) {
+                (Cell::Null, _) => Err("is NULL"),
+                (Cell::Missing, _) | (_, None) => Err("is missing"),
+                (cell, Some(read)) => read(cell),
+            };
+        });
+        found.map_err(|problem| Unreadable {
+            column: self.names.get(position).copied().unwrap_or_default().to_owned(),
+            problem,
+        })
     }
 }

@@ -1,0 +1,23 @@
+//! MariaDB and MySQL: one session over TCP, each of whose answers is waited for so long and no longer.
+
+mod failure; // whose fault a failed statement is
+mod session; // the connection to the server
+
+use std::time::Duration;
+
+use self::session::Session;
+use super::sql::connection::Connection;
+use super::sql::dialect::Dialect;
+use super::sql::store::{SqlStore, Taking};
+use super::url::Server;
+use super::{Opening, StoreError};
+
+/// Opens a database of `server`, which must exist, and takes it into use. How durable a commit is, is the server's setting.
+///
+/// # Errors
+/// The server cannot be reached or does not let us in, or one of those of every backend.
+pub fn open(server: &Server, timeout: Duration, taking: Taking<'_>) -> Result<(SqlStore, Opening), StoreError> {
+    let server = server.clone();
+    let connect = move || Ok(Box::new(Session::open(&server, timeout)?) as Box<dyn Connection>);
+    SqlStore::open(Dialect::MySql, Box::new(connect), taking)
+}

@@ -1,0 +1,211 @@
+//! The connection to the server, opened with our settings.
+
+use std::time::Duration;
+
+use mysql::consts::{CapabilityFlags, ColumnType};
+use mysql::prelude::Queryable;
+use mysql::{Conn, OptsBuilder, Params, SslOpts, Value};
+
+use super::failure;
+use crate::store::sql::connection::{Access, Connection, Failure, check_met};
+use crate::store::sql::dialect::Dialect;
+use crate::store::sql::reading::Columns;
+use crate::store::sql::statement::{Rows, Statement, Write};
+use crate::store::sql::value::{Bind, Cell, Row};
+use crate::store::url::{Server, Tls};
+use crate::store::StoreError;
+
+/// A session with a server.
+pub(super) struct Session {
+    connection: Conn,
+}
+
+/// Rows in one INSERT: few sizes, so that few statements are prepared.
+const ROWS_AT_ONCE: [usize; 3] = [64, 8, 1];
+
+/// The number of the character set of columns that hold bytes.
+const BINARY: u16 = 63;
+
+impl Session {
+    /// Connects; no answer is waited for longer than `timeout`.
+    pub(super) fn open(server: &Server, timeout: Duration) -> Result<Self, StoreError> {
+        let connection = Conn::new(options(server, timeout)).map_err(|error| failure::of_a_statement(error.into()))?;
+        Ok(Self { connection })
+    }
+
+    fn execute(&mut self, text: &str, params: Params) -> Result<u64, Failure> {
+        let run = |connection: &mut Conn| {
+            let statement = connection.prep(text)?;
+            connection.exec_drop(&statement, params)?;
+            Ok(connection.affected_rows())
+        };
+        run(&mut self.connection).map_err(failure::of_a_statement)
+    }
+
+    /// Writes rows with one INSERT for many of them.
+    fn insert(&mut self, rows: &Rows, mut writes: &[Write<'_>]) -> Result<(), Failure> {
+        for count in ROWS_AT_ONCE {
+            let marks = format!("({})", vec!["?"; rows.width].join(", "));
+            let text = format!("{}{}{}", rows.head, vec![marks.as_str(); count].join(", "), rows.tail);
+            while writes.len() >= count {
+                let (now, later) = writes.split_at(count);
+                let values = now.iter().flat_map(|write| write.binds.iter().map(value)).collect();
+                self.execute(&text, Params::Positional(values))?;
+                writes = later;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Connection for Session {
+    fn begin(&mut self, access: Access) -> Result<(), Failure> {
+        let begin = match access {
+            Access::Read => "START TRANSACTION READ ONLY",
+            Access::Write => "START TRANSACTION READ WRITE",
+        };
+        self.connection.query_drop(begin).map_err(failure::of_a_statement)
+    }
+
+    fn commit(&mut self) -> Result<(), Failure> {
+        self.connection.query_drop("COMMIT").map_err(failure::of_a_statement)
+    }
+
+    fn roll_back(&mut self) -> Result<(), Failure> {
+        self.connection.query_drop("ROLLBACK").map_err(failure::of_a_statement)
+    }
+
+    fn run(&mut self, statement: &Statement, binds: &[Bind<'_>]) -> Result<u64, Failure> {
+        if binds.is_empty() {
+            // Not everything can be prepared: no trigger can.
+            self.connection.query_drop(statement.text()).map_err(failure::of_a_statement)?;
+            return Ok(self.connection.affected_rows());
+        }
+        self.execute(statement.text(), Params::Positional(binds.iter().map(value).collect()))
+    }
+
+    fn write(&mut self, writes: &[Write<'_>]) -> Result<(), Failure> {
+        for run in writes.chunk_by(|one, next| std::ptr::eq(one.statement, next.statement)) {
+            if let Some(rows) = run[0].statement.rows() {
+                self.insert(rows, run)?;
+                continue;
+            }
+            for write in run {
+                check_met(write.statement, self.run(write.statement, &write.binds)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn query(
+        &mut self,
+        statement: &Statement,
+        binds: &[Bind<'_>],
+        visit: &mut dyn FnMut(&dyn Row),
+    ) -> Result<(), Failure> {
+        let params = match binds {
+            [] => Params::Empty,
+            binds => Params::Positional(binds.iter().map(value).collect()),
+        };
+        let read = || {
+            let prepared = self.connection.prep(statement.text())?;
+            for row in self.connection.exec_iter(&prepared, params)? {
+                visit(&MySqlRow(row?));
+            }
+            Ok(())
+        };
+        read().map_err(failure::of_a_statement)
+    }
+
+    fn durability_caveat(&mut self) -> Result<Option<String>, Failure> {
+        let query = Statement::new(
+            Dialect::MySql,
+            "SELECT CAST(@@innodb_flush_log_at_trx_commit AS SIGNED), CAST(@@sync_binlog AS SIGNED), \
+             CAST(@@log_bin AS SIGNED)",
+        );
+        let mut caveat = None;
+        self.query(&query, &[], &mut |row| {
+            let mut columns = Columns::new(row, &["innodb_flush_log_at_trx_commit", "sync_binlog", "log_bin"]);
+            let [flush, sync_binlog, log_bin] = [(); 3].map(|()| columns.number::<i64>().unwrap_or(-1));
+            let lacks = match (flush, sync_binlog, log_bin) {
+                (1, 1, _) | (1, _, 0) => return,
+                (1, other, _) => format!("sync_binlog is {other}"),
+                (other, ..) => format!("innodb_flush_log_at_trx_commit is {other}"),
+            };
+            caveat = Some(format!("the database server's {lacks}: what it commits may be lost with its machine"));
+        })?;
+        Ok(caveat)
+    }
+}
+
+fn options(server: &Server, timeout: Duration) -> OptsBuilder {
+    let tls = match &server.tls {
+        Tls::Off => None,
+        Tls::On { ca_file: None } => Some(SslOpts::default()),
+        Tls::On { ca_file: Some(file) } => {
+            Some(SslOpts::default().with_root_cert_path(Some(file.clone())))
+        }
+    };
+    OptsBuilder::new()
+        .ip_or_hostname(Some(&server.host))
+        .tcp_port(server.port)
+        .user(Some(&server.user))
+        .pass(Some(&server.password))
+        .db_name(Some(&server.database))
+        .ssl_opts(tls)
+        .prefer_socket(false)
+        .tcp_connect_timeout(Some(timeout))
+        .read_timeout(Some(timeout))
+        .write_timeout(Some(timeout))
+        .stmt_cache_size(128)
+        // An UPDATE counts the rows it met, whether or not it changed them.
+        .additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS)
+        .init(SETTINGS.iter().map(|setting| (*setting).to_owned()).collect())
+}
+
+/// Each on its own.
+const SETTINGS: &[&str] = &[
+    "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
+    // Nothing is cut to fit, and no engine is taken that has no transactions.
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO'",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    // Whoever holds one of our rows holds us up for no longer than this, in seconds.
+    "SET SESSION innodb_lock_wait_timeout = 1",
+];
+
+fn value(bind: &Bind<'_>) -> Value {
+    match bind {
+        Bind::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+        Bind::Integer(number) => Value::Int(*number),
+        Bind::Made(text) => Value::Bytes(text.as_bytes().to_vec()),
+        Bind::Text(text) => Value::Bytes(text.as_bytes().to_vec()),
+    }
+}
+
+/// A row with the types of its columns.
+struct MySqlRow(mysql::Row);
+
+impl Row for MySqlRow {
+    fn cell(&self, position: usize, read: &mut dyn FnMut(Cell<'_>)) {
+        let columns = self.0.columns_ref();
+        let (Some(value), Some(column)) = (self.0.as_ref(position), columns.get(position)) else {
+            return read(Cell::Missing);
+        };
+        match value {
+            Value::NULL => read(Cell::Null),
+            Value::Int(number) => read(Cell::Integer(*number)),
+            Value::UInt(number) => read(i64::try_from(*number).map_or(Cell::Other, Cell::Integer)),
+            Value::Bytes(bytes) if is_decimal(column.column_type()) => {
+                let number = str::from_utf8(bytes).ok().and_then(|text| text.parse().ok());
+                read(number.map_or(Cell::Other, Cell::Integer));
+            }
+            Value::Bytes(bytes) if column.character_set() == BINARY => read(Cell::Bytes(bytes)),
+            Value::Bytes(bytes) => read(str::from_utf8(bytes).map_or(Cell::TextOfOtherCharset, Cell::Text)),
+            Value::Float(_) | Value::Double(_) | Value::Date(..) | Value::Time(..) => read(Cell::Other),
+        }
+    }
+}
+
+fn is_decimal(column_type: ColumnType) -> bool {
+    matches!(column_type, ColumnType::MYSQL_TYPE_DECIMAL | ColumnType::MYSQL_TYPE_NEWDECIMAL)
+}

@@ -1,0 +1,356 @@
+//! A database as a [`Store`]: the session, got back when it is lost; the transaction, fenced; the rows, read and written.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::connection::{Access, Connect, Connection, Failure, Fault};
+use super::dialect::Dialect;
+use super::migration::{Migrate, Migration};
+use super::ownership::{Ownership, TakeOver};
+use super::reading::{self, Columns};
+use super::statement::{Statement, Write};
+use super::statements::{RULES_DOCUMENT, Statements};
+use super::sweep::Walk;
+use super::value::{Bind, Row};
+use super::writing;
+use crate::change::Change;
+use crate::presentity_uri::PresentityUri;
+use crate::store::{
+    CommitError, Opening, RowKeys, RulesDocument, Scope, Store, StoreError, Stored, Sweep, TableNames, TakenOver,
+};
+
+/// A database that this process owns.
+pub struct SqlStore {
+    connect: Connect,
+    connection: Option<Box<dyn Connection>>,
+    statements: Statements,
+    ownership: Ownership,
+    walk: Walk,
+    /// What [`Connection::version_of_others`] was when the last pass of the walk began.
+    walked_at: Option<i64>,
+    /// What it was when nobody's rules had changed.
+    unchanged: Option<i64>,
+    /// Those whose rules changed and whom nobody has asked for yet.
+    changed_rules: BTreeSet<PresentityUri>,
+}
+
+/// How a database is taken into use.
+pub struct Taking<'a> {
+    /// The names of the tables.
+    pub names: &'a TableNames,
+    /// Who takes it, written `host:pid`.
+    pub owner: &'a str,
+    /// From whom.
+    pub take_over: TakeOver,
+    /// What may be done to its tables.
+    pub migrate: Migrate,
+    /// Where a secret comes from, if there is none yet.
+    pub random: &'a mut dyn FnMut(&mut [u8]),
+}
+
+impl SqlStore {
+    /// Takes the database that `connect` leads to into use.
+    ///
+    /// # Errors
+    /// It cannot be reached, another server owns it, its tables are not ours, or `taking.names` will not do.
+    pub(crate) fn open(
+        dialect: Dialect,
+        mut connect: Connect,
+        taking: Taking<'_>,
+    ) -> Result<(Self, Opening), StoreError> {
+        let Taking { names, owner, take_over, migrate, random } = taking;
+        names.check().map_err(|bad| StoreError::Database(Box::new(bad)))?;
+        let mut connection = connect()?;
+        let (ownership, opening) = transaction(&mut *connection, Access::Write, |connection| {
+            let mut migration = Migration { connection, dialect, names };
+            migration.run(migrate)?;
+            let (ownership, was_clean) = Ownership::take(&mut migration, owner, take_over)?;
+            Ok::<_, StoreError>((ownership, migration.opening(was_clean, random)?))
+        })
+        .map_err(|(error, _)| error)?;
+        let store = Self {
+            connect,
+            connection: Some(connection),
+            statements: Statements::new(dialect, names),
+            ownership,
+            walk: Walk::default(),
+            walked_at: None,
+            unchanged: None,
+            changed_rules: BTreeSet::new(),
+        };
+        Ok((store, opening))
+    }
+
+    /// Returns what an operator should know about how this database keeps what is committed, if anything.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn durability_caveat(&mut self) -> Result<Option<String>, StoreError> {
+        self.with(|connection, _| Ok(connection.durability_caveat()?))
+    }
+
+    /// Runs `work` in one transaction; an error of it leaves nothing behind.
+    fn transaction<T, E: From<Failure> + From<StoreError>>(
+        &mut self,
+        access: Access,
+        work: impl FnOnce(&mut dyn Connection, &Statements) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let statements = &self.statements;
+        let connection = connected(&mut self.connection, &mut self.connect, &mut self.ownership)?;
+        transaction(connection, access, |connection| work(connection, statements)).map_err(|(error, is_good)| {
+            if !is_good {
+                self.connection = None;
+            }
+            error
+        })
+    }
+
+    /// Runs `work` in the session, which is dropped if it fails.
+    pub(in crate::store) fn with<T>(
+        &mut self,
+        work: impl FnOnce(&mut dyn Connection, &Statements) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let connection = connected(&mut self.connection, &mut self.connect, &mut self.ownership)?;
+        work(connection, &self.statements).inspect_err(|_| self.connection = None)
+    }
+
+    /// Writes in one transaction, if this server still owns the database.
+    fn owned<T, E: From<Failure> + From<StoreError>>(
+        &mut self,
+        work: impl FnOnce(&mut dyn Connection, &Statements) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let connection = connected(&mut self.connection, &mut self.connect, &mut self.ownership)?;
+        let (statements, epoch) = (&self.statements, [Bind::Integer(self.ownership.epoch())]);
+        let done = transaction(connection, Access::Write, |connection| {
+            check_owned(connection.run(&statements.fence, &epoch)?)?;
+            work(connection, statements)
+        });
+        done.map_err(|(error, is_good)| {
+            if !is_good {
+                self.connection = None;
+            }
+            error
+        })
+    }
+
+    /// Takes over whose rules changed, as the triggers wrote it down, and removes what they wrote: some thousand rows at
+    /// a time. Returns whether there were any.
+    fn take_changed_rules(&mut self) -> Result<bool, StoreError> {
+        let (mut seen, mut changed) = (Vec::new(), Vec::new());
+        self.with(|connection, statements| {
+            connection.query(&statements.changed_rules, &[], &mut |row| {
+                let mut columns = Columns::new(row, &["seq", "user", "domain"]);
+                seen.extend(columns.number::<i64>());
+                let owner = columns.user_at_domain();
+                changed.extend(owner.map(|owner| PresentityUri::new(owner.user, owner.domain.to_ascii_lowercase())));
+            })?;
+            Ok(())
+        })?;
+        if seen.is_empty() {
+            return Ok(false);
+        }
+        // Each by its number: what is committed with a lower one meanwhile has not been seen.
+        self.owned(|connection, statements| {
+            let remove = |seq: &i64| Write { statement: &statements.changed_rules_seen, binds: vec![Bind::Integer(*seq)] };
+            Ok::<_, StoreError>(connection.write(&seen.iter().map(remove).collect::<Vec<_>>())?)
+        })?;
+        self.changed_rules.extend(changed);
+        Ok(true)
+    }
+
+    fn version_of_others(&mut self) -> Result<Option<i64>, StoreError> {
+        self.with(|connection, _| Ok(connection.version_of_others()?))
+    }
+}
+
+impl Store for SqlStore {
+    fn commit(&mut self, decisions: &[&[Change]]) -> Result<(), CommitError> {
+        let changes = || decisions.iter().copied().flatten().filter(|change| change.is_durable());
+        if changes().next().is_none() {
+            return Ok(());
+        }
+        self.owned(|connection, statements| {
+            let writes: Result<Vec<_>, _> = changes().filter_map(|one| writing::write(statements, one).transpose()).collect();
+            Ok(connection.write(&writes?)?)
+        })
+    }
+
+    fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError> {
+        self.transaction(Access::Read, |connection, statements| match scope {
+            Scope::All => load_all(connection, statements, visit),
+            Scope::Rows(keys) => load_some(connection, statements, keys, visit),
+        })
+    }
+
+    fn load_rules(
+        &mut self,
+        owners: Option<&[Arc<PresentityUri>]>,
+        visit: &mut dyn FnMut(RulesDocument),
+    ) -> Result<(), StoreError> {
+        self.transaction(Access::Read, |connection, statements| {
+            let Some(owners) = owners else { return read_rules(connection, &statements.rules, &[], visit) };
+            for owner in owners {
+                let owner = [Bind::Text(&owner.user), Bind::Text(&owner.domain)];
+                read_rules(connection, &statements.rules_of_one, &owner, visit)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn changed_rules(&mut self) -> Result<Vec<PresentityUri>, StoreError> {
+        let version = self.version_of_others()?;
+        if version.is_none() || version != self.unchanged {
+            while self.take_changed_rules()? {}
+            self.unchanged = version;
+        }
+        Ok(std::mem::take(&mut self.changed_rules).into_iter().collect())
+    }
+
+    fn maintain(&mut self) -> Result<(), StoreError> {
+        self.with(|connection, _| Ok(connection.maintain(false)?))
+    }
+
+    fn sweep(&mut self, rows_max: usize, visit: &mut dyn FnMut(Stored)) -> Result<Sweep, StoreError> {
+        if self.walk.is_at_its_beginning() {
+            let version = self.version_of_others()?;
+            if version.is_some() && version == self.walked_at {
+                return Ok(Sweep::NothingNew);
+            }
+            self.walked_at = version;
+        }
+        let mut walk = std::mem::take(&mut self.walk);
+        let step = self.transaction(Access::Read, |connection, statements| {
+            walk.step(connection, statements, rows_max, visit)
+        });
+        // A step that failed is taken again.
+        self.walk = walk;
+        step
+    }
+
+    fn heartbeat(&mut self) -> Result<(), StoreError> {
+        let epoch = [Bind::Integer(self.ownership.epoch())];
+        self.transaction(Access::Write, |connection, statements| {
+            Ok::<_, StoreError>(check_owned(connection.run(&statements.heartbeat, &epoch)?)?)
+        })
+    }
+
+    fn close_cleanly(&mut self) -> Result<(), StoreError> {
+        let epoch = [Bind::Integer(self.ownership.epoch())];
+        self.transaction(Access::Write, |connection, statements| {
+            Ok::<_, StoreError>(check_owned(connection.run(&statements.mark_clean, &epoch)?)?)
+        })?;
+        self.with(|connection, _| Ok(connection.maintain(true)?))
+    }
+}
+
+/// Returns the session, opened again if it was lost: then the database is taken anew before anything else happens in it.
+fn connected<'a>(
+    connection: &'a mut Option<Box<dyn Connection>>,
+    connect: &mut Connect,
+    ownership: &mut Ownership,
+) -> Result<&'a mut dyn Connection, StoreError> {
+    if connection.is_none() {
+        let mut session = connect()?;
+        transaction(&mut *session, Access::Write, |session| ownership.raise(session)).map_err(|(error, _)| error)?;
+        ownership.raised();
+        *connection = Some(session);
+    }
+    let session = connection.as_mut().expect("it was just put there");
+    Ok(&mut **session)
+}
+
+/// Runs `work` in one transaction of `connection`. An error says whether the session is still good.
+fn transaction<T, E: From<Failure>>(
+    connection: &mut dyn Connection,
+    access: Access,
+    work: impl FnOnce(&mut dyn Connection) -> Result<T, E>,
+) -> Result<T, (E, bool)> {
+    if let Err(failure) = connection.begin(access) {
+        let is_good = failure.fault != Fault::Session;
+        return Err((failure.into(), is_good));
+    }
+    let done = work(connection).map_err(|error| (error, None)).and_then(|value| {
+        connection.commit().map_err(|failure| {
+            let fault = failure.fault;
+            (failure.into(), Some(fault))
+        })?;
+        Ok(value)
+    });
+    done.map_err(|(error, fault)| {
+        // To drop the session has the effect the rollback should have had.
+        let is_good = fault != Some(Fault::Session) && connection.roll_back().is_ok();
+        (error, is_good)
+    })
+}
+
+fn check_owned(met: u64) -> Result<(), Failure> {
+    match met {
+        0 => Err(Failure { fault: Fault::World, error: Box::new(TakenOver) }),
+        _ => Ok(()),
+    }
+}
+
+fn load_all(
+    connection: &mut dyn Connection,
+    statements: &Statements,
+    visit: &mut dyn FnMut(Stored),
+) -> Result<(), StoreError> {
+    show(connection, &statements.publications, &[], reading::PUBLICATIONS, &mut |_, stored| visit(stored))?;
+    show(connection, &statements.subscriptions, &[], reading::SUBSCRIPTIONS, &mut |_, stored| visit(stored))?;
+    show(connection, &statements.watchers, &[], reading::WATCHERS, &mut |_, stored| visit(stored))
+}
+
+fn load_some(
+    connection: &mut dyn Connection,
+    statements: &Statements,
+    keys: &RowKeys,
+    visit: &mut dyn FnMut(Stored),
+) -> Result<(), StoreError> {
+    let mut show = |statement, binds: &[Bind<'_>], kind| show(connection, statement, binds, kind, &mut |_, row| visit(row));
+    for id in &keys.publications {
+        let Ok(id) = i64::try_from(*id) else { continue };
+        show(&statements.publication, &[Bind::Integer(id)], reading::PUBLICATIONS)?;
+    }
+    for key in &keys.subscriptions {
+        show(&statements.subscription, &[Bind::Blob(&key.0)], reading::SUBSCRIPTIONS)?;
+    }
+    for presentity in &keys.watchers_of {
+        let binds = [Bind::Text(&presentity.user), Bind::Text(&presentity.domain)];
+        show(&statements.watchers_of, &binds, reading::WATCHERS)?;
+    }
+    Ok(())
+}
+
+/// Shows each row with what it says, or with what is wrong with it.
+pub(super) fn show(
+    connection: &mut dyn Connection,
+    select: &Statement,
+    binds: &[Bind<'_>],
+    kind: reading::Kind,
+    visit: &mut dyn FnMut(&dyn Row, Stored),
+) -> Result<(), StoreError> {
+    connection.query(select, binds, &mut |row| {
+        let stored = (kind.read)(&mut Columns::new(row, kind.columns));
+        let stored = stored.unwrap_or_else(|unreadable| Stored::Skipped {
+            table: select.table().to_owned(),
+            reason: unreadable.to_string(),
+        });
+        visit(row, stored);
+    })?;
+    Ok(())
+}
+
+/// Reads rules documents; one that cannot be read denies, as one that is malformed does.
+fn read_rules(
+    connection: &mut dyn Connection,
+    select: &Statement,
+    owner: &[Bind<'_>],
+    visit: &mut dyn FnMut(RulesDocument),
+) -> Result<(), StoreError> {
+    connection.query(select, owner, &mut |row| {
+        if let Ok(document) = reading::rules_document(&mut Columns::new(row, RULES_DOCUMENT)) {
+            visit(document);
+        }
+    })?;
+    Ok(())
+}
