@@ -15,6 +15,7 @@ pub(crate) mod tests;
 use std::ops::Range;
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
 use crate::authorization::Rules;
@@ -241,8 +242,9 @@ impl Presentity {
     }
 
     fn stage(&mut self, decided: Decision, whole: &mut Decision) {
-        self.apply(&decided.changes);
+        let applied = whole.changes.len();
         whole.changes.extend(decided.changes);
+        self.apply(&whole.changes[applied..]);
         whole.effects.extend(decided.effects);
     }
 
@@ -305,7 +307,8 @@ impl Presentity {
 
     /// Takes the place of what memory held by what the database holds, after a commit was refused.
     ///
-    /// What is on the wire stays: a dialog whose NOTIFY is unanswered lives until it is.
+    /// What is on the wire stays: a dialog whose NOTIFY is unanswered lives until it is. What a refused decision began is
+    /// taken back before; so a subscription that is alive and has no row is one whose row another program removed.
     pub fn restore(
         &mut self,
         publications: Vec<Publication>,
@@ -315,7 +318,12 @@ impl Presentity {
         self.publications = publications;
         self.watchers = Watchers::default();
         watchers.iter().for_each(|(row, deadline)| self.watchers.store(row, *deadline));
+        let rows: FxHashSet<_> = subscriptions.iter().map(|(row, _)| row.key).collect();
+        let live = self.dialogs.live().map(|usage| usage.row.key);
+        let gone: Vec<_> = live.filter(|key| !rows.contains(key)).collect();
         self.dialogs.restore(subscriptions);
+        let removed = |key| Change::SubscriptionRemoved { key, ending: Ending::Deactivated, waits: false };
+        self.apply(&gone.into_iter().map(removed).collect::<Vec<_>>());
         self.publications_changed();
         self.is_review_due = true;
         self.earliest = self.deadlines().min();

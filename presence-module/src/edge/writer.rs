@@ -14,12 +14,11 @@ use super::commit_queue::Entry;
 use super::core::Core;
 use super::delivery::Outgoing;
 use super::request::RETRY_AFTER;
-use crate::change::{Moment, Now, SubscriptionRow, WatcherRow};
+use crate::change::{Moment, Now};
 use crate::effect::{Decision, Effect};
 use crate::presentity_uri::PresentityUri;
-use crate::publication::Publication;
 use crate::store::group_commit::{Candidate, Verdict, commit_group};
-use crate::store::{RulesDocument, Scope, Store, StoreError, Stored, recovery};
+use crate::store::{RulesDocument, Store};
 
 /// Decisions in one transaction at most.
 const BATCH_MAX: usize = 256;
@@ -184,10 +183,9 @@ impl Writer<'_> {
     }
 
     fn rules_of(&mut self, owners: &[Arc<PresentityUri>]) -> Option<FxHashMap<PresentityUri, Vec<RulesDocument>>> {
-        let wanted: Vec<_> = owners.iter().map(|uri| PresentityUri::clone(uri)).collect();
         let mut read = FxHashMap::<PresentityUri, Vec<RulesDocument>>::default();
         let mut visit = |document: RulesDocument| read.entry(document.owner.clone()).or_default().push(document);
-        match self.store.load_rules(Scope::Presentities(&wanted), &mut visit) {
+        match self.store.load_rules(Some(owners), &mut visit) {
             Ok(()) => Some(read),
             Err(error) => {
                 self.core.warn(&format!("cannot read privacy rules: {error}"));
@@ -224,7 +222,7 @@ impl Writer<'_> {
                     outgoing.add(decision.effects);
                 }
                 Verdict::Guilty => self.refuse(&uri, decision, 500),
-                Verdict::Refused => self.refuse(&uri, decision, 503),
+                Verdict::Gone | Verdict::Refused => self.refuse(&uri, decision, 503),
             }
         }
         metrics.add(metrics.committed_decisions, committed);
@@ -255,13 +253,13 @@ impl Writer<'_> {
             return;
         }
         let now = self.core.now();
-        let mut rows = match self.rows_of_stale(now) {
+        let mut rows = match self.core.rows_of(&mut *self.store, &self.stale, now) {
             Ok(rows) => rows,
             Err(error) => return self.note_outage(&error, BACK_OFF.0),
         };
         for uri in &self.stale {
             self.refused.remove(uri);
-            self.restore(uri, rows.remove(&**uri).unwrap_or_default(), now);
+            self.core.restore(uri, rows.remove(&**uri).unwrap_or_default(), now);
         }
         if let Some(outage) = self.outage.take() {
             self.core.prolong(outage.since, now);
@@ -284,52 +282,6 @@ impl Writer<'_> {
         self.outage = Some(Outage { since, pause, retry_at: Instant::now() + pause });
         self.core.is_away.store(true, Ordering::Relaxed);
     }
-
-    fn rows_of_stale(&mut self, now: Now) -> Result<FxHashMap<PresentityUri, Rows>, StoreError> {
-        let wanted: Vec<_> = self.stale.iter().map(|uri| PresentityUri::clone(uri)).collect();
-        let (core, mut rows) = (self.core, FxHashMap::<PresentityUri, Rows>::default());
-        self.store.load(Scope::Presentities(&wanted), &mut |row| match row {
-            Stored::Publication(row) => {
-                let uri = PresentityUri::clone(&row.presentity);
-                let publication = recovery::publication(row, core.settings.policy.publish.max_expires_s, now);
-                rows.entry(uri).or_default().publications.push(publication);
-            }
-            Stored::Subscription(row) => {
-                let uri = PresentityUri::clone(&row.presentity);
-                rows.entry(uri).or_default().subscriptions.push(recovery::subscription(*row, now));
-            }
-            Stored::Watcher(row) => {
-                let uri = PresentityUri::clone(&row.presentity);
-                let deadline = recovery::watcher_deadline(&row, core.settings.policy.waiting_time_s, now);
-                rows.entry(uri).or_default().watchers.push((row, deadline));
-            }
-            Stored::Skipped { .. } => core.metrics.count(core.metrics.skipped_rows),
-        })?;
-        Ok(rows)
-    }
-
-    fn restore(&self, uri: &Arc<PresentityUri>, rows: Rows, now: Now) {
-        let mut shard = self.core.shards.lock(uri);
-        let slot = shard.slot(uri);
-        slot.presentity.restore(rows.publications, rows.subscriptions, rows.watchers);
-        slot.is_stale = false;
-        for dialog in slot.presentity.take_dropped() {
-            self.core.dialogs.remove(dialog);
-        }
-        for dialog in slot.presentity.dialogs() {
-            self.core.dialogs.insert(dialog.key, uri.clone());
-        }
-        // Whatever is owed since the refused decision is bound and told as by any other event.
-        self.core.look_at(slot, now.mono);
-    }
-}
-
-/// What the database holds of one presentity.
-#[derive(Default)]
-struct Rows {
-    publications: Vec<Publication>,
-    subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>,
-    watchers: Vec<(WatcherRow, Option<Moment>)>,
 }
 
 impl Core {

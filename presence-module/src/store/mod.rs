@@ -10,13 +10,17 @@ pub mod recovery; // rows back into memory
 pub(crate) mod contract; // what every backend promises
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::change::{Change, PublicationRow, SubscriptionRow, WatcherRow};
+use crate::change::{Change, PublicationRow, SubscriptionKey, SubscriptionRow, WatcherRow};
 use crate::presentity_uri::PresentityUri;
 
 /// A database behind the one writer thread. Simulation and failure tests bring their own.
 pub trait Store: Send {
     /// Writes all `decisions` in one transaction that is durable when this returns.
+    ///
+    /// A row that is to be changed and is not there was removed by somebody else: its decision is guilty ([`RowGone`]). To
+    /// remove a row that is not there is well.
     ///
     /// # Errors
     /// Nothing of any of them is in the database, unless the outcome of the commit itself is unknown ([`CommitError::World`]).
@@ -28,11 +32,15 @@ pub trait Store: Send {
     /// The database failed; what was visited so far is incomplete.
     fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError>;
 
-    /// Reads the rules documents of those in `scope`, in an order that depends on nothing but them.
+    /// Reads the rules documents of `owners`, `None` for everybody's, in an order that depends on nothing but them.
     ///
     /// # Errors
     /// The database failed; what was visited so far is incomplete.
-    fn load_rules(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(RulesDocument)) -> Result<(), StoreError>;
+    fn load_rules(
+        &mut self,
+        owners: Option<&[Arc<PresentityUri>]>,
+        visit: &mut dyn FnMut(RulesDocument),
+    ) -> Result<(), StoreError>;
 
     /// Returns whose rules documents changed since the last call, whoever changed them.
     ///
@@ -76,8 +84,19 @@ pub struct Opening {
 pub enum Scope<'a> {
     /// All of them.
     All,
-    /// Those of some presentities.
-    Presentities(&'a [PresentityUri]),
+    /// Some, by their keys; no table is scanned for them. A key may be named twice, and its row is then read once or twice.
+    Rows(&'a RowKeys),
+}
+
+/// Rows by their keys.
+#[derive(Clone, Debug, Default)]
+pub struct RowKeys {
+    /// Rows of `presentity`.
+    pub publications: Vec<u64>,
+    /// Rows of `active_watchers`.
+    pub subscriptions: Vec<SubscriptionKey>,
+    /// Whose rows of `watchers`: all of theirs.
+    pub watchers_of: Vec<Arc<PresentityUri>>,
 }
 
 /// A row read back.
@@ -118,6 +137,14 @@ pub enum CommitError {
     /// The database is away, full, or did not say what became of the transaction: no decision is guilty.
     #[error("the database failed: {0}")]
     World(#[source] BoxedError),
+}
+
+/// A row that was to be changed is not there: somebody else removed it.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a row of `{table}` is gone that was to be changed")]
+pub struct RowGone {
+    /// The table.
+    pub table: String,
 }
 
 /// Why the store cannot be opened or read.

@@ -85,8 +85,8 @@ pub struct Column {
     pub meaning: &'static str,
 }
 
-/// One table. None has a second index: memory knows who is where and what expires, and to keep one of presentities costs
-/// a new row as much again as all the rest of it, while reading some presentities back, after a failure, can scan.
+/// One table. None has a second index: memory knows who is where, what expires, and by which keys a presentity is read
+/// back; and to keep one of presentities costs a new row as much again as all the rest of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Table {
     /// Which one it is.

@@ -14,7 +14,8 @@ mod writing; // changes to rows
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use diesel::{QueryResult, SqliteConnection};
 
@@ -24,7 +25,7 @@ pub use self::writing::TooLarge;
 use self::link::{Access, Link, for_each_row, run};
 use self::statements::{Bind, Statement, Statements};
 use self::sweep::Swept;
-use super::{CommitError, Opening, RulesDocument, Scope, Store, StoreError, Stored, TableNames, TakenOver};
+use super::{CommitError, Opening, RowGone, RulesDocument, Scope, Store, StoreError, Stored, TableNames, TakenOver};
 use crate::change::Change;
 use crate::presentity_uri::PresentityUri;
 
@@ -35,7 +36,6 @@ pub struct SqliteStore {
     link: Link,
     statements: Statements,
     epoch: i64,
-    rows_missed: u64,
     swept: [Swept; 2],
     /// Whether anything was committed since the last checkpoint.
     is_wal_behind: bool,
@@ -72,7 +72,6 @@ impl SqliteStore {
             link,
             statements,
             epoch,
-            rows_missed: 0,
             swept: Swept::all(names),
             is_wal_behind: true,
             // What the last run left in the log is copied at the first opportunity.
@@ -81,11 +80,6 @@ impl SqliteStore {
             changed_rules: BTreeSet::new(),
         };
         Ok((store, opening))
-    }
-
-    /// Returns how many updates and removals met no row: somebody else removed it.
-    pub fn rows_missed(&self) -> u64 {
-        self.rows_missed
     }
 
     /// Takes over whose rules changed, as the triggers wrote it down, and removes what they wrote: some thousand rows at
@@ -132,36 +126,53 @@ impl Store for SqliteStore {
         }
         self.is_wal_behind = true;
         let (statements, epoch) = (&self.statements, [Bind::Integer(self.epoch)]);
-        self.rows_missed += self.link.transaction(Access::Write, statements, |connection| {
+        self.link.transaction(Access::Write, statements, |connection| {
             match run(connection, &statements.fence.with(&epoch))? {
                 0 => Err(CommitError::World(Box::new(TakenOver))),
-                _ => write_all(connection, statements, changes()),
+                _ => changes().try_for_each(|change| write_one(connection, statements, change)),
             }
-        })?;
-        Ok(())
+        })
     }
 
     fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError> {
         let statements = &self.statements;
-        let wanted: Option<HashSet<(&str, &str)>> = match scope {
-            Scope::All => None,
-            Scope::Presentities(wanted) => Some(wanted.iter().map(|one| (&*one.user, &*one.domain)).collect()),
-        };
         self.link.transaction(Access::Read, statements, |connection| {
-            read_table(connection, &statements.publications, reading::PUBLICATIONS, wanted.as_ref(), visit)?;
-            read_table(connection, &statements.subscriptions, reading::SUBSCRIPTIONS, wanted.as_ref(), visit)?;
-            read_table(connection, &statements.watchers, reading::WATCHERS, wanted.as_ref(), visit)?;
+            match scope {
+                Scope::All => {
+                    read_table(connection, &statements.publications, reading::PUBLICATIONS, &[], visit)?;
+                    read_table(connection, &statements.subscriptions, reading::SUBSCRIPTIONS, &[], visit)?;
+                    read_table(connection, &statements.watchers, reading::WATCHERS, &[], visit)?;
+                }
+                Scope::Rows(keys) => {
+                    for id in keys.publications.iter().filter_map(|id| i64::try_from(*id).ok()) {
+                        let key = [Bind::Integer(id)];
+                        read_table(connection, &statements.publication, reading::PUBLICATIONS, &key, visit)?;
+                    }
+                    for key in &keys.subscriptions {
+                        let key = [Bind::Blob(&key.0)];
+                        read_table(connection, &statements.subscription, reading::SUBSCRIPTIONS, &key, visit)?;
+                    }
+                    for owner in &keys.watchers_of {
+                        let owner = [Bind::Text(&owner.user), Bind::Text(&owner.domain)];
+                        read_table(connection, &statements.watchers_of, reading::WATCHERS, &owner, visit)?;
+                    }
+                }
+            }
             Ok(())
         })
     }
 
-    fn load_rules(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(RulesDocument)) -> Result<(), StoreError> {
+    fn load_rules(
+        &mut self,
+        owners: Option<&[Arc<PresentityUri>]>,
+        visit: &mut dyn FnMut(RulesDocument),
+    ) -> Result<(), StoreError> {
         let statements = &self.statements;
         self.link.transaction(Access::Read, statements, |connection| {
-            match scope {
-                Scope::All => read_rules(connection, &statements.rules, &[], visit)?,
-                Scope::Presentities(wanted) => {
-                    for owner in wanted {
+            match owners {
+                None => read_rules(connection, &statements.rules, &[], visit)?,
+                Some(owners) => {
+                    for owner in owners {
                         let owner = [Bind::Text(&owner.user), Bind::Text(&owner.domain)];
                         read_rules(connection, &statements.rules_of_one, &owner, visit)?;
                     }
@@ -224,17 +235,20 @@ impl Store for SqliteStore {
     }
 }
 
-/// Writes every change and returns how many of them met no row.
-fn write_all<'a>(
-    connection: &mut SqliteConnection,
-    statements: &Statements,
-    changes: impl Iterator<Item = &'a Change>,
-) -> Result<u64, CommitError> {
-    let mut missed = 0;
-    for change in changes {
-        missed += u64::from(writing::write(connection, statements, change)? == Some(0));
+/// Writes one change; what is to be changed must be there.
+fn write_one(connection: &mut SqliteConnection, statements: &Statements, change: &Change) -> Result<(), CommitError> {
+    let table = match change {
+        Change::PublicationContinued { .. } => statements.publications.table(),
+        Change::CseqReserved { .. }
+        | Change::SubscriptionAuthorized { .. }
+        | Change::SubscriptionMoved { .. }
+        | Change::SubscriptionRefreshed { .. } => statements.subscriptions.table(),
+        _ => return writing::write(connection, statements, change).map(drop),
+    };
+    match writing::write(connection, statements, change)? {
+        Some(0) => Err(CommitError::Data(Box::new(RowGone { table: table.to_owned() }))),
+        _ => Ok(()),
     }
-    Ok(missed)
 }
 
 /// Reads rules documents; one that cannot be read denies, as one that is malformed does.
@@ -251,18 +265,15 @@ fn read_rules(
     })
 }
 
-/// Reads one table, all of it or what is of the presentities that are wanted.
+/// Reads what a statement selects of one table.
 fn read_table(
     connection: &mut SqliteConnection,
     select: &Statement,
     kind: reading::Kind,
-    wanted: Option<&HashSet<(&str, &str)>>,
+    key: &[Bind<'_>],
     visit: &mut dyn FnMut(Stored),
 ) -> QueryResult<()> {
-    for_each_row(connection, select.with(&[]), kind.columns, |mut columns| {
-        if wanted.is_some_and(|wanted| !columns.is_of(kind.user, wanted)) {
-            return;
-        }
+    for_each_row(connection, select.with(key), kind.columns, |mut columns| {
         visit((kind.read)(&mut columns).unwrap_or_else(|unreadable| Stored::Skipped {
             table: select.table().to_owned(),
             reason: unreadable.to_string(),

@@ -2,7 +2,6 @@
 //!
 //! What is wrong with a row names the column and never the value, for the values are people's.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,15 +44,13 @@ impl fmt::Display for Unreadable {
 pub(super) struct Kind {
     /// The columns, in the order they are selected.
     pub(super) columns: &'static [&'static str],
-    /// Where the presentity's user part is among them; its domain is next to it.
-    pub(super) user: usize,
     /// Reads all of them.
     pub(super) read: fn(&mut Columns<'_, '_>) -> Result<Stored, Unreadable>,
 }
 
-pub(super) const PUBLICATIONS: Kind = Kind { columns: PUBLICATION, user: 1, read: publication };
-pub(super) const SUBSCRIPTIONS: Kind = Kind { columns: SUBSCRIPTION, user: 1, read: subscription };
-pub(super) const WATCHERS: Kind = Kind { columns: WATCHER, user: 0, read: watcher };
+pub(super) const PUBLICATIONS: Kind = Kind { columns: PUBLICATION, read: publication };
+pub(super) const SUBSCRIPTIONS: Kind = Kind { columns: SUBSCRIPTION, read: subscription };
+pub(super) const WATCHERS: Kind = Kind { columns: WATCHER, read: watcher };
 
 /// Reads a row of [`PUBLICATION`].
 fn publication(columns: &mut Columns<'_, '_>) -> Result<Stored, Unreadable> {
@@ -164,13 +161,6 @@ impl<'c, 'q> Columns<'c, 'q> {
         self.value(SqliteType::Binary, "is not bytes", |value| {
             value.read_blob().try_into().map_err(|_| "is not of the right length")
         })
-    }
-
-    /// Returns whether the presentity at position `user` is one of `wanted`, without reading on.
-    pub(super) fn is_of(&self, user: usize, wanted: &HashSet<(&str, &str)>) -> bool {
-        let (Some(user), Some(domain)) = (self.row.get(user), self.row.get(user + 1)) else { return false };
-        let (Some(mut user), Some(mut domain)) = (user.value(), domain.value()) else { return false };
-        wanted.contains(&(user.read_text(), domain.read_text()))
     }
 
     fn pass_over(&mut self) {

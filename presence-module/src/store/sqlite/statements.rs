@@ -122,7 +122,11 @@ impl Statement {
     }
 
     fn select(columns: &[&str], table: &str) -> Self {
-        Self::on(&format!("SELECT {} FROM ", columns.join(", ")), table, "")
+        Self::select_where(columns, table, "")
+    }
+
+    fn select_where(columns: &[&str], table: &str, condition: &str) -> Self {
+        Self::on(&format!("SELECT {} FROM ", columns.join(", ")), table, condition)
     }
 
     /// Returns the table it is about, empty for none.
@@ -203,6 +207,9 @@ pub(super) struct Statements {
     pub(super) publications: Statement,
     pub(super) subscriptions: Statement,
     pub(super) watchers: Statement,
+    pub(super) publication: Statement,
+    pub(super) subscription: Statement,
+    pub(super) watchers_of: Statement,
 
     pub(super) rules: Statement,
     pub(super) rules_of_one: Statement,
@@ -279,6 +286,9 @@ impl Statements {
             publications: Statement::select(PUBLICATION, publications),
             subscriptions: Statement::select(SUBSCRIPTION, subscriptions),
             watchers: Statement::select(WATCHER, watchers),
+            publication: Statement::select_where(PUBLICATION, publications, " WHERE id = ?"),
+            subscription: Statement::select_where(SUBSCRIPTION, subscriptions, " WHERE id = ?"),
+            watchers_of: Statement::select_where(WATCHER, watchers, " WHERE p_user = ? AND p_domain = ?"),
 
             rules: Statement::on(&select_rules, rules, " ORDER BY user, domain, doc_type, doc_uri"),
             rules_of_one: Statement::on(

@@ -9,7 +9,6 @@ use diesel::connection::{Connection, InstrumentationEvent, SimpleConnection};
 use tempfile::TempDir;
 
 use super::*;
-use crate::change::Ending;
 use crate::store::contract::{self, commit, load, publication, publication_stored, subscription, subscription_stored};
 
 /// A directory with one database in it.
@@ -134,8 +133,18 @@ fn memory_only_changes_leave_no_row() {
 }
 
 #[test]
-fn some_presentities_are_loaded() {
-    check(contract::some_presentities_are_loaded);
+fn some_rows_are_loaded() {
+    check(contract::some_rows_are_loaded);
+}
+
+#[test]
+fn a_row_that_is_gone_refuses_whoever_changes_it() {
+    check(contract::a_row_that_is_gone_refuses_whoever_changes_it);
+}
+
+#[test]
+fn a_change_to_the_same_is_no_refusal() {
+    check(contract::a_change_to_the_same_is_no_refusal);
 }
 
 #[test]
@@ -394,22 +403,6 @@ fn a_database_that_has_gone_is_not_made_anew() {
         assert!(matches!(outcome, Err(CommitError::World(_))), "{outcome:?}");
     }
     assert!(!std::path::Path::new(&database.path).exists());
-}
-
-#[test]
-fn updates_and_removals_that_meet_no_row_are_counted() {
-    let database = Database::new();
-    let mut store = database.open();
-    let key = subscription(1, "dana").key;
-    let none = [
-        Change::PublicationRemoved { id: 9 },
-        Change::CseqReserved { key, local_cseq: 1 },
-        Change::SubscriptionRemoved { key, ending: Ending::Silent, waits: false },
-        subscription_stored(&subscription(1, "dana")),
-        Change::CseqReserved { key, local_cseq: 1 },
-    ];
-    commit(&mut store, &none);
-    assert_eq!(store.rows_missed(), 3);
 }
 
 #[test]

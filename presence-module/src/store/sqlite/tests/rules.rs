@@ -9,9 +9,9 @@ pub(super) fn document(user: &str, doc_type: i64, document: &str) -> RulesDocume
 }
 
 pub(super) fn of(store: &mut SqliteStore, users: &[&str]) -> Vec<RulesDocument> {
-    let owners: Vec<_> = users.iter().map(|user| PresentityUri::new(*user, "pres.example")).collect();
+    let owners: Vec<_> = users.iter().map(|user| Arc::new(PresentityUri::new(*user, "pres.example"))).collect();
     let mut found = Vec::new();
-    store.load_rules(Scope::Presentities(&owners), &mut |document| found.push(document)).unwrap();
+    store.load_rules(Some(&owners), &mut |document| found.push(document)).unwrap();
     found
 }
 
@@ -29,7 +29,7 @@ fn rules_documents_are_read_by_owner_whatever_the_letters_of_the_domain() {
     assert_eq!(of(&mut store, &["dana"]), danas);
     assert_eq!(of(&mut store, &["nobody"]), []);
     let mut all = 0;
-    store.load_rules(Scope::All, &mut |_| all += 1).unwrap();
+    store.load_rules(None, &mut |_| all += 1).unwrap();
     assert_eq!(all, 5);
 }
 
