@@ -165,7 +165,7 @@ impl Core {
         let policy = &self.settings.policy;
         let decide =
             |presentity: &mut Presentity, now| presentity.on_notify_outcome(dialog, cseq, &outcome, policy, now);
-        if self.step(uri, decide).is_err() {
+        if self.step(uri, decide).is_err() && !self.is_over() {
             let now = self.now();
             let mut shard = self.shards.lock(uri);
             let slot = shard.slot(uri);

@@ -293,10 +293,13 @@ pub(crate) fn the_last_to_open_owns_the_database(open: Opener<'_>) {
     let (mut second, _) = open();
     for _ in 0..2 {
         let refused = first.commit(&[&[publication_stored(&publication(2, "eve"))]]);
-        let Err(CommitError::World(error)) = refused else { panic!("{refused:?}") };
-        assert!(error.is::<super::TakenOver>(), "{error}");
+        let Err(error @ CommitError::World(_)) = refused else { panic!("{refused:?}") };
+        assert!(super::is_taken_over(&error), "{error}");
     }
+    let error = first.heartbeat().expect_err("it is another's");
+    assert!(super::is_taken_over(&error), "{error}");
     assert!(first.close_cleanly().is_err());
+    second.heartbeat().unwrap();
     commit(&mut *second, &[publication_stored(&publication(2, "fred"))]);
     assert_eq!(load(&mut *second).len(), 2);
 }

@@ -160,6 +160,10 @@ mod tests {
             Ok(0)
         }
 
+        fn heartbeat(&mut self) -> Result<(), StoreError> {
+            Ok(())
+        }
+
         fn close_cleanly(&mut self) -> Result<(), StoreError> {
             Ok(())
         }

@@ -61,6 +61,17 @@ pub trait Store: Send {
     /// The database failed.
     fn sweep(&mut self, before: u64) -> Result<usize, StoreError>;
 
+    /// Renews the row that says who owns the database, as every commit does; called while there is nothing to commit.
+    ///
+    /// # Errors
+    /// The database cannot be written into, or is somebody else's by now.
+    fn heartbeat(&mut self) -> Result<(), StoreError>;
+
+    /// Returns who owns the database, `host:pid`, if that can be found out.
+    fn owner(&mut self) -> Option<String> {
+        None
+    }
+
     /// Notes that everything acknowledged was told to its watchers, so that the next start owes nothing.
     ///
     /// # Errors
@@ -209,3 +220,8 @@ impl std::error::Error for BadTableName {}
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("another server has taken over this database")]
 pub struct TakenOver;
+
+/// Returns whether an error of a store means that another server owns the database.
+pub fn is_taken_over(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<TakenOver>())
+}

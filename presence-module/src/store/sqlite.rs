@@ -223,6 +223,24 @@ impl Store for SqliteStore {
         })
     }
 
+    fn heartbeat(&mut self) -> Result<(), StoreError> {
+        let (statements, epoch) = (&self.statements, [Bind::Integer(self.epoch)]);
+        self.is_wal_behind = true;
+        self.link.transaction(Access::Write, statements, |connection| {
+            match run(connection, &statements.fence.with(&epoch))? {
+                0 => Err(StoreError::Database(Box::new(TakenOver))),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn owner(&mut self) -> Option<String> {
+        let (mut owner, query) = (None, self.statements.owner.with(&[]));
+        let found = |mut columns: reading::Columns<'_, '_>| owner = columns.text().ok().map(String::from);
+        for_each_row(self.link.connection().ok()?, query, &["owner"], found).ok()?;
+        owner.filter(|owner| !owner.is_empty())
+    }
+
     fn close_cleanly(&mut self) -> Result<(), StoreError> {
         let (statements, epoch) = (&self.statements, [Bind::Integer(self.epoch)]);
         self.link.transaction(Access::Write, statements, |connection| {

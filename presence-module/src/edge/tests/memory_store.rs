@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 use crate::change::{Change, PublicationRow, SubscriptionKey, SubscriptionRow, WatcherRow};
 use crate::presentity_uri::UserAtDomain;
 use crate::store::{
-    BoxedError, CommitError, Opening, RowGone, RowKeys, RulesDocument, Scope, Store, StoreError, Stored,
+    BoxedError, CommitError, Opening, RowGone, RowKeys, RulesDocument, Scope, Store, StoreError, Stored, TakenOver,
 };
 
 /// The rows, and what the next commits come to.
@@ -34,6 +34,10 @@ pub(super) struct Disk {
     holds_loads: bool,
     /// How often presentities were read back.
     loads: usize,
+    /// How often the owner's row was renewed, or tried to be.
+    pub(super) heartbeats: usize,
+    /// Another server owns the database.
+    is_taken_over: bool,
     /// How often it was asked to commit.
     pub(super) commits: usize,
     /// The rows that were read by their keys.
@@ -109,6 +113,11 @@ impl MemoryStore {
 
     pub(super) fn fail_next(&self) {
         self.with(|disk| disk.fails = 1);
+    }
+
+    /// Lets another server own the database.
+    pub(super) fn take_over(&self) {
+        self.with(|disk| disk.is_taken_over = true);
     }
 
     pub(super) fn refuse(&self, text: &str) {
@@ -251,6 +260,9 @@ impl Store for MemoryStore {
         disk.permits = disk.permits.saturating_sub(1);
         disk.waiting -= 1;
         disk.commits += 1;
+        if disk.is_taken_over {
+            return Err(CommitError::World(Box::new(StoreError::Database(Box::new(TakenOver)))));
+        }
         if disk.fails > 0 {
             disk.fails -= 1;
             return Err(CommitError::World("told to fail".into()));
@@ -318,6 +330,21 @@ impl Store for MemoryStore {
 
     fn sweep(&mut self, _: u64) -> Result<usize, StoreError> {
         Ok(0)
+    }
+
+    fn heartbeat(&mut self) -> Result<(), StoreError> {
+        self.with(|disk| {
+            disk.heartbeats += 1;
+            if disk.fails_loads || disk.is_taken_over {
+                let error: BoxedError = if disk.is_taken_over { Box::new(TakenOver) } else { "told to fail".into() };
+                return Err(StoreError::Database(error));
+            }
+            Ok(())
+        })
+    }
+
+    fn owner(&mut self) -> Option<String> {
+        self.with(|disk| disk.is_taken_over.then(|| "elsewhere:7".into()))
     }
 
     fn close_cleanly(&mut self) -> Result<(), StoreError> {

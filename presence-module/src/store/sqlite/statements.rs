@@ -190,6 +190,7 @@ pub(super) struct Statements {
     pub(super) rollback: Statement,
     pub(super) fence: Statement,
     pub(super) mark_clean: Statement,
+    pub(super) owner: Statement,
 
     pub(super) publication_stored: Statement,
     pub(super) publication_refreshed: Statement,
@@ -242,6 +243,7 @@ impl Statements {
                 owner,
                 " SET heartbeat = unixepoch(), clean = 1 WHERE id = 1 AND epoch = ?",
             ),
+            owner: Statement::on("SELECT owner FROM ", owner, " WHERE id = 1"),
 
             publication_stored: Statement::insert(publications, PUBLICATION),
             publication_refreshed: Statement::on("UPDATE ", publications, " SET etag = ?, expires = ? WHERE id = ?"),
