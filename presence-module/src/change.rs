@@ -225,6 +225,8 @@ pub struct WatcherRow {
 /// How a subscription ends, and what its watcher hears of it (RFC 6665 §4.2.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ending {
+    /// Its row was removed by another program: `terminated;reason=deactivated`, and the watcher may subscribe again.
+    Deactivated,
     /// It was not refreshed: `terminated;reason=timeout`, no document.
     Expired,
     /// Nobody decided on it in time: `terminated;reason=giveup`.
@@ -241,6 +243,7 @@ impl Ending {
     /// Returns what it is to the presentity's other watchers (RFC 3857 §4.7.1).
     pub fn event(self) -> watcher::Event {
         match self {
+            Self::Deactivated => watcher::Event::Deactivated,
             Self::Expired | Self::Silent | Self::Unsubscribed => watcher::Event::Timeout,
             Self::GivenUp => watcher::Event::Giveup,
             Self::Rejected => watcher::Event::Rejected,

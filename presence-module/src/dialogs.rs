@@ -192,14 +192,6 @@ impl Dialogs {
 
     /// Takes over what the database holds, after a commit was refused. What is on the wire stays.
     pub(crate) fn restore(&mut self, subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>) {
-        let rows: FxHashSet<_> = subscriptions.iter().map(|(row, _)| row.key).collect();
-        let slots: Vec<_> = self.slots.iter().map(|(slot, _)| slot).collect();
-        for slot in slots {
-            // The end of a subscription that is over in the database too is still to be told.
-            let live = self.slots[slot].usages_mut().iter_mut().filter(|usage| !usage.is_ending());
-            live.filter(|usage| !rows.contains(&usage.row.key)).for_each(|usage| usage.end(Ending::Silent));
-            self.touch_or_drop(slot);
-        }
         let kept: FxHashSet<_> = self.by_key.keys().copied().collect();
         for (row, deadline) in subscriptions {
             let key = DialogKey::of_row(&row);

@@ -7,6 +7,7 @@ mod applying; // what was decided, taken into memory
 mod authorizing; // who may see, and what becomes of it when that changes
 mod waiting; // who lost its subscription before it was decided on
 mod telling; // what each watcher is told, bound to its dialog
+mod answered; // what became of what it was told
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -14,16 +15,16 @@ pub(crate) mod tests;
 use std::ops::Range;
 use std::sync::Arc;
 
-use module_api::abi::Transport;
+use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
 use crate::authorization::Rules;
 use crate::change::{Change, Ending, Moment, Now, SubscriptionKey, SubscriptionRow, WatcherRow};
-use crate::dialog::{About, Dialog, DialogKey};
+use crate::dialog::{Dialog, DialogKey};
 use crate::dialogs::Dialogs;
 use crate::disclosure::Disclosure;
 use crate::effect::{Creation, Decision, Effect};
-use crate::notify_outcome::{NotifyOutcome, Verdict};
+use crate::notify_outcome::NotifyOutcome;
 use crate::policy::Policy;
 use crate::presentity_uri::PresentityUri;
 use crate::publication::{self, Publication, PublishRequest, Published};
@@ -176,72 +177,6 @@ impl Presentity {
         Ok(subscribed)
     }
 
-    /// Decides on what became of NOTIFY `cseq` in dialog `key`; the dialog is free for the next at once.
-    pub fn on_notify_outcome(
-        &mut self,
-        key: DialogKey,
-        cseq: u32,
-        outcome: &NotifyOutcome,
-        policy: &Policy,
-        now: Now,
-    ) -> Decision {
-        let Some(told) = self.dialogs.settle(key, cseq) else { return Decision::default() };
-        let changes = match outcome.verdict(policy.silence_ends) {
-            // It has been heard of since, or will be when it opens its connection again.
-            _ if outcome.is_silence() && told.is_superseded
-                || outcome.is_unreachable() && self.is_on_connection(&told.about) =>
-            {
-                self.dialogs.change(told.about.key, |usage| usage.owe_after(0, now.mono));
-                Vec::new()
-            }
-            Verdict::EndDialog => self.fail(key, |_| true, policy, now),
-            Verdict::EndSubscription => self.fail(key, |usage| told.about.is(usage), policy, now),
-            Verdict::Keep => {
-                self.take_note(&told.about, outcome, now);
-                self.moved(key, outcome.remote_target.as_ref())
-            }
-        };
-        Decision { changes, effects: Vec::new() }
-    }
-
-    /// Returns whether a subscription was begun over a connection: nobody but its watcher can open that again, and does
-    /// so to refresh.
-    fn is_on_connection(&self, about: &About) -> bool {
-        let usage = self.dialogs.usage(about.key).filter(|usage| about.is(usage) && !usage.is_ending());
-        usage.and_then(|usage| usage.row.socket).is_some_and(|socket| socket.transport == Transport::TCP)
-    }
-
-    /// Ends subscriptions whose watcher did not take a NOTIFY; nothing more is sent to it.
-    fn fail(&mut self, key: DialogKey, about: impl Fn(&Usage) -> bool, policy: &Policy, now: Now) -> Vec<Change> {
-        // A watcher that does not take this NOTIFY would not take the last one.
-        self.dialogs.silence(key, &about);
-        let Some(dialog) = self.dialogs.get(key) else { return Vec::new() };
-        let failed = dialog.usages().iter().filter(|usage| !usage.is_ending() && about(usage));
-        self.ends(failed.map(|usage| (usage, Ending::Silent)), policy, now)
-    }
-
-    /// Keeps in mind that a watcher may not have understood, or cannot take anything before a while.
-    fn take_note(&mut self, about: &About, outcome: &NotifyOutcome, now: Now) {
-        self.dialogs.change(about.key, |usage| match outcome.retry_after_s {
-            _ if outcome.is_success() => usage.understood(),
-            Some(retry_after_s) => usage.owe_after(retry_after_s, now.mono),
-            None if outcome.is_silence() => usage.owe_after(0, now.mono),
-            None => usage.doubt(),
-        });
-    }
-
-    /// Follows a watcher that says in its answer where it is from now on (RFC 3261 §12.2.1.2).
-    fn moved(&self, key: DialogKey, target: Option<&SmolStr>) -> Vec<Change> {
-        let (Some(dialog), Some(target)) = (self.dialogs.get(key), target) else { return Vec::new() };
-        // Of a subscription that is over no row is left to change.
-        let moved = dialog.usages().iter().filter(|usage| !usage.is_ending() && usage.row.remote_target != *target);
-        let follow = |usage: &Usage| {
-            let row = SubscriptionRow { remote_target: target.clone(), ..SubscriptionRow::clone(&usage.row) };
-            Change::SubscriptionMoved { row: Arc::new(row), flow: usage.flow }
-        };
-        moved.map(follow).collect()
-    }
-
     /// Decides on everything whose deadline has passed, in one go: two devices that expire together are one change.
     fn on_timeout(&self, policy: &Policy, now: Now) -> Decision {
         let expired = self.publications.iter().filter(|publication| publication.deadline <= now.mono);
@@ -307,8 +242,9 @@ impl Presentity {
     }
 
     fn stage(&mut self, decided: Decision, whole: &mut Decision) {
-        self.apply(&decided.changes);
+        let applied = whole.changes.len();
         whole.changes.extend(decided.changes);
+        self.apply(&whole.changes[applied..]);
         whole.effects.extend(decided.effects);
     }
 
@@ -371,7 +307,8 @@ impl Presentity {
 
     /// Takes the place of what memory held by what the database holds, after a commit was refused.
     ///
-    /// What is on the wire stays: a dialog whose NOTIFY is unanswered lives until it is.
+    /// What is on the wire stays: a dialog whose NOTIFY is unanswered lives until it is. What a refused decision began is
+    /// taken back before; so a subscription that is alive and has no row is one whose row another program removed.
     pub fn restore(
         &mut self,
         publications: Vec<Publication>,
@@ -381,7 +318,12 @@ impl Presentity {
         self.publications = publications;
         self.watchers = Watchers::default();
         watchers.iter().for_each(|(row, deadline)| self.watchers.store(row, *deadline));
+        let rows: FxHashSet<_> = subscriptions.iter().map(|(row, _)| row.key).collect();
+        let live = self.dialogs.live().map(|usage| usage.row.key);
+        let gone: Vec<_> = live.filter(|key| !rows.contains(key)).collect();
         self.dialogs.restore(subscriptions);
+        let removed = |key| Change::SubscriptionRemoved { key, ending: Ending::Deactivated, waits: false };
+        self.apply(&gone.into_iter().map(removed).collect::<Vec<_>>());
         self.publications_changed();
         self.is_review_due = true;
         self.earliest = self.deadlines().min();

@@ -90,6 +90,8 @@ pub(super) struct Core {
     pub(super) jobs: Sender<Job>,
     /// The database is away: nothing that needs it is begun.
     pub(super) is_away: AtomicBool,
+    /// Another server has taken over the database: nothing is begun any more.
+    pub(super) is_over: AtomicBool,
     next_publication_id: AtomicU64,
     started: Now,
 }
@@ -109,6 +111,7 @@ impl Core {
             settings,
             jobs,
             is_away: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
             next_publication_id: AtomicU64::new(next_id),
         })
     }
@@ -131,6 +134,11 @@ impl Core {
     /// Returns whether nothing is begun, because the database is away.
     pub(super) fn is_away(&self) -> bool {
         self.is_away.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether this server has stopped serving for good.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
     }
 
     pub(super) fn warn(&self, message: &str) {

@@ -88,6 +88,9 @@ impl Periodic {
 
 impl Driver<'_> {
     fn tick(&mut self) {
+        if self.core.is_over() {
+            return;
+        }
         self.core.expire();
         self.pay();
         self.end_lost();

@@ -17,6 +17,7 @@ pub(super) struct Metrics {
     pub(super) skipped_rows: Metric,
     pub(super) swept_rows: Metric,
     pub(super) decision_panics: Metric,
+    pub(super) taken_over: Metric,
 }
 
 impl Metrics {
@@ -39,6 +40,10 @@ impl Metrics {
             skipped_rows: counter("skipped_rows_total", "Rows that could not be understood."),
             swept_rows: counter("swept_rows_total", "Rows that were over and nobody's, removed by the sweep."),
             decision_panics: counter("decision_panics_total", "Panics while deciding; the presentity was read back."),
+            taken_over: counter(
+                "taken_over_total",
+                "1 once another server has taken over the database: 503 to everybody.",
+            ),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::dialog::DialogKey;
 use crate::notify_outcome::NotifyOutcome;
 use crate::presentity::Presentity;
 use crate::presentity_uri::PresentityUri;
+use crate::store::RowKeys;
 
 /// All presentities that somebody watches or publishes.
 pub(super) struct Shards {
@@ -33,6 +34,8 @@ pub(super) struct Slot {
     pub(super) staged: u64,
     /// What memory holds is not what the database holds: nothing is decided until it is read back.
     pub(super) is_stale: bool,
+    /// The rows that refused decisions were about, until it is read back.
+    pub(super) refused: RowKeys,
     /// When the timers will look at it.
     pub(super) wakes_at: Option<Moment>,
     /// Outcomes of NOTIFYs that came while it was stale.
@@ -95,6 +98,7 @@ impl Shard {
             presentity: Presentity::new(uri.clone()),
             staged: 0,
             is_stale: false,
+            refused: RowKeys::default(),
             wakes_at: None,
             deferred: Vec::new(),
             parked: VecDeque::new(),

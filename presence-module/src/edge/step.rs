@@ -165,7 +165,7 @@ impl Core {
         let policy = &self.settings.policy;
         let decide =
             |presentity: &mut Presentity, now| presentity.on_notify_outcome(dialog, cseq, &outcome, policy, now);
-        if self.step(uri, decide).is_err() {
+        if self.step(uri, decide).is_err() && !self.is_over() {
             let now = self.now();
             let mut shard = self.shards.lock(uri);
             let slot = shard.slot(uri);
@@ -188,6 +188,7 @@ impl Core {
         if catch_unwind(AssertUnwindSafe(run)).is_err() {
             // What was staged before the panic never leaves. Outcomes stay: one that was met is not expected again.
             slot.presentity.take_back(&decision);
+            slot.note_refused(&decision.changes);
             slot.back_off(now.mono);
             return None;
         }
@@ -231,6 +232,7 @@ impl Core {
         let mut shard = self.shards.lock(uri);
         let slot = shard.slot(uri);
         slot.presentity.take_back(decision);
+        slot.note_refused(&decision.changes);
         if !slot.is_stale {
             slot.is_stale = true;
             slot.staged = self.queue.push_order(Entry::ReadBack(uri.clone()));

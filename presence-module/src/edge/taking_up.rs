@@ -89,7 +89,7 @@ impl Core {
             }
         });
         if !watched.is_empty() {
-            store.load_rules(Scope::All, &mut |document| {
+            store.load_rules(None, &mut |document| {
                 if let Some(documents) = watched.get_mut(&document.owner) {
                     documents.push(document);
                 }

@@ -4,7 +4,6 @@
 //! once, and batches grow with the load.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -13,24 +12,17 @@ use smol_str::SmolStr;
 use super::commit_queue::Entry;
 use super::core::Core;
 use super::delivery::Outgoing;
+use super::outage::{BACK_OFF, Database};
 use super::request::RETRY_AFTER;
-use crate::change::{Moment, Now, SubscriptionRow, WatcherRow};
 use crate::effect::{Decision, Effect};
 use crate::presentity_uri::PresentityUri;
-use crate::publication::Publication;
 use crate::store::group_commit::{Candidate, Verdict, commit_group};
-use crate::store::{RulesDocument, Scope, Store, StoreError, Stored, recovery};
+use crate::store::{RulesDocument, Store};
 
 /// Decisions in one transaction at most.
 const BATCH_MAX: usize = 256;
 /// Rows that expired longer ago are nobody's: a live server removes its own at their deadline.
 const SWEPT_AFTER_S: u64 = 3600;
-/// The first and the longest pause between attempts to reach a database that is away.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// What ended while the database was away lives on for as long as that was, at most 64·T1, and some seconds more.
-const OUTAGE_MADE_GOOD_MS: u64 = 32_000;
-const GRACE_MS: u64 = 5_000;
-
 /// Commits until the queue is closed and empty, and gives the store back.
 pub(super) fn run(core: &Core, store: Box<dyn Store>) -> Box<dyn Store> {
     let mut writer = Writer {
@@ -41,52 +33,43 @@ pub(super) fn run(core: &Core, store: Box<dyn Store>) -> Box<dyn Store> {
         asked: Vec::new(),
         unread: Vec::new(),
         retry_rules_at: Instant::now(),
-        outage: None,
+        database: Database::Here(Instant::now()),
     };
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while core.queue.take(&mut batch, BATCH_MAX, writer.pause()) {
         writer.settle(batch.drain(..));
-        if writer.outage.is_none()
+        writer.keep_alive();
+        if writer.is_here()
             && let Err(error) = writer.store.maintain()
         {
-            core.warn(&format!("database maintenance failed: {error}"));
+            writer.warn("database maintenance failed", &error);
         }
     }
     core.queue.settle(writer.stale.len());
     writer.store
 }
 
-struct Writer<'a> {
-    core: &'a Core,
-    store: Box<dyn Store>,
+pub(super) struct Writer<'a> {
+    pub(super) core: &'a Core,
+    pub(super) store: Box<dyn Store>,
+    pub(super) database: Database,
     /// Presentities to read back; what is queued for one of them before that is refused.
-    refused: FxHashSet<Arc<PresentityUri>>,
+    pub(super) refused: FxHashSet<Arc<PresentityUri>>,
     /// Those of them that everything queued before the order is settled of.
-    stale: Vec<Arc<PresentityUri>>,
+    pub(super) stale: Vec<Arc<PresentityUri>>,
     /// Presentities whose privacy rules requests wait for.
     asked: Vec<Arc<PresentityUri>>,
     /// Presentities whose privacy rules changed and could not be read.
     unread: Vec<Arc<PresentityUri>>,
     /// When that is tried again.
     retry_rules_at: Instant,
-    /// Set while the database is away: nothing waits for it, and it is tried now and then.
-    outage: Option<Outage>,
-}
-
-/// Since when the database is away, and when it is tried again.
-struct Outage {
-    since: Moment,
-    pause: Duration,
-    retry_at: Instant,
 }
 
 impl Writer<'_> {
     /// Returns how long to wait for entries at most; `None` while there is nothing else to do.
     fn pause(&self) -> Option<Duration> {
-        // Where nothing is stale yet, the order to read back is in the queue.
-        let outage = self.outage.as_ref().filter(|_| !self.stale.is_empty());
-        let unread = (!self.unread.is_empty() && self.outage.is_none()).then_some(self.retry_rules_at);
-        let next = outage.map(|outage| outage.retry_at).into_iter().chain(unread).min();
+        let unread = (!self.unread.is_empty() && self.is_here()).then_some(self.retry_rules_at);
+        let next = self.next_attempt().into_iter().chain(unread).min();
         next.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
@@ -118,7 +101,7 @@ impl Writer<'_> {
         self.commit(run);
         self.read_back();
         self.load_rules();
-        if !self.unread.is_empty() && self.outage.is_none() && self.retry_rules_at <= Instant::now() {
+        if !self.unread.is_empty() && self.is_here() && self.retry_rules_at <= Instant::now() {
             self.reload_rules(&[]);
         }
     }
@@ -126,10 +109,10 @@ impl Writer<'_> {
     /// Removes some of the rows that are long over; what is left is removed by the next sweeps.
     fn sweep(&mut self) {
         let before = self.core.earliest_wall_s().saturating_sub(SWEPT_AFTER_S);
-        if self.outage.is_none() {
-            match self.store.sweep(before) {
+        if self.is_here() {
+            match self.store.sweep(0, &mut |_| ()).map(|_| before as usize) {
                 Ok(removed) => self.core.metrics.add(self.core.metrics.swept_rows, removed),
-                Err(error) => self.core.warn(&format!("the sweep failed: {error}")),
+                Err(error) => self.warn("the sweep failed", &error),
             }
         }
         self.core.queue.settle(1);
@@ -141,7 +124,7 @@ impl Writer<'_> {
         if asked.is_empty() {
             return;
         }
-        let read = if self.outage.is_some() { None } else { self.rules_of(&asked) };
+        let read = if self.is_here() { self.rules_of(&asked) } else { None };
         for uri in &asked {
             match &read {
                 Some(read) => self.core.install_rules(uri, read.get(&**uri).map_or(&[], Vec::as_slice)),
@@ -153,10 +136,10 @@ impl Writer<'_> {
 
     /// Finds out whose rules other programs changed, and reads those that somebody may be watched by.
     fn look_at_rules(&mut self) {
-        if self.outage.is_none() {
+        if self.is_here() {
             match self.store.changed_rules() {
                 Ok(changed) => self.reload_rules(&changed),
-                Err(error) => self.core.warn(&format!("cannot look for changed privacy rules: {error}")),
+                Err(error) => self.warn("cannot look for changed privacy rules", &error),
             }
         }
         self.core.queue.settle(1);
@@ -184,13 +167,12 @@ impl Writer<'_> {
     }
 
     fn rules_of(&mut self, owners: &[Arc<PresentityUri>]) -> Option<FxHashMap<PresentityUri, Vec<RulesDocument>>> {
-        let wanted: Vec<_> = owners.iter().map(|uri| PresentityUri::clone(uri)).collect();
         let mut read = FxHashMap::<PresentityUri, Vec<RulesDocument>>::default();
         let mut visit = |document: RulesDocument| read.entry(document.owner.clone()).or_default().push(document);
-        match self.store.load_rules(Scope::Presentities(&wanted), &mut visit) {
+        match self.store.load_rules(Some(owners), &mut visit) {
             Ok(()) => Some(read),
             Err(error) => {
-                self.core.warn(&format!("cannot read privacy rules: {error}"));
+                self.warn("cannot read privacy rules", &error);
                 None
             }
         }
@@ -200,7 +182,7 @@ impl Writer<'_> {
         if run.is_empty() {
             return;
         }
-        let is_refused = |(uri, _): &(Arc<PresentityUri>, _)| self.outage.is_some() || self.refused.contains(uri);
+        let is_refused = |(uri, _): &(Arc<PresentityUri>, _)| !self.is_here() || self.refused.contains(uri);
         let (refused, run): (Vec<_>, Vec<_>) = run.into_iter().partition(is_refused);
         let refused_early = refused.len();
         for (uri, decision) in refused {
@@ -209,8 +191,10 @@ impl Writer<'_> {
         let candidates: Vec<_> =
             run.iter().map(|(presentity, decision)| Candidate { presentity, changes: &decision.changes }).collect();
         let outcome = commit_group(&mut *self.store, &candidates);
-        if let Some(failure) = outcome.failure {
-            self.note_outage(&failure, Duration::ZERO);
+        match outcome.failure {
+            Some(failure) => self.note_failure(&failure, Duration::ZERO),
+            None if run.iter().any(|(_, decision)| decision.is_durable()) => self.note_renewed(),
+            None => {}
         }
         let metrics = &self.core.metrics;
         metrics.count(metrics.commits);
@@ -224,7 +208,7 @@ impl Writer<'_> {
                     outgoing.add(decision.effects);
                 }
                 Verdict::Guilty => self.refuse(&uri, decision, 500),
-                Verdict::Refused => self.refuse(&uri, decision, 503),
+                Verdict::Gone | Verdict::Refused => self.refuse(&uri, decision, 503),
             }
         }
         metrics.add(metrics.committed_decisions, committed);
@@ -246,99 +230,5 @@ impl Writer<'_> {
             }
         }
         self.core.act(replies);
-    }
-
-    /// Reads presentities back; while the database is away, they wait, and nobody else does.
-    fn read_back(&mut self) {
-        let is_early = |outage: &Outage| outage.retry_at > Instant::now();
-        if self.stale.is_empty() || self.outage.as_ref().is_some_and(is_early) {
-            return;
-        }
-        let now = self.core.now();
-        let mut rows = match self.rows_of_stale(now) {
-            Ok(rows) => rows,
-            Err(error) => return self.note_outage(&error, BACK_OFF.0),
-        };
-        for uri in &self.stale {
-            self.refused.remove(uri);
-            self.restore(uri, rows.remove(&**uri).unwrap_or_default(), now);
-        }
-        if let Some(outage) = self.outage.take() {
-            self.core.prolong(outage.since, now);
-            self.core.is_away.store(false, Ordering::Relaxed);
-            self.core.warn("the database is back");
-        }
-        self.core.queue.settle(self.stale.len());
-        self.stale.clear();
-    }
-
-    /// Notes that the database is away, and when it is tried again.
-    fn note_outage(&mut self, error: &dyn std::error::Error, first_pause: Duration) {
-        let (since, pause) = match &self.outage {
-            Some(outage) => (outage.since, (outage.pause * 2).clamp(BACK_OFF.0, BACK_OFF.1)),
-            None => {
-                self.core.warn(&format!("{error}; requests are answered 503 until the database is back"));
-                (self.core.now().mono, first_pause)
-            }
-        };
-        self.outage = Some(Outage { since, pause, retry_at: Instant::now() + pause });
-        self.core.is_away.store(true, Ordering::Relaxed);
-    }
-
-    fn rows_of_stale(&mut self, now: Now) -> Result<FxHashMap<PresentityUri, Rows>, StoreError> {
-        let wanted: Vec<_> = self.stale.iter().map(|uri| PresentityUri::clone(uri)).collect();
-        let (core, mut rows) = (self.core, FxHashMap::<PresentityUri, Rows>::default());
-        self.store.load(Scope::Presentities(&wanted), &mut |row| match row {
-            Stored::Publication(row) => {
-                let uri = PresentityUri::clone(&row.presentity);
-                let publication = recovery::publication(row, core.settings.policy.publish.max_expires_s, now);
-                rows.entry(uri).or_default().publications.push(publication);
-            }
-            Stored::Subscription(row) => {
-                let uri = PresentityUri::clone(&row.presentity);
-                rows.entry(uri).or_default().subscriptions.push(recovery::subscription(*row, now));
-            }
-            Stored::Watcher(row) => {
-                let uri = PresentityUri::clone(&row.presentity);
-                let deadline = recovery::watcher_deadline(&row, core.settings.policy.waiting_time_s, now);
-                rows.entry(uri).or_default().watchers.push((row, deadline));
-            }
-            Stored::Skipped { .. } => core.metrics.count(core.metrics.skipped_rows),
-        })?;
-        Ok(rows)
-    }
-
-    fn restore(&self, uri: &Arc<PresentityUri>, rows: Rows, now: Now) {
-        let mut shard = self.core.shards.lock(uri);
-        let slot = shard.slot(uri);
-        slot.presentity.restore(rows.publications, rows.subscriptions, rows.watchers);
-        slot.is_stale = false;
-        for dialog in slot.presentity.take_dropped() {
-            self.core.dialogs.remove(dialog);
-        }
-        for dialog in slot.presentity.dialogs() {
-            self.core.dialogs.insert(dialog.key, uri.clone());
-        }
-        // Whatever is owed since the refused decision is bound and told as by any other event.
-        self.core.look_at(slot, now.mono);
-    }
-}
-
-/// What the database holds of one presentity.
-#[derive(Default)]
-struct Rows {
-    publications: Vec<Publication>,
-    subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>,
-    watchers: Vec<(WatcherRow, Option<Moment>)>,
-}
-
-impl Core {
-    /// Prolongs what ended while the database was away: nobody could refresh it.
-    fn prolong(&self, since: Moment, now: Now) {
-        let by_ms = (now.mono.0.saturating_sub(since.0)).min(OUTAGE_MADE_GOOD_MS) + GRACE_MS;
-        self.shards.for_each(|slot| {
-            slot.presentity.prolong(now, by_ms);
-            self.wake(slot);
-        });
     }
 }

@@ -172,7 +172,7 @@ impl Presentity {
             match standing {
                 None => {
                     changes.push(Change::SubscriptionRemoved { key: *key, ending: Ending::Rejected, waits: false });
-                    changes.extend(self.watcher_rejected(&usage.row, now));
+                    changes.extend(self.watcher_rejected(&usage.row, policy, now));
                 }
                 Some((status, _)) if *status != usage.row.status => {
                     changes.push(Change::SubscriptionAuthorized { key: *key, status: *status });

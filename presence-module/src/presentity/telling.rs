@@ -115,6 +115,7 @@ fn state_of(usage: &Usage, now: Now) -> (SubscriptionState, bool) {
 
 fn reason(ending: Ending) -> Reason {
     match ending {
+        Ending::Deactivated => Reason::Deactivated,
         Ending::Expired | Ending::Silent | Ending::Unsubscribed => Reason::Timeout,
         Ending::GivenUp => Reason::Giveup,
         Ending::Rejected => Reason::Rejected,

@@ -135,21 +135,27 @@ impl Presentity {
         policy: &Policy,
         now: Now,
     ) -> Option<Change> {
-        let is_it = |known: &Watcher| {
-            known.status == status.watcher() && known.reason == status.reason() && known.identity == row.identity
-        };
-        let is_written = self.watchers.get(&row.watcher, &row.event).is_some_and(is_it);
-        let is_proven = !row.identity.is_empty();
-        (is_proven && !is_written).then(|| self.watcher_stored(row, status.watcher(), status.reason(), policy, now))
+        self.watcher_stands(row, status.watcher(), status.reason(), policy, now)
     }
 
     /// Returns what is to be written of a watcher whom the rules deny from now on.
-    pub(super) fn watcher_rejected(&self, row: &SubscriptionRow, now: Now) -> Option<Change> {
-        let is_it = |known: &Watcher| known.status == watcher::Status::Terminated;
-        let is_written = self.watchers.get(&row.watcher, &row.event).is_some_and(is_it);
+    pub(super) fn watcher_rejected(&self, row: &SubscriptionRow, policy: &Policy, now: Now) -> Option<Change> {
+        self.watcher_stands(row, watcher::Status::Terminated, "rejected", policy, now)
+    }
+
+    fn watcher_stands(
+        &self,
+        row: &SubscriptionRow,
+        status: watcher::Status,
+        reason: &str,
+        policy: &Policy,
+        now: Now,
+    ) -> Option<Change> {
+        let is_it =
+            |known: &Watcher| known.status == status && known.reason == reason && known.identity == row.identity;
+        let is_written = || self.watchers.get(&row.watcher, &row.event).is_some_and(is_it);
         let is_proven = !row.identity.is_empty();
-        let row = self.watcher_row(row, watcher::Status::Terminated, "rejected", now);
-        (is_proven && !is_written).then_some(Change::WatcherStored { row, deadline: None })
+        (is_proven && !is_written()).then(|| self.watcher_stored(row, status, reason, policy, now))
     }
 
     fn watcher_stored(

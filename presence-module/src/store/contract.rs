@@ -7,7 +7,7 @@ use std::sync::Arc;
 use module_api::abi::Transport;
 use smol_str::SmolStr;
 
-use super::{CommitError, Opening, Scope, Store, Stored};
+use super::{CommitError, Opening, RowGone, RowKeys, Scope, Store, Stored};
 use crate::change::{
     Change, Ending, Moment, PublicationRow, Status, SubscriptionKey, SubscriptionRow, TransportAddress, WatcherRow,
 };
@@ -55,8 +55,8 @@ pub(crate) fn users_are_case_sensitive(open: Opener<'_>) {
     let (upper, lower) = (watcher("Alice", "Bob"), watcher("alice", "bob"));
     commit(&mut *store, &[watcher_stored(upper.clone()), watcher_stored(lower.clone())]);
     assert_eq!(load(&mut *store).len(), 2);
-    assert_eq!(load_of(&mut *store, &["Alice"]), [Stored::Watcher(upper)]);
-    assert_eq!(load_of(&mut *store, &["alice"]), [Stored::Watcher(lower)]);
+    assert_eq!(load_watchers_of(&mut *store, &["Alice"]), [Stored::Watcher(upper)]);
+    assert_eq!(load_watchers_of(&mut *store, &["alice"]), [Stored::Watcher(lower)]);
 }
 
 /// A publication is refreshed, modified and removed under one key.
@@ -171,8 +171,8 @@ pub(crate) fn memory_only_changes_leave_no_row(open: Opener<'_>) {
     assert_eq!(load(&mut *store), []);
 }
 
-/// Rows are read by presentity: all of theirs, no one else's, however many are asked for.
-pub(crate) fn some_presentities_are_loaded(open: Opener<'_>) {
+/// Rows are read by their keys: those that are there and no others, however many are asked for.
+pub(crate) fn some_rows_are_loaded(open: Opener<'_>) {
     let (mut store, _) = open();
     for n in 0..40 {
         let user = format!("user{n}");
@@ -180,15 +180,81 @@ pub(crate) fn some_presentities_are_loaded(open: Opener<'_>) {
             publication_stored(&publication(n, &user)),
             subscription_stored(&subscription(n as u8, &user)),
             watcher_stored(watcher(&user, "eve")),
+            watcher_stored(watcher(&user, "fred")),
         ];
         commit(&mut *store, &changes);
     }
-    assert_eq!(load_of(&mut *store, &[]), []);
-    assert_eq!(load_of(&mut *store, &["nobody", "user", "user4%"]), []);
-    assert_eq!(load_of(&mut *store, &["user4", "user4"]).len(), 3);
-    let asked: Vec<String> = (0..3_000).map(|n| format!("user{n}")).collect();
-    let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
-    assert_eq!(load_of(&mut *store, &asked), load(&mut *store));
+    assert_eq!(load_rows(&mut *store, &RowKeys::default()), []);
+    let key = |n| SubscriptionKey([n; 16]);
+    let absent = RowKeys {
+        publications: vec![40, u64::MAX],
+        subscriptions: vec![key(40)],
+        watchers_of: ["nobody", "user", "user4%"].map(presentity).into(),
+    };
+    assert_eq!(load_rows(&mut *store, &absent), []);
+    let some = RowKeys {
+        publications: vec![4, 99, 7],
+        subscriptions: vec![key(99), key(5)],
+        watchers_of: vec![presentity("user6")],
+    };
+    let found = load_rows(&mut *store, &some);
+    let expected = [
+        Stored::Publication(publication(4, "user4")),
+        Stored::Publication(publication(7, "user7")),
+        Stored::Subscription(Box::new(subscription(5, "user5"))),
+        Stored::Watcher(watcher("user6", "eve")),
+        Stored::Watcher(watcher("user6", "fred")),
+    ];
+    assert!(found.len() == 5 && expected.iter().all(|row| found.contains(row)), "{found:?}");
+    let all = RowKeys {
+        publications: (0..3_000).collect(),
+        subscriptions: (0..=255).map(key).collect(),
+        watchers_of: (0..3_000).map(|n| presentity(&format!("user{n}"))).collect(),
+    };
+    assert_eq!(load_rows(&mut *store, &all).len(), load(&mut *store).len());
+}
+
+/// A change of a row that somebody else removed is its decision's fault, and nothing of the transaction stands; to remove
+/// such a row is well.
+pub(crate) fn a_row_that_is_gone_refuses_whoever_changes_it(open: Opener<'_>) {
+    let (mut store, _) = open();
+    let row = Arc::new(subscription(9, "dana"));
+    let changes = [
+        (publication_continued(9, "refreshed", None), "presentity"),
+        (publication_continued(9, "modified", Some("<presence/>")), "presentity"),
+        (Change::SubscriptionRefreshed { row: row.clone(), deadline: Moment(0), flow: 0 }, "active_watchers"),
+        (Change::SubscriptionAuthorized { key: row.key, status: Status::Active }, "active_watchers"),
+        (Change::SubscriptionMoved { row: row.clone(), flow: 0 }, "active_watchers"),
+        (Change::CseqReserved { key: row.key, local_cseq: 128 }, "active_watchers"),
+    ];
+    for (change, table) in changes {
+        let fine = publication_stored(&publication(1, "dana"));
+        let refused = store.commit(&[&[fine], std::slice::from_ref(&change)]);
+        let Err(CommitError::Data(error)) = refused else { panic!("{change:?}: {refused:?}") };
+        assert_eq!(error.downcast_ref(), Some(&RowGone { table: table.into() }), "{change:?}");
+        assert_eq!(load(&mut *store), [], "{change:?}");
+    }
+    let (watcher, event) = (UserAtDomain::new("eve", "watch.example"), SmolStr::from("presence"));
+    let removed = [
+        Change::PublicationRemoved { id: 9 },
+        Change::SubscriptionRemoved { key: row.key, ending: Ending::Silent, waits: false },
+        Change::WatcherRemoved { presentity: presentity("dana"), watcher, event, because: watcher::Event::Giveup },
+        publication_stored(&publication(1, "dana")),
+    ];
+    commit(&mut *store, &removed);
+    assert_eq!(load(&mut *store).len(), 1);
+}
+
+/// A change that leaves a row as it is meets it all the same.
+pub(crate) fn a_change_to_the_same_is_no_refusal(open: Opener<'_>) {
+    let (mut store, _) = open();
+    let row = subscription(1, "dana");
+    commit(&mut *store, &[publication_stored(&publication(3, "dana")), subscription_stored(&row)]);
+    for _ in 0..2 {
+        commit(&mut *store, &[publication_continued(3, "refreshed", None)]);
+        commit(&mut *store, &[Change::CseqReserved { key: row.key, local_cseq: row.local_cseq }]);
+        commit(&mut *store, &[Change::SubscriptionAuthorized { key: row.key, status: row.status }]);
+    }
 }
 
 /// A start after a stop in order knows it; after anything else it knows that too. The secret stays, ids go on.
@@ -227,10 +293,13 @@ pub(crate) fn the_last_to_open_owns_the_database(open: Opener<'_>) {
     let (mut second, _) = open();
     for _ in 0..2 {
         let refused = first.commit(&[&[publication_stored(&publication(2, "eve"))]]);
-        let Err(CommitError::World(error)) = refused else { panic!("{refused:?}") };
-        assert!(error.is::<super::TakenOver>(), "{error}");
+        let Err(error @ CommitError::World(_)) = refused else { panic!("{refused:?}") };
+        assert!(super::is_taken_over(&error), "{error}");
     }
+    let error = first.heartbeat().expect_err("it is another's");
+    assert!(super::is_taken_over(&error), "{error}");
     assert!(first.close_cleanly().is_err());
+    second.heartbeat().unwrap();
     commit(&mut *second, &[publication_stored(&publication(2, "fred"))]);
     assert_eq!(load(&mut *second).len(), 2);
 }
@@ -259,11 +328,17 @@ pub(crate) fn load(store: &mut dyn Store) -> Vec<Stored> {
     rows
 }
 
-fn load_of(store: &mut dyn Store, users: &[&str]) -> Vec<Stored> {
-    let presentities: Vec<PresentityUri> = users.iter().map(|user| UserAtDomain::new(*user, "pres.example")).collect();
+fn load_rows(store: &mut dyn Store, keys: &RowKeys) -> Vec<Stored> {
     let mut rows = Vec::new();
-    store.load(Scope::Presentities(&presentities), &mut |row| rows.push(row)).unwrap();
+    store.load(Scope::Rows(keys), &mut |row| rows.push(row)).unwrap();
     rows
+}
+
+fn load_watchers_of(store: &mut dyn Store, users: &[&str]) -> Vec<Stored> {
+    load_rows(
+        store,
+        &RowKeys { watchers_of: users.iter().map(|user| presentity(user)).collect(), ..RowKeys::default() },
+    )
 }
 
 pub(crate) fn publication_stored(row: &PublicationRow) -> Change {

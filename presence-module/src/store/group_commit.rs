@@ -1,12 +1,13 @@
 //! Many decisions in one transaction, and only the guilty one refused.
 //!
 //! A batch the database refuses for its data is tried once more, since a deadlock is data to some, and then committed by
-//! halves until the guilty decision stands alone. What was decided on top of a refused decision is refused with it.
+//! halves until the guilty decision stands alone: of 256 decisions and one that is guilty that takes some 2·8 transactions.
+//! What was decided on top of a refused decision is refused with it.
 
 use crate::change::Change;
 use crate::presentity_uri::PresentityUri;
 
-use super::{CommitError, Store};
+use super::{CommitError, RowGone, Store};
 
 /// What became of a decision.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,6 +16,8 @@ pub enum Verdict {
     Committed,
     /// The database refuses it, and it alone: 500.
     Guilty,
+    /// A row that it changes was removed by somebody else: 503, and what it rests on is read anew.
+    Gone,
     /// It rests on one that was refused, or the database is away: 503.
     Refused,
 }
@@ -59,15 +62,19 @@ impl Group<'_, '_> {
             return;
         }
         let writes: Vec<_> = chosen.iter().map(|&at| self.batch[at].changes).collect();
-        let is_data = |result: &Result<(), CommitError>| matches!(result, Err(CommitError::Data(_)));
         let mut result = self.store.commit(&writes);
-        if is_data(&result) {
+        // The halves of what was tried twice are not, but whoever stands alone is.
+        let is_whole = chosen.len() == self.batch.len();
+        if (is_whole || chosen.len() == 1) && result.as_ref().is_err_and(may_pass) {
             result = self.store.commit(&writes);
         }
         match result {
             Ok(()) => chosen.iter().for_each(|&at| self.verdicts[at] = Some(Verdict::Committed)),
             Err(failure @ CommitError::World(_)) => self.failure = Some(failure),
-            Err(CommitError::Data(_)) if chosen.len() == 1 => self.verdicts[chosen[0]] = Some(Verdict::Guilty),
+            Err(CommitError::Data(error)) if chosen.len() == 1 => {
+                let verdict = if error.is::<RowGone>() { Verdict::Gone } else { Verdict::Guilty };
+                self.verdicts[chosen[0]] = Some(verdict);
+            }
             Err(CommitError::Data(_)) => {
                 let middle = chosen[chosen.len() / 2];
                 self.commit(from, middle);
@@ -78,22 +85,34 @@ impl Group<'_, '_> {
 
     /// Returns whether an earlier decision of the same presentity was found guilty.
     fn rests_on_refused(&self, at: usize) -> bool {
+        let is_refused = |verdict: &Option<Verdict>| matches!(verdict, Some(Verdict::Gone | Verdict::Guilty));
         let mut before = self.batch[..at].iter().zip(&self.verdicts);
         let presentity = self.batch[at].presentity;
-        before.any(|(candidate, verdict)| *verdict == Some(Verdict::Guilty) && candidate.presentity == presentity)
+        before.any(|(candidate, verdict)| is_refused(verdict) && candidate.presentity == presentity)
     }
+}
+
+/// Returns whether what the database refuses may be well when it is tried again.
+fn may_pass(error: &CommitError) -> bool {
+    matches!(error, CommitError::Data(error) if !error.is::<RowGone>())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{RulesDocument, Scope, StoreError, Stored};
+    use std::sync::Arc;
+
+    use super::super::{RulesDocument, Scope, StoreError, Stored, Sweep};
     use super::*;
 
     /// Refuses every batch that holds a removal of one of these ids; fails as a whole where told.
+    #[derive(Default)]
     struct Judge {
         guilty: Vec<u64>,
+        gone: Vec<u64>,
         fails_after: usize,
         committed: Vec<u64>,
+        /// How often it was asked.
+        asked: usize,
     }
 
     impl Store for Judge {
@@ -102,7 +121,11 @@ mod tests {
                 Change::PublicationRemoved { id } => *id,
                 other => panic!("the test writes removals only, not {other:?}"),
             };
+            self.asked += 1;
             let ids: Vec<_> = decisions.iter().flat_map(|changes| changes.iter().map(id)).collect();
+            if ids.iter().any(|id| self.gone.contains(id)) {
+                return Err(CommitError::Data(Box::new(RowGone { table: "presentity".into() })));
+            }
             if ids.iter().any(|id| self.guilty.contains(id)) {
                 return Err(CommitError::Data("constraint".into()));
             }
@@ -117,7 +140,11 @@ mod tests {
             Ok(())
         }
 
-        fn load_rules(&mut self, _: Scope<'_>, _: &mut dyn FnMut(RulesDocument)) -> Result<(), StoreError> {
+        fn load_rules(
+            &mut self,
+            _: Option<&[Arc<PresentityUri>]>,
+            _: &mut dyn FnMut(RulesDocument),
+        ) -> Result<(), StoreError> {
             Ok(())
         }
 
@@ -129,8 +156,12 @@ mod tests {
             Ok(())
         }
 
-        fn sweep(&mut self, _: u64) -> Result<usize, StoreError> {
-            Ok(0)
+        fn sweep(&mut self, _: usize, _: &mut dyn FnMut(Stored)) -> Result<Sweep, StoreError> {
+            Ok(Sweep::Finished)
+        }
+
+        fn heartbeat(&mut self) -> Result<(), StoreError> {
+            Ok(())
         }
 
         fn close_cleanly(&mut self) -> Result<(), StoreError> {
@@ -138,18 +169,25 @@ mod tests {
         }
     }
 
-    /// Ids 10..19 belong to one presentity, 20..29 to the next, and so on.
     fn check(ids: &[u64], guilty: &[u64], fails_after: usize, expected: &[Verdict]) -> Vec<u64> {
-        let mut judge = Judge { guilty: guilty.into(), fails_after, committed: Vec::new() };
-        let owners: Vec<_> = ids.iter().map(|id| PresentityUri::new((id / 10).to_string(), "pres.example")).collect();
-        let changes: Vec<_> = ids.iter().map(|id| [Change::PublicationRemoved { id: *id }]).collect();
-        let batch: Vec<_> =
-            owners.iter().zip(&changes).map(|(presentity, changes)| Candidate { presentity, changes }).collect();
-        assert_eq!(commit_group(&mut judge, &batch).verdicts, expected);
+        let mut judge = Judge { guilty: guilty.into(), fails_after, ..Judge::default() };
+        assert_eq!(judge.verdicts(ids), expected);
         judge.committed
     }
 
-    use Verdict::{Committed, Guilty, Refused};
+    impl Judge {
+        /// Ids 10..19 belong to one presentity, 20..29 to the next, and so on.
+        fn verdicts(&mut self, ids: &[u64]) -> Vec<Verdict> {
+            let owners: Vec<_> =
+                ids.iter().map(|id| PresentityUri::new((id / 10).to_string(), "pres.example")).collect();
+            let changes: Vec<_> = ids.iter().map(|id| [Change::PublicationRemoved { id: *id }]).collect();
+            let batch: Vec<_> =
+                owners.iter().zip(&changes).map(|(presentity, changes)| Candidate { presentity, changes }).collect();
+            commit_group(self, &batch).verdicts
+        }
+    }
+
+    use Verdict::{Committed, Gone, Guilty, Refused};
 
     #[test]
     fn a_sound_batch_is_one_transaction() {
@@ -174,5 +212,24 @@ mod tests {
     fn a_database_that_is_away_makes_nobody_guilty() {
         assert_eq!(check(&[10, 20], &[], 0, &[Refused, Refused]), [0_u64; 0]);
         assert_eq!(check(&[10, 20, 30, 40], &[40], 2, &[Committed, Committed, Refused, Refused]), [10, 20]);
+    }
+
+    #[test]
+    fn who_changes_a_row_that_is_gone_is_refused_alone_and_not_tried_again() {
+        let mut judge = Judge { gone: vec![10, 30], fails_after: 9, ..Judge::default() };
+        assert_eq!(judge.verdicts(&[10]), [Gone]);
+        assert_eq!(judge.asked, 1);
+        assert_eq!(judge.verdicts(&[20, 30, 31, 40]), [Committed, Gone, Refused, Committed]);
+    }
+
+    #[test]
+    fn one_guilty_decision_of_256_costs_two_transactions_a_halving() {
+        for guilty in [10, 10 + 10 * 100, 10 + 10 * 255] {
+            let mut judge = Judge { guilty: vec![guilty], fails_after: 999, ..Judge::default() };
+            let ids: Vec<_> = (1..=256).map(|n| 10 * n).collect();
+            judge.verdicts(&ids);
+            assert_eq!(judge.committed.len(), 255);
+            assert!(judge.asked <= 2 * 8 + 3, "{}", judge.asked);
+        }
     }
 }

@@ -22,6 +22,9 @@ use crate::presentity_uri::PresentityUri;
 pub trait Store: Send {
     /// Writes all `decisions` in one transaction that is durable when this returns.
     ///
+    /// A row that is to be changed and is not there was removed by somebody else: its decision is guilty ([`RowGone`]). To
+    /// remove a row that is not there is well.
+    ///
     /// # Errors
     /// Nothing of any of them is in the database, unless the outcome of the commit itself is unknown ([`CommitError::World`]).
     fn commit(&mut self, decisions: &[&[Change]]) -> Result<(), CommitError>;
@@ -66,6 +69,11 @@ pub trait Store: Send {
     /// # Errors
     /// The database failed, or has another owner ([`TakenOver`]).
     fn heartbeat(&mut self) -> Result<(), StoreError>;
+
+    /// Returns who owns the database, `host:pid`, if that can be found out.
+    fn owner(&mut self) -> Option<String> {
+        None
+    }
 
     /// Notes that everything acknowledged was told to its watchers, so that the next start owes nothing.
     ///
@@ -166,6 +174,14 @@ pub enum CommitError {
     World(#[source] BoxedError),
 }
 
+/// A row that was to be changed is not there: somebody else removed it.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a row of `{table}` is gone that was to be changed")]
+pub struct RowGone {
+    /// The table.
+    pub table: String,
+}
+
 /// Why the store cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -234,15 +250,12 @@ impl fmt::Display for BadTableName {
 
 impl std::error::Error for BadTableName {}
 
-/// An update met no row: some other program removed what the decision rests on.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a row of `{table}` is gone")]
-pub struct RowGone {
-    /// The table.
-    pub table: String,
-}
-
 /// Another server owns the database: whoever meets this must stop serving.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("another server has taken over this database")]
 pub struct TakenOver;
+
+/// Returns whether an error of a store means that another server owns the database.
+pub fn is_taken_over(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<TakenOver>())
+}

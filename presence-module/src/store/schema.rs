@@ -106,8 +106,8 @@ pub struct Column {
     pub meaning: &'static str,
 }
 
-/// One table. None has a second index: memory knows who is where and what expires, and to keep one of presentities costs
-/// a new row as much again as all the rest of it, while reading some presentities back, after a failure, can scan.
+/// One table. None has a second index: memory knows who is where, what expires, and by which keys a presentity is read
+/// back; and to keep one of presentities costs a new row as much again as all the rest of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Table {
     /// Which one it is.
@@ -125,7 +125,8 @@ pub struct Table {
 impl Table {
     /// Returns the statement that creates the table.
     pub fn create(&self, dialect: Dialect, names: &TableNames) -> String {
-        let columns: String = self.columns.iter().map(|column| format!("  {},\n", column.definition(dialect))).collect();
+        let columns: String =
+            self.columns.iter().map(|column| format!("  {},\n", column.definition(dialect))).collect();
         let (name, key) = (dialect.quoted(names.of(self.id)), dialect.list(self.key));
         let storage = dialect.storage(self.is_clustered);
         format!("CREATE TABLE IF NOT EXISTS {name} (\n{columns}  PRIMARY KEY ({key})\n){storage}")
@@ -236,7 +237,11 @@ pub const TABLES: &[Table] = &[
         id: TableId::ActiveWatchers,
         meaning: "A subscription and the dialog its NOTIFYs travel in (RFC 6665).",
         columns: &[
-            column("id", SqlType::Key, "The row's key: 16 bytes, a hash of the dialog, the event package and the event id."),
+            column(
+                "id",
+                SqlType::Key,
+                "The row's key: 16 bytes, a hash of the dialog, the event package and the event id.",
+            ),
             user("to_user", "The user part of who is watched, unescaped, case-sensitive."),
             token("to_domain", "The domain of who is watched, lower-case."),
             user("from_user", "The user part of who watches: of the identity, without one of the From URI."),

@@ -85,7 +85,8 @@ impl DatabaseUrl {
         let server = Server {
             host: filled(decoded(host)?)?,
             port: url.port().unwrap_or(standard_port),
-            database: filled(decoded(database)?).and_then(|name| if name.contains('/') { Err(EXPECTED) } else { Ok(name) })?,
+            database: filled(decoded(database)?)
+                .and_then(|name| if name.contains('/') { Err(EXPECTED) } else { Ok(name) })?,
             user: decoded(url.username())?,
             password: decoded(url.password().unwrap_or_default())?,
             tls: tls(&url)?,

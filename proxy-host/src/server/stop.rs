@@ -1,7 +1,8 @@
 //! Signals, draining, the end.
 //!
-//! At SIGUSR1 the modules look again at what other programs may have changed. At the first SIGTERM or SIGINT new requests are answered 503 and the modules finish what they began, for at most
-//! five seconds; a second signal ends the process at once. A worker that fails ends it in the same way.
+//! At SIGUSR1 the modules look again at what other programs may have changed. At the first SIGTERM or SIGINT new requests
+//! are answered 503 and the modules finish what they began, for at most five seconds; a second signal ends the process at
+//! once. A worker that fails ends it in the same way.
 
 use std::io;
 use std::sync::Arc;

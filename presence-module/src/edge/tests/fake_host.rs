@@ -20,6 +20,8 @@ pub(super) struct Seen {
     pub(super) requests: Vec<SeenRequest>,
     /// Transactions nobody waits for any more.
     pub(super) stale: Vec<u64>,
+    /// What was logged as an error.
+    pub(super) errors: Vec<String>,
     clock: Clock,
 }
 
@@ -99,7 +101,11 @@ impl FakeHost {
 }
 
 impl HostServices for FakeHost {
-    fn log(&self, _: LogLevel, _: RStr<'_>, _: RStr<'_>) {}
+    fn log(&self, level: LogLevel, _: RStr<'_>, message: RStr<'_>) {
+        if level == LogLevel::ERROR {
+            self.with(|seen| seen.errors.push(message.as_str().to_owned()));
+        }
+    }
 
     fn clock(&self) -> Clock {
         self.with(|seen| seen.clock)

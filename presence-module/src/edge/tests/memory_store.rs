@@ -8,7 +8,9 @@ use smol_str::SmolStr;
 
 use crate::change::{Change, PublicationRow, SubscriptionKey, SubscriptionRow, WatcherRow};
 use crate::presentity_uri::UserAtDomain;
-use crate::store::{CommitError, Opening, RulesDocument, Scope, Store, StoreError, Stored};
+use crate::store::{
+    BoxedError, CommitError, Opening, RowGone, RowKeys, RulesDocument, Scope, Store, StoreError, Stored, TakenOver,
+};
 
 /// The rows, and what the next commits come to.
 #[derive(Default)]
@@ -32,6 +34,14 @@ pub(super) struct Disk {
     holds_loads: bool,
     /// How often presentities were read back.
     loads: usize,
+    /// How often the owner's row was renewed, or tried to be.
+    pub(super) heartbeats: usize,
+    /// Another server owns the database.
+    is_taken_over: bool,
+    /// How often it was asked to commit.
+    pub(super) commits: usize,
+    /// The rows that were read by their keys.
+    pub(super) read: RowKeys,
     /// So many commits fail as a database that is away does.
     fails: usize,
     /// Whoever publishes this text is guilty.
@@ -105,6 +115,11 @@ impl MemoryStore {
         self.with(|disk| disk.fails = 1);
     }
 
+    /// Lets another server own the database.
+    pub(super) fn take_over(&self) {
+        self.with(|disk| disk.is_taken_over = true);
+    }
+
     pub(super) fn refuse(&self, text: &str) {
         self.with(|disk| disk.poison = Some(text.into()));
     }
@@ -119,6 +134,32 @@ impl MemoryStore {
 }
 
 impl Disk {
+    /// Returns why `changes` cannot be written, one after the other.
+    fn refusal<'c>(&self, changes: impl Iterator<Item = &'c Change>) -> Option<BoxedError> {
+        // What the changes before have made of rows.
+        let mut rows: BTreeMap<Key, bool> = BTreeMap::new();
+        for change in changes {
+            if self.is_guilty(change) {
+                return Some("told to refuse".into());
+            }
+            let Some((key, then)) = touched(change) else { continue };
+            let is_there = rows.get(&key).copied().unwrap_or_else(|| self.has(key));
+            match then {
+                Then::Changed if !is_there => return Some(Box::new(RowGone { table: key.table().into() })),
+                Then::Inserted if is_there => return Some("duplicate key".into()),
+                _ => rows.insert(key, then != Then::Removed),
+            };
+        }
+        None
+    }
+
+    fn has(&self, key: Key) -> bool {
+        match key {
+            Key::Publication(id) => self.publications.contains_key(&id),
+            Key::Subscription(key) => self.subscriptions.contains_key(&key),
+        }
+    }
+
     fn is_guilty(&self, change: &Change) -> bool {
         let Some(poison) = &self.poison else { return false };
         match change {
@@ -163,6 +204,51 @@ impl Disk {
     }
 }
 
+/// A row that a change touches.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+enum Key {
+    Publication(u64),
+    Subscription(SubscriptionKey),
+}
+
+impl Key {
+    fn table(self) -> &'static str {
+        match self {
+            Self::Publication(_) => "presentity",
+            Self::Subscription(_) => "active_watchers",
+        }
+    }
+}
+
+/// What becomes of it.
+#[derive(PartialEq)]
+enum Then {
+    Changed,
+    Inserted,
+    Removed,
+    /// Whether it is there or not.
+    Written,
+}
+
+fn touched(change: &Change) -> Option<(Key, Then)> {
+    Some(match change {
+        Change::PublicationStored { row, .. } => (Key::Publication(row.id), Then::Inserted),
+        Change::PublicationContinued { id, .. } => (Key::Publication(*id), Then::Changed),
+        Change::PublicationRemoved { id } => (Key::Publication(*id), Then::Removed),
+        Change::SubscriptionStored { row, .. } => (Key::Subscription(row.key), Then::Written),
+        Change::SubscriptionMoved { row, .. } | Change::SubscriptionRefreshed { row, .. } => {
+            (Key::Subscription(row.key), Then::Changed)
+        }
+        Change::CseqReserved { key, .. } | Change::SubscriptionAuthorized { key, .. } => {
+            (Key::Subscription(*key), Then::Changed)
+        }
+        Change::SubscriptionRemoved { key, .. } => (Key::Subscription(*key), Then::Removed),
+        Change::SubscriptionFetched { .. } | Change::WatcherRemoved { .. } | Change::WatcherStored { .. } => {
+            return None;
+        }
+    })
+}
+
 impl Store for MemoryStore {
     fn commit(&mut self, decisions: &[&[Change]]) -> Result<(), CommitError> {
         let mut disk = self.0.0.lock();
@@ -173,13 +259,17 @@ impl Store for MemoryStore {
         }
         disk.permits = disk.permits.saturating_sub(1);
         disk.waiting -= 1;
+        disk.commits += 1;
+        if disk.is_taken_over {
+            return Err(CommitError::World(Box::new(StoreError::Database(Box::new(TakenOver)))));
+        }
         if disk.fails > 0 {
             disk.fails -= 1;
             return Err(CommitError::World("told to fail".into()));
         }
         let changes = || decisions.iter().copied().flatten();
-        if changes().any(|change| disk.is_guilty(change)) {
-            return Err(CommitError::Data("told to refuse".into()));
+        if let Some(refusal) = disk.refusal(changes()) {
+            return Err(CommitError::Data(refusal));
         }
         changes().for_each(|change| disk.write(change));
         Ok(())
@@ -187,35 +277,44 @@ impl Store for MemoryStore {
 
     fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError> {
         let mut disk = self.0.0.lock();
-        disk.loads += usize::from(matches!(scope, Scope::Presentities(_)));
+        disk.loads += usize::from(matches!(scope, Scope::Rows(_)));
         while disk.holds_loads {
             self.0.1.wait(&mut disk);
         }
         if disk.fails_loads {
             return Err(StoreError::Database("told to fail".into()));
         }
-        let is_wanted = |presentity| match scope {
-            Scope::All => true,
-            Scope::Presentities(wanted) => wanted.contains(presentity),
+        let keys = match scope {
+            Scope::All => RowKeys {
+                publications: disk.publications.keys().copied().collect(),
+                subscriptions: disk.subscriptions.keys().copied().collect(),
+                watchers_of: disk.watchers.values().map(|row| row.presentity.clone()).collect(),
+            },
+            Scope::Rows(keys) => {
+                disk.read = keys.clone();
+                keys.clone()
+            }
         };
-        let publications = disk.publications.values().filter(|row| is_wanted(&row.presentity));
+        let publications = keys.publications.iter().filter_map(|id| disk.publications.get(id));
         publications.for_each(|row| visit(Stored::Publication(row.clone())));
-        let subscriptions = disk.subscriptions.values().filter(|row| is_wanted(&row.presentity));
+        let subscriptions = keys.subscriptions.iter().filter_map(|key| disk.subscriptions.get(key));
         subscriptions.for_each(|row| visit(Stored::Subscription(Box::new(row.clone()))));
-        let watchers = disk.watchers.values().filter(|row| is_wanted(&row.presentity));
+        let watchers = disk.watchers.values().filter(|row| keys.watchers_of.contains(&row.presentity));
         watchers.for_each(|row| visit(Stored::Watcher(row.clone())));
         Ok(())
     }
 
-    fn load_rules(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(RulesDocument)) -> Result<(), StoreError> {
+    fn load_rules(
+        &mut self,
+        owners: Option<&[Arc<UserAtDomain>]>,
+        visit: &mut dyn FnMut(RulesDocument),
+    ) -> Result<(), StoreError> {
         self.with(|disk| {
             if disk.fails_loads {
                 return Err(StoreError::Database("told to fail".into()));
             }
-            let is_wanted = |owner| match scope {
-                Scope::All => true,
-                Scope::Presentities(wanted) => wanted.contains(owner),
-            };
+            let is_wanted =
+                |owner: &UserAtDomain| owners.is_none_or(|owners| owners.iter().any(|wanted| **wanted == *owner));
             disk.rules.iter().filter(|document| is_wanted(&document.owner)).cloned().for_each(visit);
             Ok(())
         })
@@ -229,8 +328,23 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn sweep(&mut self, _: u64) -> Result<usize, StoreError> {
-        Ok(0)
+    fn sweep(&mut self, _: usize, _: &mut dyn FnMut(Stored)) -> Result<crate::store::Sweep, StoreError> {
+        Ok(crate::store::Sweep::NothingNew)
+    }
+
+    fn heartbeat(&mut self) -> Result<(), StoreError> {
+        self.with(|disk| {
+            disk.heartbeats += 1;
+            if disk.fails_loads || disk.is_taken_over {
+                let error: BoxedError = if disk.is_taken_over { Box::new(TakenOver) } else { "told to fail".into() };
+                return Err(StoreError::Database(error));
+            }
+            Ok(())
+        })
+    }
+
+    fn owner(&mut self) -> Option<String> {
+        self.with(|disk| disk.is_taken_over.then(|| "elsewhere:7".into()))
     }
 
     fn close_cleanly(&mut self) -> Result<(), StoreError> {

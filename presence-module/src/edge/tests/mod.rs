@@ -1,5 +1,6 @@
 //! The path from a request to the wire, proved on a store that fails on command and a host that writes everything down.
 
+mod another_writer; // rows that somebody else inserted, changed or removed
 mod clocks; // what is told of the time that is left
 mod commits; // nothing leaves before it is durable, and nothing that was refused stays
 mod crowds; // thousands at once

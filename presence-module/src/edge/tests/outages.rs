@@ -94,3 +94,43 @@ fn an_authorisation_state_whose_commit_was_refused_is_written_with_the_next_subs
     rig.until_settled();
     assert_eq!((rig.answer(rig.subscribe("eli", "", 2, 600)).code, known()), (200, 1));
 }
+
+#[test]
+fn who_has_lost_its_database_to_another_server_says_so_once_and_serves_nobody_any_more() {
+    let rig = Rig::new();
+    let (entity_tag, to_tag) = rig.furnish();
+    rig.store.take_over();
+    let condition = format!("SIP-If-Match: {entity_tag}\r\n");
+    for round in 0..3 {
+        let requests = [
+            rig.publish("dana", &format!("t{round}"), &condition, 600, ""),
+            rig.publish("fay", &format!("q{round}"), "", 600, &document("new")),
+            rig.subscribe("eli", &format!(";tag={to_tag}"), 2 + round, 600),
+            rig.subscribe("gil", "", 1 + round, 600),
+        ];
+        for transaction in requests {
+            let refused = rig.answer(transaction);
+            assert_eq!((refused.code, header(&refused, "Retry-After").as_str()), (503, "2"));
+        }
+    }
+    rig.until("all is settled", || rig.presence.core().queue.settled() >= rig.presence.core().queue.last());
+    let (asked, read) = rig.store.with(|disk| (disk.commits + disk.heartbeats, disk.read.publications.len()));
+    rig.host.advance(Duration::from_secs(3600));
+    rig.presence.core().queue.push_order(Entry::LookAtRules);
+    rig.until("all is settled", || rig.presence.core().queue.settled() >= rig.presence.core().queue.last());
+    assert_eq!(rig.store.with(|disk| disk.commits + disk.heartbeats), asked, "nothing is tried again");
+    assert_eq!((read, rig.notify_count()), (0, 1));
+    let said = "another server took over this database: elsewhere:7; every request is answered 503 from here on";
+    rig.host.with(|seen| assert_eq!(seen.errors, [said]));
+}
+
+#[test]
+fn a_server_that_is_idle_renews_its_claim_and_notices_by_that_that_the_database_is_away() {
+    let rig = Rig::new();
+    rig.furnish();
+    rig.store.fail_loads(true);
+    rig.until("nobody can write", || rig.presence.core().is_away());
+    assert_eq!(rig.answer(rig.publish("dana", "p1", "", 600, &document("away"))).code, 503);
+    bring_database_back(&rig);
+    assert_eq!(rig.answer(rig.publish("dana", "p2", "", 600, &document("back"))).code, 200);
+}

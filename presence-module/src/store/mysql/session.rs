@@ -7,13 +7,13 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder, Params, SslOpts, Value};
 
 use super::failure;
+use crate::store::StoreError;
 use crate::store::sql::connection::{Access, Connection, Failure, check_met};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::reading::Columns;
 use crate::store::sql::statement::{Rows, Statement, Write};
 use crate::store::sql::value::{Bind, Cell, Row};
 use crate::store::url::{Server, Tls};
-use crate::store::StoreError;
 
 /// A session with a server.
 pub(super) struct Session {
@@ -142,9 +142,7 @@ fn options(server: &Server, timeout: Duration) -> OptsBuilder {
     let tls = match &server.tls {
         Tls::Off => None,
         Tls::On { ca_file: None } => Some(SslOpts::default()),
-        Tls::On { ca_file: Some(file) } => {
-            Some(SslOpts::default().with_root_cert_path(Some(file.clone())))
-        }
+        Tls::On { ca_file: Some(file) } => Some(SslOpts::default().with_root_cert_path(Some(file.clone()))),
     };
     OptsBuilder::new()
         .ip_or_hostname(Some(&server.host))

@@ -61,7 +61,9 @@ impl Dialect {
             (Self::MySql, SqlType::Token) => "VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin",
             (Self::MySql, SqlType::Text) => "TEXT",
             (Self::MySql, SqlType::Document) => "MEDIUMTEXT",
-            (Self::Postgres | Self::Sqlite, SqlType::Name | SqlType::Token | SqlType::Text | SqlType::Document) => "TEXT",
+            (Self::Postgres | Self::Sqlite, SqlType::Name | SqlType::Token | SqlType::Text | SqlType::Document) => {
+                "TEXT"
+            }
         }
     }
 

@@ -51,7 +51,8 @@ impl Ownership {
             return Err(StoreError::Owned(holder));
         }
         let now = dialect.now();
-        let taken = format!("UPDATE {table} SET owner = ?, epoch = epoch + 1, heartbeat = {now}, clean = 0 WHERE id = 1");
+        let taken =
+            format!("UPDATE {table} SET owner = ?, epoch = epoch + 1, heartbeat = {now}, clean = 0 WHERE id = 1");
         migration.connection.run(&Statement::new(dialect, &taken), &[Bind::Text(owner)])?;
         let mut ownership = Self::new(dialect, names, owner);
         ownership.epoch = ownership.stored_epoch(migration.connection)?;
@@ -107,7 +108,8 @@ pub(crate) fn holder(migration: &mut Migration<'_>) -> Result<Option<Holder>, St
     let dialect = migration.dialect;
     let table = dialect.quoted(migration.names.of(TableId::Owner));
     let names = ["owner", "heartbeat_age", "clean"];
-    let query = format!("SELECT owner, {} - heartbeat AS heartbeat_age, clean FROM {table} WHERE id = 1", dialect.now());
+    let query =
+        format!("SELECT owner, {} - heartbeat AS heartbeat_age, clean FROM {table} WHERE id = 1", dialect.now());
     let mut holder = None;
     migration.connection.query(&Statement::new(dialect, &query), &[], &mut |row| {
         let mut columns = Columns::new(row, &names);

@@ -180,7 +180,9 @@ impl Writer<'_> {
     /// Renews the owner's row, if it is still the caller's, and changes something else in it.
     fn own(&self, change: &str) -> Statement {
         let now = self.dialect.now();
-        self.on(TableId::Owner, |owner| format!("UPDATE {owner} SET heartbeat = {now}, {change} WHERE id = 1 AND epoch = ?"))
+        self.on(TableId::Owner, |owner| {
+            format!("UPDATE {owner} SET heartbeat = {now}, {change} WHERE id = 1 AND epoch = ?")
+        })
     }
 
     fn insert(&self, table: TableId, columns: &[&str]) -> Statement {

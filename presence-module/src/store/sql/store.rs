@@ -151,7 +151,8 @@ impl SqlStore {
         }
         // Each by its number: what is committed with a lower one meanwhile has not been seen.
         self.owned(|connection, statements| {
-            let remove = |seq: &i64| Write { statement: &statements.changed_rules_seen, binds: vec![Bind::Integer(*seq)] };
+            let remove =
+                |seq: &i64| Write { statement: &statements.changed_rules_seen, binds: vec![Bind::Integer(*seq)] };
             Ok::<_, StoreError>(connection.write(&seen.iter().map(remove).collect::<Vec<_>>())?)
         })?;
         self.changed_rules.extend(changed);
@@ -170,7 +171,8 @@ impl Store for SqlStore {
             return Ok(());
         }
         self.owned(|connection, statements| {
-            let writes: Result<Vec<_>, _> = changes().filter_map(|one| writing::write(statements, one).transpose()).collect();
+            let writes: Result<Vec<_>, _> =
+                changes().filter_map(|one| writing::write(statements, one).transpose()).collect();
             Ok(connection.write(&writes?)?)
         })
     }
@@ -219,9 +221,8 @@ impl Store for SqlStore {
             self.walked_at = version;
         }
         let mut walk = std::mem::take(&mut self.walk);
-        let step = self.transaction(Access::Read, |connection, statements| {
-            walk.step(connection, statements, rows_max, visit)
-        });
+        let step =
+            self.transaction(Access::Read, |connection, statements| walk.step(connection, statements, rows_max, visit));
         // A step that failed is taken again.
         self.walk = walk;
         step
@@ -306,7 +307,8 @@ fn load_some(
     keys: &RowKeys,
     visit: &mut dyn FnMut(Stored),
 ) -> Result<(), StoreError> {
-    let mut show = |statement, binds: &[Bind<'_>], kind| show(connection, statement, binds, kind, &mut |_, row| visit(row));
+    let mut show =
+        |statement, binds: &[Bind<'_>], kind| show(connection, statement, binds, kind, &mut |_, row| visit(row));
     for id in &keys.publications {
         let Ok(id) = i64::try_from(*id) else { continue };
         show(&statements.publication, &[Bind::Integer(id)], reading::PUBLICATIONS)?;

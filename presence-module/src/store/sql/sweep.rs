@@ -52,11 +52,17 @@ impl Walk {
             }
             At::Subscriptions { behind } => {
                 let binds = [Bind::Blob(behind), Bind::Integer(limit)];
-                show(connection, &statements.next_subscriptions, &binds, reading::SUBSCRIPTIONS, &mut |row, stored| {
-                    rows += 1;
-                    row.cell(0, &mut |cell| last_key = cell.as_bytes().map(<[u8]>::to_vec).or(last_key.take()));
-                    visit(stored);
-                })?;
+                show(
+                    connection,
+                    &statements.next_subscriptions,
+                    &binds,
+                    reading::SUBSCRIPTIONS,
+                    &mut |row, stored| {
+                        rows += 1;
+                        row.cell(0, &mut |cell| last_key = cell.as_bytes().map(<[u8]>::to_vec).or(last_key.take()));
+                        visit(stored);
+                    },
+                )?;
             }
         }
         let is_more = rows >= rows_max;

@@ -44,7 +44,8 @@ pub(crate) fn write<'a>(statements: &'a Statements, change: &'a Change) -> Resul
         }
         Change::SubscriptionMoved { row, .. } => {
             let (remote_target, local_contact) = (Text(&row.remote_target), Text(&row.local_contact));
-            let binds = vec![remote_target, address(row.received), address(row.socket), local_contact, Blob(&row.key.0)];
+            let binds =
+                vec![remote_target, address(row.received), address(row.socket), local_contact, Blob(&row.key.0)];
             of(&statements.subscription_moved, binds)
         }
         Change::CseqReserved { key, local_cseq } => {

@@ -64,7 +64,8 @@ impl Session {
             roll_back: statement("ROLLBACK"),
             data_version: statement("PRAGMA data_version"),
         };
-        let mode = session.text("PRAGMA journal_mode").map_err(|failure| cannot_open(path, &failure.error.to_string()))?;
+        let mode =
+            session.text("PRAGMA journal_mode").map_err(|failure| cannot_open(path, &failure.error.to_string()))?;
         if mode != "wal" && path != MEMORY {
             let reason = format!("its file system offers journal mode `{mode}` only, and `wal` is needed");
             return Err(cannot_open(path, &reason));

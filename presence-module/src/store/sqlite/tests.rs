@@ -9,7 +9,6 @@ use diesel::{QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use tempfile::TempDir;
 
 use super::*;
-use crate::change::Change;
 use crate::presentity_uri::PresentityUri;
 use crate::store::contract::{self, commit, load, publication, publication_stored, subscription, subscription_stored};
 use crate::store::sql::migration::Migrate;
@@ -162,6 +161,21 @@ fn a_number_too_large_is_refused() {
 #[test]
 fn memory_only_changes_leave_no_row() {
     check(contract::memory_only_changes_leave_no_row);
+}
+
+#[test]
+fn some_rows_are_loaded() {
+    check(contract::some_rows_are_loaded);
+}
+
+#[test]
+fn a_row_that_is_gone_refuses_whoever_changes_it() {
+    check(contract::a_row_that_is_gone_refuses_whoever_changes_it);
+}
+
+#[test]
+fn a_change_to_the_same_is_no_refusal() {
+    check(contract::a_change_to_the_same_is_no_refusal);
 }
 
 #[test]

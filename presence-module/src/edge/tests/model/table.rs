@@ -146,7 +146,9 @@ fn leads_to(event: &str, status: Status) -> bool {
     match status {
         Status::Active => is(&[Event::Subscribe, Event::Approved]),
         Status::Pending => is(&[Event::Subscribe]),
-        Status::Terminated => is(&[Event::Approved, Event::Giveup, Event::Rejected, Event::Timeout]),
+        Status::Terminated => {
+            is(&[Event::Approved, Event::Deactivated, Event::Giveup, Event::Rejected, Event::Timeout])
+        }
         Status::Waiting => is(&[Event::Timeout]),
     }
 }

@@ -215,6 +215,7 @@ fn check_state(state: SubscriptionState, subscription: &Subscription, ending: Op
         (None, Status::Active | Status::PoliteBlocked) => SubscriptionState::Active { expires_s: left_s },
         (Some(ending), _) => {
             let reason = match ending {
+                Ending::Deactivated => Reason::Deactivated,
                 Ending::Expired | Ending::Silent | Ending::Unsubscribed => Reason::Timeout,
                 Ending::GivenUp => Reason::Giveup,
                 Ending::Rejected => Reason::Rejected,

@@ -7,8 +7,7 @@ pub(super) fn document(user: &str, doc_type: i64, document: &str) -> RulesDocume
 }
 
 pub(super) fn of(store: &mut SqlStore, users: &[&str]) -> Vec<RulesDocument> {
-    let owners: Vec<_> =
-        users.iter().map(|user| Arc::new(PresentityUri::new(*user, "pres.example"))).collect();
+    let owners: Vec<_> = users.iter().map(|user| Arc::new(PresentityUri::new(*user, "pres.example"))).collect();
     let mut found = Vec::new();
     store.load_rules(Some(&owners), &mut |document| found.push(document)).unwrap();
     found
