@@ -298,6 +298,8 @@ impl DatabaseServer {
         self.process = Some(command.spawn().map_err(|error| format!("{command:?}: {error}"))?);
         fs::write(self.directory.path().join("process"), self.process_id().to_string()).expect("the directory is ours");
         let give_up = Instant::now() + DEADLINE;
+        // A look costs a server a process and a line of its log.
+        let mut until_next_look = Duration::from_millis(5);
         while !self.answers_within(DEADLINE) {
             if self.has_ended() {
                 self.kill_nine();
@@ -306,7 +308,8 @@ impl DatabaseServer {
             if Instant::now() > give_up {
                 return Err("the database server does not answer".into());
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(until_next_look);
+            until_next_look = (until_next_look * 5 / 4).min(Duration::from_millis(100));
         }
         Ok(())
     }
