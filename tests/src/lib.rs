@@ -3,8 +3,9 @@
 //! Read in this order:
 
 pub mod binaries; // builds what is loaded, once a process
+pub mod database; // tables, read and written from outside the server
+pub mod database_server; // a MariaDB or PostgreSQL of its own, and what can befall it
 pub mod server; // a proxy-host process with its own database and ports
-pub mod database; // its tables, read and written from outside
 
 pub mod message; // SIP messages as text
 pub mod xml; // a strict reader, independent of the product's
