@@ -25,6 +25,14 @@ impl UserAtDomain {
         Self { user: user.into(), domain: domain.into() }
     }
 
+    /// Returns whether every database can hold the name, and tell it from every other: 255 characters of user without NUL
+    /// and without a space at its end, which MySQL does not compare; 255 bytes of ASCII of domain.
+    pub fn is_storable(&self) -> bool {
+        let Self { user, domain } = self;
+        let is_user = !user.contains('\0') && !user.ends_with(' ') && user.chars().count() <= NAME_CHARS_MAX;
+        is_user && domain.is_ascii() && !domain.contains('\0') && domain.len() <= NAME_CHARS_MAX
+    }
+
     /// Returns the URI of `scheme`, such as `sip`, that names it: what may not stand in a user part is escaped. Without a
     /// domain it is a telephone number, whatever the scheme.
     pub fn to_uri(&self, scheme: &str) -> String {
@@ -37,6 +45,9 @@ impl UserAtDomain {
         format!("{scheme}:{user}@{}", self.domain)
     }
 }
+
+/// The longest user part, and the longest domain, that is stored.
+pub const NAME_CHARS_MAX: usize = 255;
 
 impl fmt::Display for UserAtDomain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,6 +77,21 @@ mod tests {
         check("d\u{e4}na", "sip:d%C3%A4na@pres.example");
         check("<&>\"\0", "sip:%3C&%3E%22%00@pres.example");
         check("+15550100;phone-context=x", "sip:+15550100;phone-context=x@pres.example");
+    }
+
+    #[test]
+    fn a_name_that_some_database_cannot_hold_or_tell_apart_is_not_storable() {
+        let check = |user: &str, domain: &str, expected: bool| {
+            assert_eq!(UserAtDomain::new(user, domain).is_storable(), expected, "{user:?} {domain:?}");
+        };
+        check(&"\u{e4}".repeat(255), &"d".repeat(255), true);
+        check("", "", true);
+        check(" a b", "pres.example", true);
+        check(&"a".repeat(256), "pres.example", false);
+        check("a\0b", "pres.example", false);
+        check("dana ", "pres.example", false);
+        check("dana", &"d".repeat(256), false);
+        check("dana", "pr\u{e9}s.example", false);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::core::Core;
 use super::step::NotNow;
 use crate::effect::{Effect, Reply};
 use crate::package::Package;
-use crate::presentity_uri::PresentityUri;
+use crate::presentity_uri::{NAME_CHARS_MAX, PresentityUri};
 use crate::tag::{Minted, RequestIdentity};
 
 /// Goes with every 503: by then the next commits have been made, or the database is still away.
@@ -144,7 +144,13 @@ impl<'a> Incoming<'a> {
             return Err(not_here());
         }
         self.refuse_extensions()?;
-        Ok(Arc::new(PresentityUri::new(aor.user, aor.host)))
+        let presentity = PresentityUri::new(aor.user, aor.host);
+        match presentity.is_storable() {
+            true => Ok(Arc::new(presentity)),
+            false if presentity.user.chars().count() > NAME_CHARS_MAX => Err(Refusal::new(414, "")),
+            // Nobody can be called that here.
+            false => Err(not_here()),
+        }
     }
 
     /// Returns who sent the request, empty if nobody knows.
@@ -186,6 +192,12 @@ pub(super) fn to_tag_of_script(request: &Request<'_>) -> Option<SmolStr> {
 pub(super) fn text<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Refusal> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains(['\r', '\n', '\0']));
     text.ok_or_else(|| Refusal::new(400, format!("{what} is not text")))
+}
+
+/// Reads bytes that people read: whatever is not text in them is replaced, and what is past `bytes_max` left out.
+pub(super) fn lenient_text(bytes: &[u8], bytes_max: usize) -> SmolStr {
+    let text = String::from_utf8_lossy(bytes).replace('\0', "\u{FFFD}");
+    text[..text.floor_char_boundary(bytes_max)].into()
 }
 
 impl Core {

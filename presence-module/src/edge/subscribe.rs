@@ -11,7 +11,7 @@ use module_api::sip::uri::Uri;
 use smol_str::SmolStr;
 
 use super::core::{Core, Settings};
-use super::request::{Handled, Incoming, Refusal, requested_expires, text, to_tag_of_script};
+use super::request::{Handled, Incoming, Refusal, lenient_text, requested_expires, text, to_tag_of_script};
 use super::step::{NotNow, Parked};
 use crate::change::{Now, Status, SubscriptionKey, SubscriptionRow, TransportAddress};
 use crate::dialog::DialogKey;
@@ -25,6 +25,8 @@ use crate::subscription::{InitialSubscribe, RefreshSubscribe, Rejection, Subscri
 
 /// What of a User-Agent is kept, in bytes.
 const USER_AGENT_BYTES_MAX: usize = 256;
+/// What of a display name is kept, in bytes.
+const DISPLAY_NAME_BYTES_MAX: usize = 1024;
 
 impl Core {
     /// Handles a SUBSCRIBE; the answer and its NOTIFY follow once what it did is durable.
@@ -95,7 +97,7 @@ impl Core {
             is_behind_nat: self.settings.follows_source
                 && contact.as_ref().is_some_and(|contact| is_elsewhere(&contact.uri, request)),
             remote_target: contact.map(|contact| contact.uri),
-            accept: accept_header(request),
+            accept: accept_header(request)?,
             identity: incoming.identity(self),
             source: source(request),
             socket: socket(request),
@@ -131,11 +133,14 @@ impl Core {
         Uri::parse(incoming.to.uri).map_err(|_| Refusal::new(400, "Malformed To"))?;
         let routes: Vec<_> = List::of_all(request.message().headers(HeaderId::RECORD_ROUTE)).collect();
         let identity = incoming.identity(self);
-        let watcher = Uri::parse(identity.as_bytes()).unwrap_or(from);
+        let watcher = watcher_of(&Uri::parse(identity.as_bytes()).unwrap_or(from))?;
+        if !watcher.is_storable() {
+            return Err(Refusal::new(400, "From names nobody who can be told apart"));
+        }
         Ok(SubscriptionRow {
             key: SubscriptionKey([0; 16]),
             presentity: presentity.clone(),
-            watcher: watcher_of(&watcher)?,
+            watcher,
             event: SmolStr::new_static(package.name()),
             event_id,
             call_id: incoming.call_id.into(),
@@ -153,14 +158,14 @@ impl Core {
             local_uri: text(incoming.to.uri, "To")?.into(),
             remote_uri: text(incoming.from.uri, "From")?.into(),
             identity,
-            accept: accept_header(request),
+            accept: accept_header(request)?,
             local_contact: self.local_contact(request).ok_or_else(|| Refusal::new(500, "No local address"))?,
             received: None,
             socket: socket(request),
             user_agent: user_agent(request),
             instance: contact.instance,
             watcher_id: SmolStr::default(),
-            display_name: String::from_utf8_lossy(&incoming.from.display_text()).into(),
+            display_name: lenient_text(&incoming.from.display_text(), DISPLAY_NAME_BYTES_MAX),
             subscribed_at: 0,
         })
     }
@@ -261,14 +266,13 @@ fn watcher_of(uri: &Uri<'_>) -> Result<UserAtDomain, Refusal> {
     Ok(UserAtDomain::new(text(uri.user.unwrap_or_default(), "From")?, text(uri.host, "From")?.to_ascii_lowercase()))
 }
 
-fn accept_header(request: &Request<'_>) -> SmolStr {
-    let values: Vec<_> = request.message().headers(HeaderId::ACCEPT).map(String::from_utf8_lossy).collect();
-    values.join(", ").into()
+fn accept_header(request: &Request<'_>) -> Result<SmolStr, Refusal> {
+    let values: Vec<_> = request.message().headers(HeaderId::ACCEPT).collect();
+    Ok(text(&values.join(&b", "[..]), "Accept")?.into())
 }
 
 fn user_agent(request: &Request<'_>) -> SmolStr {
-    let text = String::from_utf8_lossy(request.header(HeaderId::USER_AGENT).unwrap_or_default());
-    text[..text.floor_char_boundary(USER_AGENT_BYTES_MAX)].into()
+    lenient_text(request.header(HeaderId::USER_AGENT).unwrap_or_default(), USER_AGENT_BYTES_MAX)
 }
 
 fn socket(request: &Request<'_>) -> Option<TransportAddress> {

@@ -11,6 +11,7 @@ mod session; // the connection to the file
 mod tests;
 
 use std::path::Path;
+use std::time::Duration;
 
 pub use self::session::CannotOpen;
 
@@ -20,11 +21,17 @@ use super::sql::dialect::Dialect;
 use super::sql::store::{SqlStore, Taking};
 use super::{Durability, Opening, StoreError};
 
-/// Opens the file at `path`, makes it if it is not there, and takes it into use. `:memory:` is a database for tests.
+/// Opens the file at `path`, makes it if it is not there, and takes it into use. Another program
+/// that holds it is waited for no longer than `timeout`. `:memory:` is a database for tests.
 ///
 /// # Errors
 /// The file cannot be opened ([`CannotOpen`]), or one of those of every backend.
-pub fn open(path: &str, durability: Durability, taking: Taking<'_>) -> Result<(SqlStore, Opening), StoreError> {
+pub fn open(
+    path: &str,
+    durability: Durability,
+    timeout: Duration,
+    taking: Taking<'_>,
+) -> Result<(SqlStore, Opening), StoreError> {
     let path = path.to_owned();
     let mut is_made = false;
     let connect = move || {
@@ -32,7 +39,7 @@ pub fn open(path: &str, durability: Durability, taking: Taking<'_>) -> Result<(S
         if is_made && path != session::MEMORY && !Path::new(&path).exists() {
             return Err(session::cannot_open(&path, "the file is gone"));
         }
-        let session = Session::open(&path, durability)?;
+        let session = Session::open(&path, durability, timeout)?;
         is_made = true;
         Ok(Box::new(session) as Box<dyn Connection>)
     };

@@ -105,7 +105,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// Opens the database and takes it into use. No answer of a server is waited for longer than `timeout`.
+    /// Opens the database and takes it into use. Nothing is waited for longer than `timeout`.
     ///
     /// # Errors
     /// It cannot be reached, another server owns it, or its tables are not ours.
@@ -116,7 +116,7 @@ impl DatabaseUrl {
         taking: Taking<'_>,
     ) -> Result<(SqlStore, Opening), StoreError> {
         match self {
-            Self::Sqlite { path } => sqlite::open(path, durability, taking),
+            Self::Sqlite { path } => sqlite::open(path, durability, timeout, taking),
             Self::Server { dialect: Dialect::Postgres, server } => postgres::open(server, durability, timeout, taking),
             Self::Server { server, .. } => mysql::open(server, timeout, taking),
         }

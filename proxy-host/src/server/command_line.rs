@@ -14,6 +14,9 @@ pub struct CommandLine {
     /// Check the configuration and exit.
     #[arg(short = 'c', long = "check")]
     pub check: bool,
+    /// Take the databases of modules even from a server that seems to be running.
+    #[arg(long = "take-over")]
+    pub take_over: bool,
     /// Look for modules here first; may be given several times.
     #[arg(short = 'L', long = "module-path", value_name = "DIR")]
     pub module_paths: Vec<PathBuf>,

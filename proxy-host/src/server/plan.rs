@@ -41,6 +41,20 @@ pub(crate) struct Plan {
     pub(crate) to_tag_avp: i32,
 }
 
+impl Plan {
+    /// Lets modules take what another server holds: sets their parameter `take_over`. Returns whether one has it.
+    pub(crate) fn take_over(&mut self) -> bool {
+        let settings = self.modules.iter_mut().flat_map(|module| &mut module.settings);
+        let mut meant = settings.filter(|setting| setting.name == TAKE_OVER).peekable();
+        let is_meant = meant.peek().is_some();
+        meant.for_each(|setting| (setting.text, setting.integer) = ("1".into(), 1));
+        is_meant
+    }
+}
+
+/// The parameter of modules that own something only one server may.
+const TAKE_OVER: &str = "take_over";
+
 /// A module that is loaded and not started.
 pub(crate) struct PlannedModule {
     pub(crate) module: LoadedModule,

@@ -30,7 +30,11 @@ pub fn run(command: &CommandLine) -> Exit {
     let (plan, diagnostics) = plan(&source, &command.module_paths);
     let colour = if io::stderr().is_terminal() { Colour::Coloured } else { Colour::Plain };
     eprint!("{}", diagnostics.render(&source, colour));
-    let Some(plan) = plan else { return Exit::Configuration };
+    let Some(mut plan) = plan else { return Exit::Configuration };
+    if command.take_over && !plan.take_over() {
+        eprintln!("--take-over: no module of {} has anything that can be taken over", command.file.display());
+        return Exit::Usage;
+    }
     if command.check {
         println!("{}: the configuration holds", command.file.display());
         return Exit::Ok;

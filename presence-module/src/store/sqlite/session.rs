@@ -1,6 +1,7 @@
 //! The connection to the file, opened with our settings.
 
 use std::path::Path;
+use std::time::Duration;
 
 use diesel::connection::{DefaultLoadingMode, LoadConnection, SimpleConnection};
 use diesel::{Connection as _, SqliteConnection};
@@ -40,12 +41,17 @@ pub(super) struct Session {
 
 impl Session {
     /// Opens the file at `path`, and makes it if it is not there.
-    pub(super) fn open(path: &str, durability: Durability) -> Result<Self, StoreError> {
-        Self::with_log_of(path, durability, WAL_BYTES_MAX)
+    pub(super) fn open(path: &str, durability: Durability, timeout: Duration) -> Result<Self, StoreError> {
+        Self::with_log_of(path, durability, timeout, WAL_BYTES_MAX)
     }
 
     /// As [`open`](Self::open), with another bound for the log.
-    pub(super) fn with_log_of(path: &str, durability: Durability, wal_bytes_max: u64) -> Result<Self, StoreError> {
+    pub(super) fn with_log_of(
+        path: &str,
+        durability: Durability,
+        timeout: Duration,
+        wal_bytes_max: u64,
+    ) -> Result<Self, StoreError> {
         if path.is_empty() {
             return Err(cannot_open(path, "the path is empty"));
         }
@@ -55,7 +61,7 @@ impl Session {
         }
         let statement = |text| Statement::new(Dialect::Sqlite, text);
         let mut session = Self {
-            connection: connect(path, durability)?,
+            connection: connect(path, durability, timeout)?,
             log: Log::of(path, wal_bytes_max),
             opened: OPENED.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
             begin_read: statement("BEGIN"),
@@ -167,7 +173,7 @@ fn execute(connection: &mut SqliteConnection, statement: &Statement, binds: &[Bi
     met.map(|met| met as u64).map_err(failure::of_a_statement)
 }
 
-fn connect(path: &str, durability: Durability) -> Result<SqliteConnection, StoreError> {
+fn connect(path: &str, durability: Durability, timeout: Duration) -> Result<SqliteConnection, StoreError> {
     // SQLite reads `file:` at the start as a URI and `:` as something special: what is relative says so.
     let is_relative = path != MEMORY && Path::new(path).is_relative();
     let url = if is_relative { format!("./{path}") } else { path.to_owned() };
@@ -178,7 +184,9 @@ fn connect(path: &str, durability: Durability) -> Result<SqliteConnection, Store
         // It returns when the system has it: a process that is killed loses nothing.
         Durability::Relaxed => "PRAGMA synchronous = NORMAL",
     };
-    for setting in SETTINGS.iter().chain([&synchronous]) {
+    // Whoever else holds the file is waited for, from the next setting on.
+    let busy_timeout = format!("PRAGMA busy_timeout = {}", timeout.as_millis());
+    for setting in [busy_timeout.as_str()].iter().chain(SETTINGS).chain([&synchronous]) {
         connection.batch_execute(setting).map_err(|error| cannot_open(path, &error.to_string()))?;
     }
     Ok(connection)
@@ -191,9 +199,8 @@ pub(super) fn cannot_open(path: &str, reason: &str) -> StoreError {
 /// A database that lives as long as its connection.
 pub(super) const MEMORY: &str = ":memory:";
 
-/// Each on its own, the wait for others first: what follows may have to wait already.
+/// Each on its own.
 const SETTINGS: &[&str] = &[
-    "PRAGMA busy_timeout = 2000",
     "PRAGMA journal_mode = WAL",
     // Checkpoints are ours, between commits. After one the log's file is cut back to this length.
     "PRAGMA wal_autocheckpoint = 0",

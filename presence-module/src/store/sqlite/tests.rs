@@ -41,7 +41,7 @@ impl Database {
     fn open_with_log_of(&self, wal_bytes_max: u64) -> SqlStore {
         let path = self.path.clone();
         let connect = move || {
-            let session = Session::with_log_of(&path, Durability::Full, wal_bytes_max)?;
+            let session = Session::with_log_of(&path, Durability::Full, TIMEOUT, wal_bytes_max)?;
             Ok(Box::new(session) as Box<dyn Connection>)
         };
         let (names, random) = (TableNames::default(), &mut |bytes: &mut [u8]| bytes.fill(0xA5));
@@ -87,8 +87,10 @@ impl Database {
     }
 }
 
+const TIMEOUT: Duration = Duration::from_secs(2);
+
 fn try_open(path: &str, names: &TableNames) -> Result<(SqlStore, Opening), StoreError> {
-    super::open(path, Durability::Full, taking(names, &mut |bytes| bytes.fill(0xA5)))
+    super::open(path, Durability::Full, TIMEOUT, taking(names, &mut |bytes| bytes.fill(0xA5)))
 }
 
 fn taking<'a>(names: &'a TableNames, random: &'a mut dyn FnMut(&mut [u8])) -> Taking<'a> {
