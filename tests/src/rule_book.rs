@@ -37,7 +37,7 @@ impl<'s> RuleBook<'s> {
     /// Opens the rules of a server that runs and answers for `pres.example`.
     pub fn open(server: &'s Server) -> Self {
         let probe = Endpoint::udp_with(server.udp_address(), Arc::new(Agreeable));
-        Self { server, database: Database::open(&server.database()), table: "xcap_xml".into(), doc_type: 2, probe }
+        Self { server, database: server.open_database(), table: "xcap_xml".into(), doc_type: 2, probe }
     }
 
     /// Writes to another table than `xcap_xml` from here on.

@@ -145,7 +145,7 @@ fn run(arguments: &[&str]) -> Ended {
 
 #[test]
 fn what_a_module_says_of_its_parameters_is_shown_beside_every_other_mistake() {
-    let broken = QUICKSTART.replace("sqlite://@DB@", "garbage").replace("handle_publish", "handle_publsh");
+    let broken = QUICKSTART.replace("@DB_URL@", "garbage").replace("handle_publish", "handle_publsh");
     let ended = Server::check(&broken);
     assert_eq!(ended.code, Some(78));
     assert!(ended.stderr.contains("expected sqlite://PATH"), "{}", ended.stderr);

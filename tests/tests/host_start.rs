@@ -9,7 +9,7 @@ const DANA: &str = "sip:dana@pres.example";
 const ANN: &str = "sip:ann@watch.example";
 
 fn with_database(url: &str) -> String {
-    QUICKSTART.replace("sqlite://@DB@", url)
+    QUICKSTART.replace("@DB_URL@", url)
 }
 
 /// A start with `configuration` fails with `code` and says all of `said`, and none of `unsaid`.

@@ -140,8 +140,7 @@ fn what_expires_while_the_server_is_away_is_closed_when_it_comes_back() {
 #[test]
 fn a_second_server_on_a_database_in_use_is_refused() {
     let server = Server::quickstart();
-    let database = server.database().display().to_string();
-    let ended = Server::start_refused(&tests::server::QUICKSTART.replace("@DB@", &database));
+    let ended = Server::start_refused(&tests::server::QUICKSTART.replace("@DB_URL@", &server.database_url()));
     assert_ne!(ended.code, Some(0));
     assert!(ended.stderr.contains(&server.process_id().to_string()), "it names who owns it:\n{}", ended.stderr);
     let mut publisher = Publisher::udp(server.udp_address(), DANA);

@@ -54,7 +54,7 @@ fn all_eleven_together_are_accepted() {
 fn the_functions_run_as_printed_under_the_parameters_as_printed() {
     let others: String =
         modparams().into_iter().filter(|(_, text)| !text.contains("db_url")).map(|(_, text)| text).collect();
-    let lines = format!("modparam(\"presence\", \"db_url\", \"sqlite://@DB@\")\n{others}");
+    let lines = format!("modparam(\"presence\", \"db_url\", \"@DB_URL@\")\n{others}");
     let server = Server::start(&configuration(&lines), Default::default());
     let mut publisher = Publisher::udp(server.udp_address(), DANA).expiring(7200);
     let published = publisher.publish(&pidf::open(DANA, "t1", "here"));

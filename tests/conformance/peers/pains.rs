@@ -1,6 +1,5 @@
 //! What users of the descendants report most, most frequent first.
 
-use tests::database::Database;
 use tests::server::{Options, Server, Transport, with_setting};
 use tests::user_agent::{Publisher, Watcher};
 use tests::{message::Message, pidf};
@@ -149,7 +148,7 @@ fn p2_k3074_what_has_ended_leaves_no_row() {
     }
     publisher.modify(&here("three"));
     witness.next_notification();
-    let mut database = Database::open(&server.database());
+    let mut database = server.open_database();
     assert_eq!(database.lines("from_user", "active_watchers"), ["witness"]);
     witness.finish();
 }

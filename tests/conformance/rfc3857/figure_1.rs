@@ -1,6 +1,5 @@
 //! The state machine of a watcher, arrow by arrow (RFC 3857 §4.7.1, Figure 1): what the watcher is told, and what the owner.
 
-use tests::database::Database;
 use tests::message::Message;
 use tests::rule_book::RuleBook;
 use tests::rules::{Rule, ruleset};
@@ -259,7 +258,7 @@ fn s4_7_1_the_watchers_table_keeps_who_was_decided_on_and_who_waits() {
     bob.unsubscribe();
     bob.next_notification();
     let owner = watching_watchers(&server);
-    let mut database = Database::open(&server.database());
+    let mut database = server.open_database();
     let columns = "p_user || '@' || p_domain || ' ' || w_user || '@' || w_domain || ' ' || event || ' ' || subs_status";
     let rows = database.lines(columns, "watchers WHERE p_user = 'dana' AND event = 'presence' ORDER BY w_user");
     let expected =

@@ -1,9 +1,8 @@
 //! Configurations the tests start from, and what is filled into them.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
-/// The whole product in one file: `@DB@` and `@PORT@` stand for what each server has of its own.
+/// The whole product in one file: `@DB_URL@` and `@PORT@` stand for what each server has of its own.
 pub const QUICKSTART: &str = r#"
 listen=udp:127.0.0.1:@PORT@
 listen=tcp:127.0.0.1:@PORT@
@@ -13,7 +12,7 @@ loadmodule "sl.so"
 loadmodule "tm.so"
 loadmodule "presence.so"
 
-modparam("presence", "db_url", "sqlite://@DB@")
+modparam("presence", "db_url", "@DB_URL@")
 modparam("presence", "force_active", 1)
 modparam("presence", "identity", "from")
 
@@ -42,8 +41,8 @@ pub fn with_route(settings: &str, statements: &str) -> String {
     format!("{before}{settings}\nroute {{\n{statements}\n}}\n")
 }
 
-/// Fills in the database and the ports: 0, or those of the last start, in the order of the listeners.
-pub(super) fn filled(text: &str, database: &Path, udp: &[SocketAddr], tcp: &[SocketAddr]) -> String {
+/// Fills in the database's URL and the ports: 0, or those of the last start, in the order of the listeners.
+pub(super) fn filled(text: &str, database_url: &str, udp: &[SocketAddr], tcp: &[SocketAddr]) -> String {
     let (mut udp, mut tcp) = (udp.iter(), tcp.iter());
     let mut out = String::new();
     for line in text.lines() {
@@ -56,7 +55,7 @@ pub(super) fn filled(text: &str, database: &Path, udp: &[SocketAddr], tcp: &[Soc
         out.push_str(&line.replace("@PORT@", &port.to_string()));
         out.push('\n');
     }
-    out.replace("@DB@", &database.display().to_string())
+    out.replace("@DB_URL@", database_url)
 }
 
 #[cfg(test)]
@@ -65,10 +64,16 @@ mod tests {
 
     #[test]
     fn the_first_start_takes_any_port_and_the_next_the_same_ones() {
-        let text = "listen=udp:127.0.0.1:@PORT@\nlisten=tcp:127.0.0.1:@PORT@\nx \"@DB@\"\n";
-        let path = Path::new("/d/b");
-        assert_eq!(filled(text, path, &[], &[]), "listen=udp:127.0.0.1:0\nlisten=tcp:127.0.0.1:0\nx \"/d/b\"\n");
+        let text = "listen=udp:127.0.0.1:@PORT@\nlisten=tcp:127.0.0.1:@PORT@\nx \"@DB_URL@\"\n";
+        let path = "sqlite:///d/b";
+        assert_eq!(
+            filled(text, path, &[], &[]),
+            "listen=udp:127.0.0.1:0\nlisten=tcp:127.0.0.1:0\nx \"sqlite:///d/b\"\n"
+        );
         let (udp, tcp) = (["127.0.0.1:7".parse().unwrap()], ["127.0.0.1:8".parse().unwrap()]);
-        assert_eq!(filled(text, path, &udp, &tcp), "listen=udp:127.0.0.1:7\nlisten=tcp:127.0.0.1:8\nx \"/d/b\"\n");
+        assert_eq!(
+            filled(text, path, &udp, &tcp),
+            "listen=udp:127.0.0.1:7\nlisten=tcp:127.0.0.1:8\nx \"sqlite:///d/b\"\n"
+        );
     }
 }

@@ -7,7 +7,7 @@ mod log; // the process's stderr, line by line
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::binaries::Binaries;
+use crate::database::Database;
+use crate::database_server::PASSWORD;
 pub use config::{QUICKSTART, with_parameters, with_route, with_setting};
 use log::Log;
 
@@ -29,6 +31,8 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// Whether `panic` and `ERROR` may stand in the log; otherwise they fail the test.
     pub errors_expected: bool,
+    /// Where its state is; otherwise in an SQLite file of its own.
+    pub database_url: Option<String>,
 }
 
 /// What a message travels by.
@@ -68,7 +72,7 @@ pub struct Ended {
 }
 
 impl Server {
-    /// Starts a server and waits until it is ready. `@DB@` and `@PORT@` in `configuration` are filled in.
+    /// Starts a server and waits until it is ready. `@DB_URL@` and `@PORT@` in `configuration` are filled in.
     ///
     /// # Panics
     /// If it does not become ready; the panic shows its log.
@@ -84,6 +88,11 @@ impl Server {
     /// Starts the server of the quickstart: both functions, SQLite, `force_active`, `pres.example`.
     pub fn quickstart() -> Self {
         Self::start(QUICKSTART, Options::default())
+    }
+
+    /// Starts the server of the quickstart on a database of any kind.
+    pub fn quickstart_on(database_url: &str) -> Self {
+        Self::start(QUICKSTART, Options { database_url: Some(database_url.into()), ..Options::default() })
     }
 
     /// Starts a server that must refuse to, and returns what it said.
@@ -131,9 +140,19 @@ impl Server {
         &self.udp
     }
 
-    /// Returns the path of the database.
+    /// Returns the path of the database, which is SQLite's unless the options said otherwise.
     pub fn database(&self) -> PathBuf {
-        self.directory.path().join("presence.db")
+        sqlite_file(self.directory.path())
+    }
+
+    /// Returns the URL of the database.
+    pub fn database_url(&self) -> String {
+        self.options.database_url.clone().unwrap_or_else(|| sqlite_url(self.directory.path()))
+    }
+
+    /// Opens the database as another program does.
+    pub fn open_database(&self) -> Database {
+        Database::connect(&self.database_url())
     }
 
     /// Returns the id of the process.
@@ -195,7 +214,7 @@ impl Server {
 
     fn launch(&mut self) {
         let file = self.directory.path().join("server.cfg");
-        let text = config::filled(&self.configuration, &self.database(), &self.udp, &self.tcp);
+        let text = config::filled(&self.configuration, &self.database_url(), &self.udp, &self.tcp);
         fs::write(&file, text).expect("the configuration is written");
         let child = command(&file).args(&self.options.arguments).spawn();
         let mut child = child.unwrap_or_else(|error| panic!("the host does not run: {error}"));
@@ -232,10 +251,11 @@ impl Drop for Server {
         }
         if std::thread::panicking() {
             eprintln!("--- log of the server\n{}---", self.earlier_log);
-        } else if !self.options.errors_expected {
-            let bad = self.earlier_log.lines().find(|line| line.contains("ERROR") || line.contains("panic"));
-            assert!(bad.is_none(), "the server logged an error:\n{}", self.earlier_log);
+            return;
         }
+        assert!(!self.earlier_log.contains(PASSWORD), "the server logged a password:\n{}", self.earlier_log);
+        let bad = self.earlier_log.lines().find(|line| line.contains("ERROR") || line.contains("panic"));
+        assert!(self.options.errors_expected || bad.is_none(), "the server logged an error:\n{}", self.earlier_log);
     }
 }
 
@@ -254,7 +274,7 @@ fn signal(child: &Child, signal: Signal) {
 fn run_to_end(configuration: &str, arguments: &[&str]) -> Ended {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("server.cfg");
-    let text = config::filled(configuration, &directory.path().join("presence.db"), &[], &[]);
+    let text = config::filled(configuration, &sqlite_url(directory.path()), &[], &[]);
     fs::write(&file, text).expect("the configuration is written");
     let child = command(&file).args(arguments).spawn();
     let mut child = child.unwrap_or_else(|error| panic!("the host does not run: {error}"));
@@ -266,10 +286,19 @@ fn run_to_end(configuration: &str, arguments: &[&str]) -> Ended {
     }
     let code = child.wait().expect("our own child can be waited for").code();
     assert!(closed, "the host goes on running; it said\n{}", log.text());
+    assert!(!log.text().contains(PASSWORD), "the host says a password:\n{}", log.text());
     Ended { code, stderr: log.text(), file }
 }
 
-fn command(file: &std::path::Path) -> Command {
+fn sqlite_file(directory: &Path) -> PathBuf {
+    directory.join("presence.db")
+}
+
+fn sqlite_url(directory: &Path) -> String {
+    format!("sqlite://{}", sqlite_file(directory).display())
+}
+
+fn command(file: &Path) -> Command {
     let binaries = Binaries::get();
     let mut command = Command::new(&binaries.host);
     command.arg("-f").arg(file).arg("-L").arg(binaries.modules()).arg("-L").arg(&binaries.examples);
