@@ -1,131 +1,141 @@
-//! CPU time of the storing thread per row, durable: the time shown is one row's share of its commit and checkpoints.
+//! What a row costs on each database: rows a second and CPU a row, ours and the database's, one row's share of its commit.
 //!
-//! `target/` should be on a real disk; the wall time, which the disk decides, is printed once per benchmark.
-#![allow(missing_docs)] // criterion's macros declare public functions
+//! Every commit is durable. `target/` should be on a real disk. `-- sqlite`, `-- mysql` or `-- postgres` runs one of them.
 #![allow(clippy::unwrap_used)] // a benchmark that fails has nothing to go on with
 
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
 use module_api::abi::Transport;
 use presence::change::{Change, Moment, PublicationRow, Status, SubscriptionKey, SubscriptionRow, TransportAddress};
 use presence::presentity_uri::UserAtDomain;
 use presence::store::sql::migration::Migrate;
 use presence::store::sql::ownership::TakeOver;
 use presence::store::sql::store::{SqlStore, Taking};
-use presence::store::{RowKeys, Scope, Store, TableNames};
+use presence::store::url::DatabaseUrl;
+use presence::store::{Durability, RowKeys, Scope, Store, TableNames};
+use tests::database_server::{DatabaseServer, Kind, Options};
 
 const BATCHES: [usize; 3] = [1, 16, 256];
 const ROWS_PRESENT: u64 = 20_000;
+/// How long each kind of row is written at each batch size.
+const TIME: Duration = Duration::from_secs(2);
 
-criterion_group!(benches, publications, subscriptions, loading);
-criterion_main!(benches);
+/// What is written, by name.
+const KINDS: [(&str, fn(u64) -> Change); 6] = [
+    ("publication stored", publication_stored),
+    ("publication refreshed", publication_refreshed),
+    ("publication modified", publication_modified),
+    ("subscription stored", subscription_stored),
+    ("subscription refreshed", subscription_refreshed),
+    ("CSeq reserved", cseq_reserved),
+];
 
-fn publications(criterion: &mut Criterion) {
-    for batch in BATCHES {
-        bench(criterion, "publication stored", batch, publication_stored);
-        bench(criterion, "publication refreshed", batch, |n| Change::PublicationContinued {
-            id: shuffled(n),
-            entity_tag: format!("refreshed-{n:022x}").into(),
-            body: None,
-            received_at_ms: 1_700_000_000_000,
-            expires: 1_700_003_600 + n,
-            deadline: Moment(0),
-            sender: None,
-        });
-        bench(criterion, "publication modified", batch, |n| Change::PublicationContinued {
-            id: shuffled(n),
-            entity_tag: format!("modified-{n:023x}").into(),
-            body: Some(body(n)),
-            received_at_ms: 1_700_000_000_000,
-            expires: 1_700_003_600 + n,
-            deadline: Moment(0),
-            sender: None,
-        });
+fn main() {
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    println!("| database | row | batch | rows/s | CPU µs a row, ours | the database's |");
+    println!("|---|---|---|---|---|---|");
+    if wanted("sqlite") {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        measure("SQLite", &format!("sqlite://{}/presence.db", directory.path().display()), None);
+    }
+    for (kind, name, title) in [(Kind::MariaDb, "mysql", "MariaDB"), (Kind::PostgreSql, "postgres", "PostgreSQL")] {
+        if wanted(name) {
+            let server = DatabaseServer::start(kind, &Options { cache_mib: Some(512), ..Options::default() });
+            let url = server.create_database("presence");
+            measure(title, &url, Some(&server));
+        }
     }
 }
 
-fn subscriptions(criterion: &mut Criterion) {
-    for batch in BATCHES {
-        bench(criterion, "subscription stored", batch, subscription_stored);
-        bench(criterion, "subscription refreshed", batch, |n| {
-            let mut row = subscription(shuffled(n));
-            (row.remote_cseq, row.expires) = (n as u32, row.expires + n);
-            Change::SubscriptionRefreshed { row: Arc::new(row), deadline: Moment(0), flow: 0 }
-        });
-        bench(criterion, "CSeq reserved", batch, |n| Change::CseqReserved {
-            key: key(shuffled(n)),
-            local_cseq: n as u32,
-        });
+/// Prints what every kind of row costs on one database.
+fn measure(database: &str, url: &str, server: Option<&DatabaseServer>) {
+    let mut store = filled(url);
+    let mut next = ROWS_PRESENT;
+    for (name, change) in KINDS {
+        for batch in BATCHES {
+            let cost = cost_of(&mut store, change, batch, &mut next, server);
+            let (rate, ours) = (cost.rows as f64 / cost.wall.as_secs_f64(), cost.micros(cost.ours));
+            let theirs = server.map_or_else(|| "–".into(), |_| format!("{:.1}", cost.micros(cost.theirs)));
+            println!("| {database} | {name} | {batch} | {rate:.0} | {ours:.1} | {theirs} |");
+        }
     }
-}
-
-fn loading(criterion: &mut Criterion) {
-    let (_directory, mut store) = filled();
     let keys = RowKeys {
         publications: (0..ROWS_PRESENT).collect(),
         subscriptions: (0..ROWS_PRESENT).map(key).collect(),
         ..RowKeys::default()
     };
-    let mut load = |name: &str, scope: Scope<'_>| {
-        criterion.bench_function(name, |bencher| {
-            bencher.iter_custom(|iterations| {
-                let before = cpu_time();
-                let rounds = iterations.div_ceil(2 * ROWS_PRESENT);
-                for _ in 0..rounds {
-                    store.load(scope, &mut |_| ()).unwrap();
-                }
-                (cpu_time() - before).mul_f64(iterations as f64 / (rounds * 2 * ROWS_PRESENT) as f64)
-            });
-        });
-    };
-    load("loaded, a row", Scope::All);
-    load("loaded by its key, a row", Scope::Rows(&keys));
-}
-
-fn bench(criterion: &mut Criterion, name: &str, batch: usize, change: fn(u64) -> Change) {
-    let (_directory, store) = filled();
-    let state = RefCell::new((store, ROWS_PRESENT));
-    let wall = RefCell::new((Duration::ZERO, 0));
-    criterion.bench_function(&format!("{name}, batch {batch}"), |bencher| {
-        bencher.iter_custom(|iterations| {
-            let (store, next) = &mut *state.borrow_mut();
-            let (mut rows, mut cpu) = (0, Duration::ZERO);
-            while rows < iterations {
-                let changes: Vec<Change> = (0..batch as u64).map(|offset| change(*next + offset)).collect();
-                let decisions: Vec<&[Change]> = changes.iter().map(std::slice::from_ref).collect();
-                let (cpu_before, wall_before) = (cpu_time(), Instant::now());
-                store.commit(&decisions).unwrap();
-                store.maintain().unwrap();
-                cpu += cpu_time() - cpu_before;
-                wall.borrow_mut().0 += wall_before.elapsed();
-                wall.borrow_mut().1 += batch as u32;
-                rows += batch as u64;
-                *next += batch as u64;
-            }
-            cpu.mul_f64(iterations as f64 / rows as f64)
-        });
-    });
-    let (elapsed, rows) = *wall.borrow();
-    if rows > 0 {
-        println!("{name}, batch {batch}: wall time {:?} a row", elapsed / rows);
+    for (name, scope) in [("loaded", Scope::All), ("loaded by its key", Scope::Rows(&keys))] {
+        let (before, theirs, began, mut rows) = (cpu_time(), cpu_of(server), Instant::now(), 0);
+        store.load(scope, &mut |_| rows += 1).unwrap();
+        let (ours, theirs) = (cpu_time() - before, cpu_of(server) - theirs);
+        let cost = Cost { rows, wall: began.elapsed(), ours, theirs };
+        let rate = rows as f64 / cost.wall.as_secs_f64();
+        let (ours, theirs) = (cost.micros(cost.ours), cost.micros(cost.theirs));
+        println!("| {database} | {name} | – | {rate:.0} | {ours:.1} | {theirs:.1} |");
     }
 }
 
-fn filled() -> (tempfile::TempDir, SqlStore) {
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let path = directory.path().join("presence.db");
-    let mut random = |bytes: &mut [u8]| bytes.fill(7);
-    let (mut store, _) =
-        SqlStore::open(path.to_str().unwrap(), &TableNames::default(), "bench:1", &mut random).unwrap();
+/// What some rows cost.
+struct Cost {
+    rows: u64,
+    wall: Duration,
+    ours: Duration,
+    theirs: Duration,
+}
+
+impl Cost {
+    fn micros(&self, time: Duration) -> f64 {
+        time.as_secs_f64() * 1e6 / self.rows as f64
+    }
+}
+
+fn cost_of(
+    store: &mut SqlStore,
+    change: fn(u64) -> Change,
+    batch: usize,
+    next: &mut u64,
+    server: Option<&DatabaseServer>,
+) -> Cost {
+    let mut cost = Cost { rows: 0, wall: Duration::ZERO, ours: Duration::ZERO, theirs: Duration::ZERO };
+    let theirs = cpu_of(server);
+    while cost.wall < TIME {
+        let changes: Vec<Change> = (0..batch as u64).map(|offset| change(*next + offset)).collect();
+        let decisions: Vec<&[Change]> = changes.iter().map(std::slice::from_ref).collect();
+        let (cpu_before, wall_before) = (cpu_time(), Instant::now());
+        store.commit(&decisions).unwrap();
+        store.maintain().unwrap();
+        cost.ours += cpu_time() - cpu_before;
+        cost.wall += wall_before.elapsed();
+        cost.rows += batch as u64;
+        *next += batch as u64;
+    }
+    cost.theirs = cpu_of(server) - theirs;
+    cost
+}
+
+fn filled(url: &str) -> SqlStore {
+    let (names, mut random) = (TableNames::default(), |bytes: &mut [u8]| bytes.fill(7));
+    let taking = Taking {
+        names: &names,
+        owner: "bench:1",
+        take_over: TakeOver::ByForce,
+        migrate: Migrate::Automatically,
+        random: &mut random,
+    };
+    let url = DatabaseUrl::parse(url).unwrap();
+    let (mut store, _) = url.open(Durability::Full, Duration::from_secs(10), taking).unwrap();
     let rows: Vec<Change> = (0..ROWS_PRESENT).flat_map(|n| [publication_stored(n), subscription_stored(n)]).collect();
     for batch in rows.chunks(256) {
         store.commit(&[batch]).unwrap();
     }
     store.maintain().unwrap();
-    (directory, store)
+    store
+}
+
+fn cpu_of(server: Option<&DatabaseServer>) -> Duration {
+    server.map_or(Duration::ZERO, DatabaseServer::cpu_time)
 }
 
 /// The time this thread has been on a processor, from the kernel's own account.
@@ -208,4 +218,34 @@ fn subscription(n: u64) -> SubscriptionRow {
         subscribed_at: 1_700_000_000,
         instance: Default::default(),
     }
+}
+
+fn publication_refreshed(n: u64) -> Change {
+    continued(n, None)
+}
+
+fn publication_modified(n: u64) -> Change {
+    continued(n, Some(body(n)))
+}
+
+fn continued(n: u64, body: Option<Arc<str>>) -> Change {
+    Change::PublicationContinued {
+        id: shuffled(n),
+        entity_tag: format!("continued-{n:022x}").into(),
+        body,
+        received_at_ms: 1_700_000_000_000,
+        expires: 1_700_003_600 + n,
+        deadline: Moment(0),
+        sender: None,
+    }
+}
+
+fn subscription_refreshed(n: u64) -> Change {
+    let mut row = subscription(shuffled(n));
+    (row.remote_cseq, row.expires) = (n as u32, row.expires + n);
+    Change::SubscriptionRefreshed { row: Arc::new(row), deadline: Moment(0), flow: 0 }
+}
+
+fn cseq_reserved(n: u64) -> Change {
+    Change::CseqReserved { key: key(shuffled(n)), local_cseq: n as u32 }
 }
