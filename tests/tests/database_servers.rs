@@ -38,7 +38,7 @@ fn keeps_what_was_committed(kind: Kind) {
     server.restart();
     let mut database = Database::connect(&url);
     assert_eq!(database.lines("x", "t ORDER BY id"), ["one", "NULL"]);
-    let twice = database.try_execute("INSERT INTO t VALUES (4, NULL)").unwrap_err();
+    let twice = database.try_execute("INSERT INTO t VALUES (4, NULL)").expect_err("the key is taken");
     let expected = if kind == Kind::MariaDb { "1062" } else { "23505" };
     assert_eq!(twice.code, expected, "{twice}");
 }
@@ -64,7 +64,7 @@ fn stands_still_and_loses_its_clients(kind: Kind) {
     let answer = std::thread::spawn(move || database.try_execute("CREATE TABLE t (x integer)").map(|_| database));
     assert!(!server.answers_within(SHORT) && began.elapsed() >= SHORT && !answer.is_finished());
     server.resume();
-    let mut database = answer.join().unwrap().expect("the statement waited");
+    let mut database = answer.join().expect("the statement is sent").expect("the statement waited");
     assert!(server.answers_within(LONG));
 
     database.execute("BEGIN");
