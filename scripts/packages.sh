@@ -2,7 +2,7 @@
 
 # need COMMAND PACKAGE REASON
 need() {
-    command -v "$1" >/dev/null 2>&1 || install_package "$2" "$3"
+    PATH="$PATH:/usr/sbin" command -v "$1" >/dev/null 2>&1 || install_package "$2" "$3"
 }
 
 # install_package PACKAGE REASON
@@ -11,6 +11,14 @@ install_package() {
     as_root apt-get install -y --no-install-recommends "$1" >/dev/null && return 0
     as_root apt-get update >/dev/null
     as_root apt-get install -y --no-install-recommends "$1" >/dev/null
+}
+
+# need_postgresql REASON: Debian keeps its programs out of PATH, and makes an instance of the machine's unless told not to.
+need_postgresql() {
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && return 0
+    as_root mkdir -p /etc/postgresql-common/createcluster.d
+    echo "create_main_cluster = false" | as_root tee /etc/postgresql-common/createcluster.d/no-main.conf >/dev/null
+    install_package postgresql "$1"
 }
 
 as_root() {

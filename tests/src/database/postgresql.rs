@@ -1,8 +1,15 @@
 //! A database of a PostgreSQL server.
 
 use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
 
+use postgres::config::SslMode;
 use postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Address;
 use super::{Connection, SqlError};
@@ -14,8 +21,25 @@ impl PostgreSql {
         let mut config = Config::new();
         config.host(&address.host).port(address.port).dbname(&address.database);
         config.user(&address.user).password(&address.password);
-        Ok(Self(config.connect(NoTls)?))
+        let client = match &address.tls_ca {
+            Some(file) => config.ssl_mode(SslMode::Require).connect(MakeRustlsConnect::new(trusting(file))),
+            None => config.connect(NoTls),
+        };
+        Ok(Self(client?))
     }
+}
+
+/// Returns what TLS is spoken by: only those whom the authority in `file` vouches for are trusted.
+fn trusting(file: &Path) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    let certificates =
+        CertificateDer::pem_file_iter(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    for certificate in certificates {
+        roots.add(certificate.expect("a certificate in PEM")).expect("a certificate of an authority");
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    config.expect("the provider knows TLS 1.2 and 1.3").with_root_certificates(roots).with_no_client_auth()
 }
 
 impl Connection for PostgreSql {

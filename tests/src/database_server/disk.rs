@@ -13,7 +13,8 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Mounts a disk that belongs to `account`. Only root may, so we have to be root, or to have `sudo`.
+    /// Mounts a disk that belongs to `account`. Only root may, so we have to be root, or to have `sudo`; in a
+    /// container that takes the capability SYS_ADMIN.
     pub(super) fn mount(mount_point: &Path, bytes_max: u64, account: Account) -> Self {
         let options = format!("size={bytes_max},mode=0700,{}", account.as_mount_options());
         run_as_root(&["mount", "-t", "tmpfs", "-o", &options, "presence-tests", &mount_point.display().to_string()]);

@@ -7,6 +7,7 @@ mod certificates; // for connections that are encrypted
 mod disk; // one that can be full
 mod guardian; // cleans up after tests that were killed
 mod mariadb; // the one
+mod port; // free ones
 mod postgresql; // and the other
 mod processes; // signals to all of a server
 mod program; // what tells the two apart
@@ -14,11 +15,9 @@ mod programs; // where they are installed, and whom they run as
 mod template; // data directories, made once
 
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -195,12 +194,7 @@ impl DatabaseServer {
     pub fn stop(&mut self) {
         self.resume();
         processes::signal(self.process_id(), self.kind.program().stop_signal());
-        let give_up = Instant::now() + DEADLINE;
-        while !self.has_ended() {
-            assert!(Instant::now() < give_up, "it does not stop; it said\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        self.reap();
+        self.wait_for_end();
     }
 
     /// Waits until it has ended by itself, as a PostgreSQL does that cannot write its log.
@@ -279,7 +273,7 @@ impl DatabaseServer {
     /// Others may take a free port before the server does; then there is another.
     fn start_at_some_port(&mut self) {
         for _ in 0..5 {
-            self.start.port = free_port();
+            self.start.port = port::free();
             self.kind.program().configure(&self.start);
             let Err(problem) = self.launch() else {
                 return;
@@ -339,19 +333,5 @@ impl Drop for DatabaseServer {
         }
         self.disk = None;
         self.guardian = None;
-    }
-}
-
-/// Returns a port that nobody has, below those that connections get by themselves: a client that tries again and again to
-/// reach a server that is down could otherwise come to be connected to itself.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let begin = std::process::id().wrapping_mul(97) % 10_000;
-    loop {
-        let offset = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(20_000 + (begin + offset) % 12_000).expect("less than 32000");
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
     }
 }
