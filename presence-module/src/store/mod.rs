@@ -9,6 +9,7 @@ pub mod postgres; // PostgreSQL
 pub mod url; // which of them, and where
 pub mod group_commit; // many decisions, one transaction
 pub mod recovery; // rows back into memory
+pub mod import; // rows that another server wrote
 #[cfg(test)]
 pub(crate) mod contract; // what every backend promises
 
