@@ -13,6 +13,11 @@ pub mod import; // rows that another server wrote
 #[cfg(test)]
 pub(crate) mod contract; // what every backend promises
 
+pub use self::sql::documents::NewDocument;
+pub use self::sql::migration::Migrate;
+pub use self::sql::ownership::TakeOver;
+pub use self::sql::store::{SqlStore, Taking};
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -3,32 +3,19 @@
 
 use super::foreign_row::{ForeignRow, Skipped};
 use super::layout::Layout;
-use crate::presentity_uri::PresentityUri;
-
-/// A document with what else its row has here.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ImportedRules {
-    /// Whose it is.
-    pub owner: PresentityUri,
-    /// What kind of document, as its writer counts.
-    pub doc_type: i64,
-    /// Which of the owner's documents of that kind; empty where there can be one only.
-    pub doc_uri: String,
-    /// The document.
-    pub document: String,
-}
+use crate::store::NewDocument;
 
 /// Takes over a document. What is not text becomes a document that allows nobody, as it allowed nobody before: without it
 /// its owner would have no rules at all.
 ///
 /// # Errors
 /// It names no owner, or has no type.
-pub fn rules_document(row: &ForeignRow, layout: Layout) -> Result<ImportedRules, Skipped> {
+pub fn rules_document(row: &ForeignRow, layout: Layout) -> Result<NewDocument, Skipped> {
     let (user, document) = match layout {
         Layout::Seed2006 => ("user", "xcap"),
         Layout::Kamailio | Layout::OpenSips => ("username", "doc"),
     };
-    Ok(ImportedRules {
+    Ok(NewDocument {
         owner: row.user(user, "domain")?,
         doc_type: row.number("doc_type")?,
         doc_uri: row.text("doc_uri")?.into(),
@@ -39,6 +26,7 @@ pub fn rules_document(row: &ForeignRow, layout: Layout) -> Result<ImportedRules,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::presentity_uri::PresentityUri;
     use crate::store::import::Value;
 
     /// As it is written for Kamailio 5.6.3, the document aside.
@@ -60,14 +48,14 @@ doc_type = 1"#;
 
     #[test]
     fn a_document_keeps_its_type_and_its_name() {
-        let expected = ImportedRules {
+        let expected = NewDocument {
             owner: PresentityUri::new("dana", "pres.example"),
             doc_type: 2,
             doc_uri: "/xcap-root/pres-rules/users/sip:dana@pres.example/index".into(),
             document: "<cp:ruleset xmlns:cp=\"urn:ietf:params:xml:ns:common-policy\"/>".into(),
         };
         assert_eq!(rules_document(&ForeignRow::from_lines(KAMAILIO), Layout::Kamailio), Ok(expected.clone()));
-        let of_2006 = ImportedRules { doc_type: 1, doc_uri: "".into(), ..expected };
+        let of_2006 = NewDocument { doc_type: 1, doc_uri: "".into(), ..expected };
         assert_eq!(rules_document(&ForeignRow::from_lines(SEED), Layout::Seed2006), Ok(of_2006));
     }
 
