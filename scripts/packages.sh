@@ -5,6 +5,11 @@ need() {
     PATH="$PATH:/usr/sbin" command -v "$1" >/dev/null 2>&1 || install_package "$2" "$3"
 }
 
+# need_package PACKAGE REASON, for what brings no command
+need_package() {
+    dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q "ok installed" || install_package "$1" "$2"
+}
+
 # install_package PACKAGE REASON
 install_package() {
     echo "installing $1: $2" >&2

@@ -16,6 +16,8 @@ use serde_json::Value;
 pub struct Binaries {
     /// The host's executable.
     pub host: PathBuf,
+    /// What looks after the presence server's database.
+    pub presence_db: PathBuf,
     /// The presence module's library.
     pub presence: PathBuf,
     /// The directory of the libraries built from `tests/examples`.
@@ -65,13 +67,16 @@ fn read_artifacts(lines: &str) -> Result<Binaries, String> {
     let artifacts: Vec<Value> = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let presence = library(&artifacts, "presence").ok_or("cargo names no library of presence-module")?;
     let second = library(&artifacts, "second_module").ok_or("cargo names no library of the example second_module")?;
-    let host = artifacts
-        .iter()
-        .filter_map(|artifact| artifact["executable"].as_str())
-        .find(|path| Path::new(path).file_stem().is_some_and(|stem| stem == "proxy-host"))
-        .ok_or("cargo names no executable of proxy-host")?;
+    let host = executable(&artifacts, "proxy-host").ok_or("cargo names no executable of proxy-host")?;
+    let presence_db = executable(&artifacts, "presence-db").ok_or("cargo names no executable presence-db")?;
     let examples = second.parent().ok_or("a library lies in no directory")?.to_owned();
-    Ok(Binaries { host: host.into(), presence, examples })
+    Ok(Binaries { host, presence_db, presence, examples })
+}
+
+/// Returns the file of an executable.
+fn executable(artifacts: &[Value], name: &str) -> Option<PathBuf> {
+    let mut files = artifacts.iter().filter_map(|artifact| artifact["executable"].as_str()).map(PathBuf::from);
+    files.find(|path| path.file_stem().is_some_and(|stem| stem == name))
 }
 
 /// Returns the file of a cdylib target.
@@ -93,12 +98,14 @@ mod tests {
 {"reason":"compiler-artifact","target":{"name":"presence","crate_types":["cdylib","rlib"]},"filenames":["/t/libpresence.so","/t/libpresence.rlib"],"executable":null}
 {"reason":"compiler-artifact","target":{"name":"second_module","crate_types":["cdylib"]},"filenames":["/t/examples/libsecond_module.so"],"executable":null}
 {"reason":"compiler-artifact","target":{"name":"proxy-host","crate_types":["bin"]},"filenames":["/t/proxy-host"],"executable":"/t/proxy-host"}
+{"reason":"compiler-artifact","target":{"name":"presence-db","crate_types":["bin"]},"filenames":["/t/presence-db"],"executable":"/t/presence-db"}
 {"reason":"build-finished","success":true}"#;
 
     #[test]
     fn the_paths_are_those_that_cargo_names() {
         let binaries = read_artifacts(ARTIFACTS).unwrap();
         assert_eq!(binaries.host, Path::new("/t/proxy-host"));
+        assert_eq!(binaries.presence_db, Path::new("/t/presence-db"));
         assert_eq!((binaries.modules(), binaries.examples.as_path()), (Path::new("/t"), Path::new("/t/examples")));
     }
 

@@ -13,6 +13,7 @@ pub mod pidf; // presence documents as watchers judge them
 pub mod watcherinfo; // watcher information and the table its subscriber keeps
 pub mod user_agent; // publishers and watchers on real sockets
 
+pub mod kamailio; // a Kamailio with presence, to be taken over from
 pub mod rules; // privacy rules as presentities write them
 pub mod rule_book; // the rules in a server's database, and when they are in force
 

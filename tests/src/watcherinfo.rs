@@ -208,6 +208,11 @@ impl Table {
         self.may_jump = self.version.is_some();
     }
 
+    /// Lets the next document begin anew under any number but 0: those before were another server's, which numbers as it likes.
+    pub fn change_servers(&mut self) {
+        *self = Self { version: Some(0), may_jump: true, ..Self::default() };
+    }
+
     /// Returns the watchers that are not terminated, one line each, sorted.
     pub fn summary(&self) -> Vec<String> {
         let mut lines: Vec<_> = self.watchers.values().map(Entry::summary).collect();

@@ -9,8 +9,14 @@ pub mod postgres; // PostgreSQL
 pub mod url; // which of them, and where
 pub mod group_commit; // many decisions, one transaction
 pub mod recovery; // rows back into memory
+pub mod import; // rows that another server wrote
 #[cfg(test)]
 pub(crate) mod contract; // what every backend promises
+
+pub use self::sql::documents::NewDocument;
+pub use self::sql::migration::Migrate;
+pub use self::sql::ownership::TakeOver;
+pub use self::sql::store::{SqlStore, Taking};
 
 use std::fmt;
 use std::sync::Arc;

@@ -29,3 +29,11 @@ pub fn open(
     let connect = move || Ok(Box::new(Session::open(&server, durability, timeout)?) as Box<dyn Connection>);
     SqlStore::open(Dialect::Postgres, Box::new(connect), taking)
 }
+
+/// Opens a database that another program wrote, to be read only.
+///
+/// # Errors
+/// The server cannot be reached or does not let us in.
+pub(crate) fn open_to_read(server: &Server, timeout: Duration) -> Result<Box<dyn Connection>, StoreError> {
+    Ok(Box::new(Session::open(server, Durability::Full, timeout)?))
+}

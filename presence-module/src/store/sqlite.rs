@@ -45,3 +45,11 @@ pub fn open(
     };
     SqlStore::open(Dialect::Sqlite, Box::new(connect), taking)
 }
+
+/// Opens the file at `path` that another program wrote, to be read only.
+///
+/// # Errors
+/// It cannot be opened ([`CannotOpen`]).
+pub(crate) fn open_to_read(path: &str) -> Result<Box<dyn Connection>, StoreError> {
+    Ok(Box::new(Session::open_to_read(path)?))
+}

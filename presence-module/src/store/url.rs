@@ -7,6 +7,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::sql::connection::Connection;
 use super::sql::dialect::Dialect;
 use super::sql::store::{SqlStore, Taking};
 use super::{Durability, Opening, StoreError, mysql, postgres, sqlite};
@@ -119,6 +120,18 @@ impl DatabaseUrl {
             Self::Sqlite { path } => sqlite::open(path, durability, timeout, taking),
             Self::Server { dialect: Dialect::Postgres, server } => postgres::open(server, durability, timeout, taking),
             Self::Server { server, .. } => mysql::open(server, timeout, taking),
+        }
+    }
+
+    /// Opens a database that another program wrote, to be read only.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub(crate) fn open_to_read(&self, timeout: Duration) -> Result<Box<dyn Connection>, StoreError> {
+        match self {
+            Self::Sqlite { path } => sqlite::open_to_read(path),
+            Self::Server { dialect: Dialect::Postgres, server } => postgres::open_to_read(server, timeout),
+            Self::Server { server, .. } => mysql::open_to_read(server, timeout),
         }
     }
 }

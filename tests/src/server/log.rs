@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 /// What a process has said.
-pub(super) struct Log {
+pub(crate) struct Log {
     shared: Arc<Shared>,
 }
 
@@ -26,7 +26,7 @@ struct Said {
 
 impl Log {
     /// Reads `stream` to its end in the background.
-    pub(super) fn follow(stream: impl Read + Send + 'static) -> Self {
+    pub(crate) fn follow(stream: impl Read + Send + 'static) -> Self {
         let shared = Arc::new(Shared::default());
         let reading = Arc::clone(&shared);
         std::thread::spawn(move || {
@@ -41,12 +41,12 @@ impl Log {
     }
 
     /// Returns everything said so far.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.shared.said.lock().lines.iter().map(|line| format!("{line}\n")).collect()
     }
 
     /// Waits until `count` lines contain `substring`; `None` if the stream ends or time runs out before.
-    pub(super) fn wait_for(&self, substring: &str, count: usize, within: Duration) -> Option<Vec<String>> {
+    pub(crate) fn wait_for(&self, substring: &str, count: usize, within: Duration) -> Option<Vec<String>> {
         let give_up = Instant::now() + within;
         let mut said = self.shared.said.lock();
         loop {
@@ -61,7 +61,7 @@ impl Log {
     }
 
     /// Waits for the end of the stream, which is the end of the process; returns whether it came.
-    pub(super) fn wait_until_closed(&self, within: Duration) -> bool {
+    pub(crate) fn wait_until_closed(&self, within: Duration) -> bool {
         let give_up = Instant::now() + within;
         let mut said = self.shared.said.lock();
         while !said.closed {
@@ -74,7 +74,7 @@ impl Log {
 }
 
 /// Returns the addresses that follow `scheme` (`udp:`) in lines of the log.
-pub(super) fn addresses(lines: &[String], scheme: &str) -> Vec<SocketAddr> {
+pub(crate) fn addresses(lines: &[String], scheme: &str) -> Vec<SocketAddr> {
     let after = lines.iter().flat_map(|line| line.split(scheme).skip(1));
     after.filter_map(|rest| rest.split([' ', ',', '"']).next().and_then(|word| word.parse().ok())).collect()
 }

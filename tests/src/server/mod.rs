@@ -3,7 +3,7 @@
 //! It is ready when its log says so; nothing here waits by the clock. Its log is shown when the test fails.
 
 mod config; // configurations the tests start from
-mod log; // the process's stderr, line by line
+pub(crate) mod log; // the process's stderr, line by line
 
 use std::fs;
 use std::net::SocketAddr;

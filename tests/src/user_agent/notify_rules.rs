@@ -101,6 +101,12 @@ impl NotifyRules {
         self.usages.iter_mut().for_each(Usage::allow_version_jump_once);
     }
 
+    /// Goes on in the dialog with a server that took it over from another, as after a kill.
+    pub fn change_servers(&mut self) {
+        self.may_jump = true;
+        self.usages.iter_mut().for_each(Usage::change_servers);
+    }
+
     /// Returns the watchers that the documents of `event` tell of, one line each.
     pub fn watchers(&self, event: &str) -> Vec<String> {
         self.usage(event).map(|number| self.usages[number].table().summary()).unwrap_or_default()

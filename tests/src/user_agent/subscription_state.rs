@@ -50,6 +50,11 @@ impl SubscriptionState {
         }
     }
 
+    /// Returns whether nobody has decided on the watcher.
+    pub fn is_pending(&self) -> bool {
+        self.substate == "pending"
+    }
+
     /// Returns whether the subscription is over.
     pub fn is_terminated(&self) -> bool {
         self.substate == "terminated"

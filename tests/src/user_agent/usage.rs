@@ -74,6 +74,11 @@ impl Usage {
         self.table.allow_version_jump_once();
     }
 
+    /// Lets the next watcherinfo document begin anew: those before were another server's.
+    pub(super) fn change_servers(&mut self) {
+        self.table.change_servers();
+    }
+
     /// Returns what its watcherinfo documents come to.
     pub(super) fn table(&self) -> &Table {
         &self.table

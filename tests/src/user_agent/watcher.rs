@@ -313,6 +313,12 @@ impl Watcher {
         self.subscriber.dialog.lock().rules.allow_jump_once();
     }
 
+    /// Goes on in the dialog with a server that took it over; what the former one broke is forgotten.
+    pub fn change_servers(&self) {
+        self.subscriber.dialog.lock().rules.change_servers();
+        self.endpoint.take_violations();
+    }
+
     /// Fails the test if the server broke a promise.
     ///
     /// # Panics

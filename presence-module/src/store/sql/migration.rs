@@ -150,24 +150,8 @@ impl Migration<'_> {
         }
     }
 
-    /// Returns the names of a table's columns, none if there is no such table.
-    pub(crate) fn columns(&mut self, table: &str) -> Result<Vec<String>, StoreError> {
-        let query = match self.dialect {
-            Dialect::Sqlite => "SELECT name FROM pragma_table_info(?)",
-            Dialect::MySql => {
-                "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? \
-                 ORDER BY ordinal_position"
-            }
-            Dialect::Postgres => {
-                "SELECT CAST(column_name AS text) FROM information_schema.columns \
-                 WHERE table_schema = current_schema() AND table_name = CAST(? AS text) ORDER BY ordinal_position"
-            }
-        };
-        let (statement, mut found) = (Statement::new(self.dialect, query), Vec::new());
-        self.connection.query(&statement, &[Bind::Text(table)], &mut |row| {
-            found.extend(Columns::new(row, &["name"]).text().map(String::from));
-        })?;
-        Ok(found)
+    fn columns(&mut self, table: &str) -> Result<Vec<String>, StoreError> {
+        columns(self.connection, self.dialect, table)
     }
 
     /// Reads what the last run left behind, and makes a secret where there is none.
@@ -221,6 +205,30 @@ impl Migration<'_> {
         self.connection.run(&Statement::verbatim(statement), &[])?;
         Ok(())
     }
+}
+
+/// Returns the names of a table's columns, none if there is no such table.
+pub(crate) fn columns(
+    connection: &mut dyn Connection,
+    dialect: Dialect,
+    table: &str,
+) -> Result<Vec<String>, StoreError> {
+    let query = match dialect {
+        Dialect::Sqlite => "SELECT name FROM pragma_table_info(?)",
+        Dialect::MySql => {
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? \
+             ORDER BY ordinal_position"
+        }
+        Dialect::Postgres => {
+            "SELECT CAST(column_name AS text) FROM information_schema.columns \
+             WHERE table_schema = current_schema() AND table_name = CAST(? AS text) ORDER BY ordinal_position"
+        }
+    };
+    let (statement, mut found) = (Statement::new(dialect, query), Vec::new());
+    connection.query(&statement, &[Bind::Text(table)], &mut |row| {
+        found.extend(Columns::new(row, &["name"]).text().map(String::from));
+    })?;
+    Ok(found)
 }
 
 fn schema(found: String) -> StoreError {

@@ -12,3 +12,4 @@ pub(crate) mod ownership; // the one server that may write
 pub(crate) mod rules; // rules documents, and who changed theirs
 pub(crate) mod sweep; // a walk through everything, step by step
 pub(crate) mod store; // all of it, as a `Store`
+pub(crate) mod documents; // documents put beside it

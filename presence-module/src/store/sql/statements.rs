@@ -64,6 +64,9 @@ pub(crate) const WATCHER: &[&str] = &[
 /// The columns of a rules document, in the order they are read.
 pub(crate) const RULES_DOCUMENT: &[&str] = &["user", "domain", "doc_type", "xcap"];
 
+/// The columns of a document that is put there, in the order they are written.
+pub(crate) const NEW_DOCUMENT: &[&str] = &["user", "domain", "doc_type", "doc_uri", "xcap"];
+
 /// Every statement that is run again and again.
 #[derive(Debug)]
 pub(crate) struct Statements {
@@ -93,6 +96,7 @@ pub(crate) struct Statements {
     pub(crate) next_publications: Statement,
     pub(crate) next_subscriptions: Statement,
 
+    pub(crate) document_stored: Statement,
     pub(crate) rules: Statement,
     pub(crate) rules_of_one: Statement,
     pub(crate) changed_rules: Statement,
@@ -134,6 +138,7 @@ impl Statements {
             next_publications: writer.select(publications, PUBLICATION, " WHERE id > ? ORDER BY id LIMIT ?"),
             next_subscriptions: writer.select(subscriptions, SUBSCRIPTION, " WHERE id > ? ORDER BY id LIMIT ?"),
 
+            document_stored: writer.insert(rules, NEW_DOCUMENT),
             rules: writer.select(rules, RULES_DOCUMENT, &format!(" ORDER BY {}", dialect.list(RULES_KEY))),
             rules_of_one: writer.select(
                 rules,

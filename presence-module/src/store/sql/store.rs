@@ -115,7 +115,7 @@ impl SqlStore {
     }
 
     /// Writes in one transaction, if this server still owns the database.
-    fn owned<T, E: From<Failure> + From<StoreError>>(
+    pub(super) fn owned<T, E: From<Failure> + From<StoreError>>(
         &mut self,
         work: impl FnOnce(&mut dyn Connection, &Statements) -> Result<T, E>,
     ) -> Result<T, E> {

@@ -59,17 +59,7 @@ impl Session {
         if let Some(missing) = parent.filter(|parent| !parent.is_dir() && path != MEMORY) {
             return Err(cannot_open(path, &format!("`{}` is not a directory", missing.display())));
         }
-        let statement = |text| Statement::new(Dialect::Sqlite, text);
-        let mut session = Self {
-            connection: connect(path, durability, timeout)?,
-            log: Log::of(path, wal_bytes_max),
-            opened: OPENED.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
-            begin_read: statement("BEGIN"),
-            begin_write: statement("BEGIN IMMEDIATE"),
-            commit: statement("COMMIT"),
-            roll_back: statement("ROLLBACK"),
-            data_version: statement("PRAGMA data_version"),
-        };
+        let mut session = Self::of(connect(path, durability, timeout)?, path, wal_bytes_max);
         let mode =
             session.text("PRAGMA journal_mode").map_err(|failure| cannot_open(path, &failure.error.to_string()))?;
         if mode != "wal" && path != MEMORY {
@@ -77,6 +67,32 @@ impl Session {
             return Err(cannot_open(path, &reason));
         }
         Ok(session)
+    }
+
+    /// Opens the file at `path` that another program wrote, and leaves it as it is.
+    pub(super) fn open_to_read(path: &str) -> Result<Self, StoreError> {
+        if !Path::new(path).is_file() {
+            return Err(cannot_open(path, "there is no such file"));
+        }
+        let mut connection = establish(path)?;
+        for setting in ["PRAGMA busy_timeout = 2000", "PRAGMA query_only = ON"] {
+            connection.batch_execute(setting).map_err(|error| cannot_open(path, &error.to_string()))?;
+        }
+        Ok(Self::of(connection, path, WAL_BYTES_MAX))
+    }
+
+    fn of(connection: SqliteConnection, path: &str, wal_bytes_max: u64) -> Self {
+        let statement = |text| Statement::new(Dialect::Sqlite, text);
+        Self {
+            connection,
+            log: Log::of(path, wal_bytes_max),
+            opened: OPENED.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+            begin_read: statement("BEGIN"),
+            begin_write: statement("BEGIN IMMEDIATE"),
+            commit: statement("COMMIT"),
+            roll_back: statement("ROLLBACK"),
+            data_version: statement("PRAGMA data_version"),
+        }
     }
 
     fn text(&mut self, query: &str) -> Result<String, Failure> {
@@ -173,11 +189,15 @@ fn execute(connection: &mut SqliteConnection, statement: &Statement, binds: &[Bi
     met.map(|met| met as u64).map_err(failure::of_a_statement)
 }
 
-fn connect(path: &str, durability: Durability, timeout: Duration) -> Result<SqliteConnection, StoreError> {
+fn establish(path: &str) -> Result<SqliteConnection, StoreError> {
     // SQLite reads `file:` at the start as a URI and `:` as something special: what is relative says so.
     let is_relative = path != MEMORY && Path::new(path).is_relative();
     let url = if is_relative { format!("./{path}") } else { path.to_owned() };
-    let mut connection = SqliteConnection::establish(&url).map_err(|error| cannot_open(path, &error.to_string()))?;
+    SqliteConnection::establish(&url).map_err(|error| cannot_open(path, &error.to_string()))
+}
+
+fn connect(path: &str, durability: Durability, timeout: Duration) -> Result<SqliteConnection, StoreError> {
+    let mut connection = establish(path)?;
     let synchronous = match durability {
         // A commit returns when it is on the disk.
         Durability::Full => "PRAGMA synchronous = FULL",

@@ -1,0 +1,92 @@
+//! The command line. URLs are read later than the rest: what clap complains about it shows, and they hold passwords.
+
+use clap::{Args, Parser, Subcommand};
+use presence::store::TableNames;
+
+/// Looks after the database of a presence server.
+#[derive(Debug, Parser)]
+#[command(name = "presence-db", version)]
+pub(crate) struct Arguments {
+    /// What is to be done.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What can be done. URLs are as in db_url: sqlite://FILE, mysql://USER:PASSWORD@HOST/DATABASE, postgres://…
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Takes over publications, subscriptions with their dialogs, and rules from the database of Kamailio 5, OpenSIPS 3 or
+    /// the module of 2006.
+    ///
+    /// Stop the other server first: what it does afterwards is not seen. Nothing is written into its database. Then start
+    /// the new one on the same address; it tells every watcher the present state.
+    Import(Import),
+}
+
+/// From where, and where to.
+#[derive(Args, Debug)]
+pub(crate) struct Import {
+    /// The database that is taken over from.
+    pub(crate) source_url: String,
+    /// The database of the new server: without tables, or with empty ones.
+    pub(crate) target_url: String,
+    /// The tables of the new server.
+    #[command(flatten)]
+    pub(crate) tables: Tables,
+    /// The source's table of publications.
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) source_presentity_table: Option<String>,
+    /// The source's table of subscriptions.
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) source_active_watchers_table: Option<String>,
+    /// The source's table of authorisation states.
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) source_watchers_table: Option<String>,
+    /// The source's table of documents.
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) source_xcap_table: Option<String>,
+}
+
+/// What the server's tables are called, as its parameters of the same names say.
+#[derive(Args, Debug)]
+pub(crate) struct Tables {
+    /// Publications.
+    #[arg(long, value_name = "TABLE", default_value = "presentity")]
+    presentity_table: String,
+    /// Subscriptions.
+    #[arg(long, value_name = "TABLE", default_value = "active_watchers")]
+    active_watchers_table: String,
+    /// Authorisation states.
+    #[arg(long, value_name = "TABLE", default_value = "watchers")]
+    watchers_table: String,
+    /// Rules documents.
+    #[arg(long, value_name = "TABLE", default_value = "xcap_xml")]
+    xcap_table: String,
+}
+
+impl Tables {
+    /// Returns the names.
+    pub(crate) fn names(&self) -> TableNames {
+        TableNames {
+            presentity: self.presentity_table.clone(),
+            active_watchers: self.active_watchers_table.clone(),
+            watchers: self.watchers_table.clone(),
+            xcap: self.xcap_table.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_tables_are_called_as_in_the_server() {
+        Arguments::command().debug_assert();
+        let read = Arguments::try_parse_from(["presence-db", "import", "sqlite://a", "sqlite://b"]).unwrap();
+        let Command::Import(import) = read.command;
+        assert_eq!(import.tables.names(), TableNames::default());
+    }
+}
