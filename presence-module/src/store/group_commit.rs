@@ -101,7 +101,7 @@ fn may_pass(error: &CommitError) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{RulesDocument, Scope, StoreError, Stored};
+    use super::super::{RulesDocument, Scope, StoreError, Stored, Sweep};
     use super::*;
 
     /// Refuses every batch that holds a removal of one of these ids; fails as a whole where told.
@@ -156,8 +156,8 @@ mod tests {
             Ok(())
         }
 
-        fn sweep(&mut self, _: u64) -> Result<usize, StoreError> {
-            Ok(0)
+        fn sweep(&mut self, _: usize, _: &mut dyn FnMut(Stored)) -> Result<Sweep, StoreError> {
+            Ok(Sweep::NothingNew)
         }
 
         fn heartbeat(&mut self) -> Result<(), StoreError> {

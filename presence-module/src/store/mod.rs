@@ -54,12 +54,12 @@ pub trait Store: Send {
     /// The database failed.
     fn maintain(&mut self) -> Result<(), StoreError>;
 
-    /// Removes a bounded number of rows that expired before `before` (wall seconds), whoever wrote them, and returns how
-    /// many; the next call goes on where this one ended.
+    /// Shows up to `rows_max` rows of `presentity` and `active_watchers` in the order of their keys, going on where the last
+    /// call ended. What the tables hold is shown as committed.
     ///
     /// # Errors
-    /// The database failed.
-    fn sweep(&mut self, before: u64) -> Result<usize, StoreError>;
+    /// The database failed; what was visited so far may be visited again.
+    fn sweep(&mut self, rows_max: usize, visit: &mut dyn FnMut(Stored)) -> Result<Sweep, StoreError>;
 
     /// Renews the row that says who owns the database, as every commit does; called while there is nothing to commit.
     ///
@@ -108,6 +108,17 @@ pub struct RowKeys {
     pub subscriptions: Vec<SubscriptionKey>,
     /// Whose rows of `watchers`: all of theirs.
     pub watchers_of: Vec<Arc<PresentityUri>>,
+}
+
+/// How far a pass of the sweep is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sweep {
+    /// That was the end of the tables; the next call begins anew.
+    Finished,
+    /// A pass was to begin, and nobody else has written since the last one began, or since all was loaded.
+    NothingNew,
+    /// More rows are to come.
+    Unfinished,
 }
 
 /// A row read back.

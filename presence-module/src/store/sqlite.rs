@@ -8,7 +8,7 @@ mod link; // the connection, and getting it back
 mod migration; // tables, epoch, secret
 mod reading; // rows to Rust
 mod statements; // all the SQL
-mod sweep; // rows that are over and nobody's
+mod sweep; // the walk over the tables
 mod writing; // changes to rows
 
 #[cfg(test)]
@@ -24,8 +24,10 @@ pub use self::writing::TooLarge;
 
 use self::link::{Access, Link, for_each_row, run};
 use self::statements::{Bind, Statement, Statements};
-use self::sweep::Swept;
-use super::{CommitError, Opening, RowGone, RulesDocument, Scope, Store, StoreError, Stored, TableNames, TakenOver};
+use self::sweep::Walk;
+use super::{
+    CommitError, Opening, RowGone, RulesDocument, Scope, Store, StoreError, Stored, Sweep, TableNames, TakenOver,
+};
 use crate::change::Change;
 use crate::presentity_uri::PresentityUri;
 
@@ -36,7 +38,9 @@ pub struct SqliteStore {
     link: Link,
     statements: Statements,
     epoch: i64,
-    swept: [Swept; 2],
+    walk: Walk,
+    /// By which connection, and under which number of its own for the database's content, everything was read.
+    swept: Option<(u64, i64)>,
     /// Whether anything was committed since the last checkpoint.
     is_wal_behind: bool,
     /// The length of the log at which the next checkpoint is due.
@@ -72,7 +76,8 @@ impl SqliteStore {
             link,
             statements,
             epoch,
-            swept: Swept::all(names),
+            walk: Walk::new(names),
+            swept: None,
             is_wal_behind: true,
             // What the last run left in the log is copied at the first opportunity.
             checkpoint_due: 0,
@@ -106,6 +111,14 @@ impl SqliteStore {
         Ok(last.is_some())
     }
 
+    /// Returns a number for the content of the database, and by which connection: what others commit changes it, and what
+    /// this connection commits does not.
+    fn content(&mut self) -> Result<Option<(u64, i64)>, StoreError> {
+        let (mut version, query) = (None, self.statements.data_version.with(&[]));
+        for_each_row(self.link.connection()?, query, &["data_version"], |mut columns| version = columns.number().ok())?;
+        Ok(version.map(|version| (self.link.openings(), version)))
+    }
+
     /// Copies the log into the database file and returns whether all of it could be.
     fn checkpoint(&mut self, mode: &str) -> Result<bool, StoreError> {
         let mut is_complete = false;
@@ -135,6 +148,9 @@ impl Store for SqliteStore {
     }
 
     fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError> {
+        if let Scope::All = scope {
+            self.swept = self.content()?;
+        }
         let statements = &self.statements;
         self.link.transaction(Access::Read, statements, |connection| {
             match scope {
@@ -183,10 +199,7 @@ impl Store for SqliteStore {
     }
 
     fn changed_rules(&mut self) -> Result<Vec<PresentityUri>, StoreError> {
-        // Other connections' commits change the number, our own do not.
-        let (mut version, query) = (None, self.statements.data_version.with(&[]));
-        for_each_row(self.link.connection()?, query, &["data_version"], |mut columns| version = columns.number().ok())?;
-        let seen = version.map(|version| (self.link.openings(), version));
+        let seen = self.content()?;
         if seen.is_none() || seen != self.unchanged {
             while self.take_changed_rules()? {}
             self.unchanged = seen;
@@ -211,16 +224,16 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    fn sweep(&mut self, before: u64) -> Result<usize, StoreError> {
-        let before = i64::try_from(before).unwrap_or(i64::MAX);
-        let (statements, epoch, swept) = (&self.statements, [Bind::Integer(self.epoch)], &mut self.swept);
-        self.is_wal_behind = true;
-        self.link.transaction(Access::Write, statements, |connection| {
-            if run(connection, &statements.fence.with(&epoch))? == 0 {
-                return Err(StoreError::Database(Box::new(TakenOver)));
+    fn sweep(&mut self, rows_max: usize, visit: &mut dyn FnMut(Stored)) -> Result<Sweep, StoreError> {
+        if self.walk.is_at_begin() {
+            let content = self.content()?;
+            if content.is_some() && content == self.swept {
+                return Ok(Sweep::NothingNew);
             }
-            swept.iter_mut().try_fold(0, |removed, table| Ok(removed + table.step(connection, before)?))
-        })
+            self.swept = content;
+        }
+        let walk = &mut self.walk;
+        self.link.transaction(Access::Read, &self.statements, |connection| walk.step(connection, rows_max, visit))
     }
 
     fn heartbeat(&mut self) -> Result<(), StoreError> {

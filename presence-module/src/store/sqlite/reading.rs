@@ -163,6 +163,12 @@ impl<'c, 'q> Columns<'c, 'q> {
         })
     }
 
+    /// Reads the number at a position.
+    pub(super) fn number_at(&mut self, position: usize) -> Option<i64> {
+        self.next = position;
+        self.number().ok()
+    }
+
     fn pass_over(&mut self) {
         self.next += 1;
     }

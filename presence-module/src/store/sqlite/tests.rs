@@ -479,15 +479,40 @@ fn check_refused(opened: Result<(SqliteStore, Opening), StoreError>, expected: &
 }
 
 #[test]
-fn a_sweep_removes_what_is_over_and_nothing_else_step_by_step() {
+fn a_sweep_shows_every_row_once_and_nothing_if_nobody_else_wrote() {
     let database = Database::new();
     let mut store = database.open();
-    let insert = |id: i64, expires: i64| {
-        format!("INSERT INTO presentity VALUES ({id}, 'u{id}', 'pres.example', 'presence', 'e{id}', {expires}, 0, '')")
-    };
-    let rows: Vec<_> = (1..=5000).map(|id| insert(id, if id % 2 == 0 { 100 } else { 200 })).collect();
-    database.execute(&format!("BEGIN; {}; COMMIT", rows.join("; ")));
-    assert_eq!(store.sweep(150).unwrap(), 2048, "every other row of the first 4096");
-    assert_eq!(store.sweep(150).unwrap(), 452, "the rest");
-    assert_eq!(store.sweep(150).unwrap(), 0, "and from the beginning again");
+    check_pass(&mut store, &[]);
+    for n in 0..20 {
+        commit(
+            &mut store,
+            &[publication_stored(&publication(n, "dana")), subscription_stored(&subscription(n as u8, "dana"))],
+        );
+    }
+    assert_eq!(store.sweep(7, &mut |_| panic!("nobody else wrote")).unwrap(), Sweep::NothingNew);
+    database.execute("UPDATE presentity SET etag = '' WHERE id = 19; DELETE FROM presentity WHERE id < 5");
+    let mut expected = load(&mut database.open());
+    check_pass(&mut store, &expected);
+    assert_eq!(store.sweep(7, &mut |_| panic!("nobody else wrote")).unwrap(), Sweep::NothingNew);
+    database.execute("DELETE FROM active_watchers WHERE rowid <> 3");
+    expected.retain(|row| !matches!(row, Stored::Subscription(row) if row.key.0[0] != 2));
+    check_pass(&mut store, &expected);
+}
+
+/// Walks over the tables in steps of any length.
+fn check_pass(store: &mut SqliteStore, expected: &[Stored]) {
+    for rows_max in [1, 3, 16, 99] {
+        store.swept = None;
+        let mut seen = Vec::new();
+        for step in 1.. {
+            let before = seen.len();
+            let swept = store.sweep(rows_max, &mut |row| seen.push(row)).unwrap();
+            assert!(seen.len() - before <= rows_max && step < 99);
+            if swept == Sweep::Finished {
+                break;
+            }
+            assert_eq!(swept, Sweep::Unfinished);
+        }
+        assert_eq!(seen, expected, "{rows_max}");
+    }
 }
