@@ -56,6 +56,14 @@ impl Database {
         rows.into_iter().map(|row| row.line).collect()
     }
 
+    /// Runs statements as they are.
+    ///
+    /// # Panics
+    /// If the database does not take them.
+    pub fn execute(&mut self, statements: &str) {
+        self.connection.batch_execute(statements).unwrap_or_else(|error| panic!("{statements}: {error}"));
+    }
+
     /// Puts a document into `table`, in the place of the one of the same name.
     ///
     /// # Panics
