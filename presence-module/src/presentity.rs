@@ -8,9 +8,12 @@ mod authorizing; // who may see, and what becomes of it when that changes
 mod waiting; // who lost its subscription before it was decided on
 mod telling; // what each watcher is told, bound to its dialog
 mod answered; // what became of what it was told
+mod found; // rows that another program wrote, as events
 
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use self::found::Found;
 
 use std::ops::Range;
 use std::sync::Arc;

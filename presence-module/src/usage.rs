@@ -209,6 +209,18 @@ impl Usage {
         self.owe();
     }
 
+    /// Takes over a row that another program changed, except for where the watcher stands, and owes it the present state.
+    /// When it ends changes only with what the row says of that.
+    pub fn take_over(&mut self, row: Arc<SubscriptionRow>, deadline: Moment) {
+        if (self.row.expires, self.row.granted_s) != (row.expires, row.granted_s) {
+            self.deadline = deadline;
+        }
+        let status = self.row.status;
+        self.row = row;
+        Arc::make_mut(&mut self.row).status = status;
+        self.owe();
+    }
+
     /// Goes on under another authorisation, and owes the watcher the present state.
     pub fn authorize(&mut self, status: Status) {
         let (former, present) = (self.row.status.watcher(), status.watcher());

@@ -80,7 +80,7 @@ impl<'s> RuleBook<'s> {
 
     /// Has the server look at once. What comes of it is for the test to wait for.
     pub fn announce(&self) {
-        self.server.look_at_rules();
+        self.server.look_at_database();
     }
 
     /// Waits until everything written is in force.

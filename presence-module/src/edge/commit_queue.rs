@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::sweep::Pace;
 use crate::effect::Decision;
 use crate::presentity_uri::PresentityUri;
 
@@ -38,8 +39,8 @@ pub(super) enum Entry {
     LoadRules(Arc<PresentityUri>),
     /// Look whose privacy rules other programs changed.
     LookAtRules,
-    /// Remove rows that are long over, whoever wrote them.
-    Sweep,
+    /// Look for rows that other programs wrote.
+    Sweep(Pace),
 }
 
 /// A reserved place.

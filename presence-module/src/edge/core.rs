@@ -31,7 +31,7 @@ pub struct Settings {
     pub queue_places: usize,
     /// The prefix of To-tags.
     pub to_tag_prefix: String,
-    /// How often rows are looked for that are over and nobody's; `None` never.
+    /// How often rows are looked for that other programs wrote; `None` only when asked to.
     pub clean_period: Option<Duration>,
     /// NOTIFYs a second after an unclean stop.
     pub recovery_notify_rate: u32,
@@ -92,7 +92,7 @@ pub(super) struct Core {
     pub(super) is_away: AtomicBool,
     /// Another server has taken over the database: nothing is begun any more.
     pub(super) is_over: AtomicBool,
-    next_publication_id: AtomicU64,
+    pub(super) next_publication_id: AtomicU64,
     started: Now,
 }
 
@@ -120,11 +120,10 @@ impl Core {
         read_clocks(&self.host)
     }
 
-    /// Returns the earliest that wall time can be: a clock set forward while the server runs makes nothing older.
-    pub(super) fn earliest_wall_s(&self) -> u64 {
-        let now = self.now();
-        let elapsed_s = now.mono.0.saturating_sub(self.started.mono.0) / 1000;
-        now.wall_s().min(self.started.wall_s() + elapsed_s)
+    /// Returns `now` with the earliest that wall time can be: a clock set forward while the server runs ends nothing.
+    pub(super) fn earliest(&self, now: Now) -> Now {
+        let elapsed_ms = now.mono.0.saturating_sub(self.started.mono.0);
+        Now { wall_ms: now.wall_ms.min(self.started.wall_ms + elapsed_ms), ..now }
     }
 
     pub(super) fn next_publication_id(&self) -> u64 {

@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::commit_queue::Entry;
 use super::core::Core;
 use super::step::NotNow;
+use super::sweep::Pace;
 use super::timers::TICK_MS;
 use crate::change::SubscriptionKey;
 use crate::effect::{Created, Decision, Notification};
@@ -95,7 +96,7 @@ impl Driver<'_> {
         self.pay();
         self.end_lost();
         if self.sweeps.is_due() {
-            self.core.queue.push_order(Entry::Sweep);
+            self.core.queue.push_order(Entry::Sweep(Pace::Leisurely));
         }
         if self.looks.is_due() {
             self.core.queue.push_order(Entry::LookAtRules);

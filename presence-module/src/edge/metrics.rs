@@ -16,6 +16,9 @@ pub(super) struct Metrics {
     pub(super) malformed_rules: Metric,
     pub(super) skipped_rows: Metric,
     pub(super) swept_rows: Metric,
+    pub(super) found_rows: Metric,
+    pub(super) changed_rows: Metric,
+    pub(super) gone_rows: Metric,
     pub(super) decision_panics: Metric,
     pub(super) taken_over: Metric,
 }
@@ -38,7 +41,10 @@ impl Metrics {
             ),
             malformed_rules: counter("malformed_rules_total", "Privacy rules documents that could not be understood."),
             skipped_rows: counter("skipped_rows_total", "Rows that could not be understood."),
-            swept_rows: counter("swept_rows_total", "Rows that were over and nobody's, removed by the sweep."),
+            swept_rows: counter("swept_rows_total", "Rows that the sweep compared with memory."),
+            found_rows: counter("found_rows_total", "Rows that another program inserted, taken up."),
+            changed_rows: counter("changed_rows_total", "Rows that another program changed, taken up."),
+            gone_rows: counter("gone_rows_total", "Rows that another program removed; what they held is over."),
             decision_panics: counter("decision_panics_total", "Panics while deciding; the presentity was read back."),
             taken_over: counter(
                 "taken_over_total",

@@ -16,6 +16,8 @@ mod commit_queue; // what was staged, in order, until it is committed
 mod writer; // the thread that commits, and takes back what cannot be
 mod outage; // a database that is away, or another server's
 mod reading_back; // what the database holds, in place of what was refused
+mod comparing; // rows beside memory, and what becomes of those that differ
+mod sweep; // the walk over the tables for what other programs wrote
 mod delivery; // effects on their way out
 mod taking_up; // a start: every row into memory
 mod driver; // the thread of deadlines and long fan-outs

@@ -109,6 +109,9 @@ impl Writer<'_> {
             Ok(rows) => rows,
             Err(error) => return self.note_failure(&error, BACK_OFF.0),
         };
+        for (uri, rows) in &rows {
+            rows.keys().for_each(|key| self.sweeping.note(uri, key));
+        }
         for uri in &self.stale {
             self.refused.remove(uri);
             self.core.restore(uri, rows.remove(&**uri).unwrap_or_default(), now);

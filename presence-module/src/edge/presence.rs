@@ -15,6 +15,7 @@ use super::core::{Core, Settings};
 use super::driver::{self, Job};
 use super::identity::{self, IdentitySource};
 use super::parameters::{self, DatabaseSettings};
+use super::sweep::Pace;
 use super::writer;
 use crate::dialog::Dialog;
 use crate::package::Package;
@@ -109,6 +110,7 @@ impl Module for Presence {
 
     fn refresh(&self) {
         self.core.queue.push_order(Entry::LookAtRules);
+        self.core.queue.push_order(Entry::Sweep(Pace::AtOnce));
     }
 
     fn drain(&self) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::comparing::RowKey;
 use super::core::Core;
 use super::shards::Slot;
 use crate::change::{Change, Moment, Now, SubscriptionRow, WatcherRow};
@@ -23,6 +24,14 @@ pub(super) struct Rows {
     watchers: Vec<(WatcherRow, Option<Moment>)>,
 }
 
+impl Rows {
+    /// Returns their keys.
+    pub(super) fn keys(&self) -> impl Iterator<Item = RowKey> {
+        let publications = self.publications.iter().map(|publication| RowKey::Publication(publication.row.id));
+        publications.chain(self.subscriptions.iter().map(|(row, _)| RowKey::Subscription(row.key)))
+    }
+}
+
 impl Core {
     /// Reads every row that may be one of `presentities`.
     pub(super) fn rows_of(
@@ -32,7 +41,7 @@ impl Core {
         now: Now,
     ) -> Result<FxHashMap<PresentityUri, Rows>, StoreError> {
         let (keys, mut rows) = (self.keys_of(presentities), FxHashMap::<PresentityUri, Rows>::default());
-        store.load(Scope::Rows(&keys), &mut |row| match row {
+        let mut take = |row| match row {
             Stored::Publication(row) => {
                 let uri = PresentityUri::clone(&row.presentity);
                 let publication = recovery::publication(row, self.settings.policy.publish.max_expires_s, now);
@@ -48,6 +57,10 @@ impl Core {
                 rows.entry(uri).or_default().watchers.push((row, deadline));
             }
             Stored::Skipped { .. } => self.metrics.count(self.metrics.skipped_rows),
+        };
+        store.load(Scope::Rows(&keys), &mut |row| {
+            self.note_key(&row);
+            take(row);
         })?;
         Ok(rows)
     }

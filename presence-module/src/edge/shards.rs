@@ -85,9 +85,17 @@ impl Shards {
 
     /// Visits every presentity, shard by shard.
     pub(super) fn for_each(&self, mut visit: impl FnMut(&mut Slot)) {
-        for shard in &self.shards {
-            shard.lock().slots.values_mut().for_each(&mut visit);
-        }
+        (0..self.count()).for_each(|shard| self.for_each_in(shard, &mut visit));
+    }
+
+    /// Visits every presentity of one shard.
+    pub(super) fn for_each_in(&self, shard: usize, visit: impl FnMut(&mut Slot)) {
+        self.shards[shard].lock().slots.values_mut().for_each(visit);
+    }
+
+    /// Returns how many shards there are.
+    pub(super) fn count(&self) -> usize {
+        self.shards.len()
     }
 }
 

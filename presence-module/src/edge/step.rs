@@ -112,14 +112,14 @@ impl Core {
     }
 
     /// What is done before any lock is taken: it may fail, or call into the host.
-    fn begin(&self) -> Result<(Place<'_>, Now), NotNow> {
+    pub(super) fn begin(&self) -> Result<(Place<'_>, Now), NotNow> {
         if self.is_away() {
             return Err(NotNow::Unsettled);
         }
         Ok((self.queue.reserve().ok_or(NotNow::Full)?, self.now()))
     }
 
-    fn step_locked(
+    pub(super) fn step_locked(
         &self,
         uri: &Arc<PresentityUri>,
         mut shard: MutexGuard<'_, Shard>,

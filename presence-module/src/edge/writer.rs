@@ -14,6 +14,7 @@ use super::core::Core;
 use super::delivery::Outgoing;
 use super::outage::{BACK_OFF, Database};
 use super::request::RETRY_AFTER;
+use super::sweep::Sweeping;
 use crate::effect::{Decision, Effect};
 use crate::presentity_uri::PresentityUri;
 use crate::store::group_commit::{Candidate, Verdict, commit_group};
@@ -21,8 +22,6 @@ use crate::store::{RulesDocument, Store};
 
 /// Decisions in one transaction at most.
 const BATCH_MAX: usize = 256;
-/// Rows that expired longer ago are nobody's: a live server removes its own at their deadline.
-const SWEPT_AFTER_S: u64 = 3600;
 /// Commits until the queue is closed and empty, and gives the store back.
 pub(super) fn run(core: &Core, store: Box<dyn Store>) -> Box<dyn Store> {
     let mut writer = Writer {
@@ -34,11 +33,13 @@ pub(super) fn run(core: &Core, store: Box<dyn Store>) -> Box<dyn Store> {
         unread: Vec::new(),
         retry_rules_at: Instant::now(),
         database: Database::Here(Instant::now()),
+        sweeping: Sweeping::default(),
     };
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while core.queue.take(&mut batch, BATCH_MAX, writer.pause()) {
         writer.settle(batch.drain(..));
         writer.keep_alive();
+        writer.sweep();
         if writer.is_here()
             && let Err(error) = writer.store.maintain()
         {
@@ -63,13 +64,15 @@ pub(super) struct Writer<'a> {
     unread: Vec<Arc<PresentityUri>>,
     /// When that is tried again.
     retry_rules_at: Instant,
+    pub(super) sweeping: Sweeping,
 }
 
 impl Writer<'_> {
     /// Returns how long to wait for entries at most; `None` while there is nothing else to do.
     fn pause(&self) -> Option<Duration> {
         let unread = (!self.unread.is_empty() && self.is_here()).then_some(self.retry_rules_at);
-        let next = self.next_attempt().into_iter().chain(unread).min();
+        let step = self.sweeping.next_step().filter(|_| self.is_here());
+        let next = self.next_attempt().into_iter().chain(unread).chain(step).min();
         next.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
@@ -91,10 +94,10 @@ impl Writer<'_> {
                     self.commit(std::mem::take(&mut run));
                     self.look_at_rules();
                 }
-                Entry::Sweep => {
+                Entry::Sweep(pace) => {
                     self.commit(std::mem::take(&mut run));
-                    self.read_back();
-                    self.sweep();
+                    self.begin_sweep(pace);
+                    self.core.queue.settle(1);
                 }
             }
         }
@@ -104,18 +107,6 @@ impl Writer<'_> {
         if !self.unread.is_empty() && self.is_here() && self.retry_rules_at <= Instant::now() {
             self.reload_rules(&[]);
         }
-    }
-
-    /// Removes some of the rows that are long over; what is left is removed by the next sweeps.
-    fn sweep(&mut self) {
-        let before = self.core.earliest_wall_s().saturating_sub(SWEPT_AFTER_S);
-        if self.is_here() {
-            match self.store.sweep(0, &mut |_| ()).map(|_| before as usize) {
-                Ok(removed) => self.core.metrics.add(self.core.metrics.swept_rows, removed),
-                Err(error) => self.warn("the sweep failed", &error),
-            }
-        }
-        self.core.queue.settle(1);
     }
 
     /// Reads the privacy rules that requests wait for, all in one go.
@@ -148,6 +139,11 @@ impl Writer<'_> {
     fn reload_rules(&mut self, changed: &[PresentityUri]) {
         let mut known = std::mem::take(&mut self.unread);
         known.extend(changed.iter().filter_map(|uri| self.core.knows_rules_of(uri)));
+        self.read_rules_now(known);
+    }
+
+    /// Reads the privacy rules of those who are watched, now or as soon as they can be read.
+    pub(super) fn read_rules_now(&mut self, known: Vec<Arc<PresentityUri>>) {
         if known.is_empty() {
             return;
         }
@@ -160,7 +156,7 @@ impl Writer<'_> {
             // What is in force is not what is written: nobody is let in by it any more, and it is tried again.
             None => {
                 known.iter().for_each(|uri| self.core.forget_rules(uri));
-                self.unread = known;
+                self.unread.extend(known);
                 self.retry_rules_at = Instant::now() + BACK_OFF.1;
             }
         }
@@ -205,6 +201,7 @@ impl Writer<'_> {
             match verdict {
                 Verdict::Committed => {
                     committed += 1;
+                    self.sweeping.note_written(&uri, &decision.changes);
                     outgoing.add(decision.effects);
                 }
                 Verdict::Guilty => self.refuse(&uri, decision, 500),

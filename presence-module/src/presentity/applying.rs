@@ -84,7 +84,7 @@ impl Presentity {
         self.expect_timeout(deadline);
     }
 
-    fn authorize(&mut self, key: SubscriptionKey, status: Status) {
+    pub(super) fn authorize(&mut self, key: SubscriptionKey, status: Status) {
         let Some(former) = self.dialogs.usage(key).map(|usage| usage.row.status) else { return };
         self.dialogs.change(key, |usage| usage.authorize(status));
         let Some(usage) = self.dialogs.usage(key).filter(|_| former.watcher() != status.watcher()) else { return };
@@ -92,7 +92,7 @@ impl Presentity {
         self.tell_of(&event, &entry, false);
     }
 
-    fn end(&mut self, key: SubscriptionKey, ending: Ending, waits: bool) {
+    pub(super) fn end(&mut self, key: SubscriptionKey, ending: Ending, waits: bool) {
         // Who waits is told of where the wait begins. Of several subscriptions that one person leaves undecided, only the
         // last one waits; the others are given up for it (RFC 3857 §4.7.1).
         let told = self.dialogs.usage(key).filter(|usage| !usage.is_ending() && !waits).map(|usage| {
@@ -146,7 +146,7 @@ impl Presentity {
     }
 
     /// Owes a changed watcher of package `event` to everybody who may see it; `is_begin` says that it subscribes only now.
-    fn tell_of(&mut self, event: &str, entry: &WatcherEntry, is_begin: bool) {
+    pub(super) fn tell_of(&mut self, event: &str, entry: &WatcherEntry, is_begin: bool) {
         let Some(winfo) = Package::of(event).and_then(Package::winfo) else { return };
         let owner = self.uri.clone();
         self.dialogs.change_to_watchers(|usage| {
@@ -159,7 +159,7 @@ impl Presentity {
     }
 
     /// Corrects until when somebody subscribes of whom others are still to be told; a refresh alone is no news.
-    fn prolong_news(&mut self, id: &SmolStr, deadline: Moment) {
+    pub(super) fn prolong_news(&mut self, id: &SmolStr, deadline: Moment) {
         self.dialogs.change_to_watchers(|usage| {
             if let View::Watchers(news) = &mut usage.view {
                 news.prolong(id, deadline);
@@ -168,7 +168,7 @@ impl Presentity {
     }
 
     /// Owes everybody the document who sees it, except who brought it about.
-    fn document_changed(&mut self, sender: Option<&UserAtDomain>) {
+    pub(super) fn document_changed(&mut self, sender: Option<&UserAtDomain>) {
         self.publications_changed();
         self.dialogs.touch_live(|usage| {
             // Who is blocked politely sees nothing change (RFC 5025 §3.2.1).

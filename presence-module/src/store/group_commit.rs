@@ -157,7 +157,7 @@ mod tests {
         }
 
         fn sweep(&mut self, _: usize, _: &mut dyn FnMut(Stored)) -> Result<Sweep, StoreError> {
-            Ok(Sweep::Finished)
+            Ok(Sweep::NothingNew)
         }
 
         fn heartbeat(&mut self) -> Result<(), StoreError> {

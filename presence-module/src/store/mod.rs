@@ -124,7 +124,7 @@ pub struct RowKeys {
 pub enum Sweep {
     /// That was the end of the tables; the next call begins anew.
     Finished,
-    /// Nobody else has written since the last pass began, so there is nothing to compare.
+    /// Nobody else has written since the last pass began, or since all was loaded: there is nothing to compare.
     NothingNew,
     /// More rows are to come.
     Unfinished,

@@ -188,8 +188,8 @@ impl Server {
         })
     }
 
-    /// Has it look for changed rules at once, as an operator does, with SIGUSR1.
-    pub fn look_at_rules(&self) {
+    /// Has it look at once for what other programs wrote, as an operator does, with SIGUSR1.
+    pub fn look_at_database(&self) {
         signal(&self.process.as_ref().expect("the server runs").child, Signal::SIGUSR1);
     }
 

@@ -85,6 +85,29 @@ fn the_guilty_request_alone_is_refused() {
 }
 
 #[test]
+fn one_poisonous_request_among_256_is_refused_and_the_others_are_served_by_few_commits() {
+    let rig = Rig::new();
+    rig.store.refuse("poison");
+    rig.store.hold();
+    let front = rig.publish("gus", "front", "", 600, &document("front"));
+    rig.store.wait_held();
+    let poisonous = |n: u32| n == 137;
+    let note = |n| if poisonous(n) { "poison" } else { "fine" };
+    let batch: Vec<_> =
+        (0..256).map(|n| rig.publish(&format!("u{n}"), &format!("c{n}"), "", 600, &document(note(n)))).collect();
+    let before = rig.store.with(|disk| disk.commits);
+    rig.store.release();
+    assert_eq!(rig.answer(front).code, 200);
+    for (n, transaction) in (0..).zip(batch) {
+        assert_eq!(rig.answer(transaction).code, if poisonous(n) { 500 } else { 200 }, "{n}");
+    }
+    let commits = rig.store.with(|disk| disk.commits) - before;
+    assert!(commits <= 1 + 2 * 8 + 3, "{commits} commits");
+    rig.until_settled();
+    assert_eq!(rig.disk().0.len(), 256);
+}
+
+#[test]
 fn an_answer_to_a_notify_between_stage_and_commit_sends_nothing_early() {
     let rig = Rig::new();
     rig.answer(rig.subscribe("eli", "", 1, 600));

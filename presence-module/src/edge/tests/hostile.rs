@@ -84,7 +84,16 @@ fn what_would_break_a_notify_is_refused() {
 fn values_as_long_as_a_message_may_have_them_are_kept_whole() {
     let long = "x".repeat(7000);
     check("Call-ID", &long, 200);
-    check("From", &format!("<sip:{long}@other.example>;tag=w"), 200);
+    check("From", &format!("<sip:eli@other.example;x={long}>;tag=w"), 200);
     check("Contact", &format!("<sip:{long}@192.0.2.1>"), 200);
     check("Record-Route", &format!("<sip:192.0.2.7;lr;x={long}>"), 200);
+}
+
+#[test]
+fn a_watcher_whose_name_no_database_holds_or_tells_apart_is_refused() {
+    let user = |characters| format!("<sip:{}@other.example>;tag=w", "x".repeat(characters));
+    check("From", &user(255), 200);
+    check("From", &user(256), 400);
+    check("From", "<sip:eli%20@other.example>;tag=w", 400);
+    check("From", "<sip:e%00li@other.example>;tag=w", 400);
 }

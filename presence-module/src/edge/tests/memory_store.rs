@@ -9,7 +9,8 @@ use smol_str::SmolStr;
 use crate::change::{Change, PublicationRow, SubscriptionKey, SubscriptionRow, WatcherRow};
 use crate::presentity_uri::UserAtDomain;
 use crate::store::{
-    BoxedError, CommitError, Opening, RowGone, RowKeys, RulesDocument, Scope, Store, StoreError, Stored, TakenOver,
+    BoxedError, CommitError, Opening, RowGone, RowKeys, RulesDocument, Scope, Store, StoreError, Stored, Sweep,
+    TakenOver,
 };
 
 /// The rows, and what the next commits come to.
@@ -34,6 +35,11 @@ pub(super) struct Disk {
     holds_loads: bool,
     /// How often presentities were read back.
     loads: usize,
+    /// The last row that the sweep showed, and that nobody but the server has written since it began.
+    swept_to: Option<Key>,
+    is_as_swept: bool,
+    /// How often a pass of the sweep began.
+    pub(super) passes: usize,
     /// How often the owner's row was renewed, or tried to be.
     pub(super) heartbeats: usize,
     /// Another server owns the database.
@@ -55,6 +61,14 @@ pub(super) struct MemoryStore(Arc<(Mutex<Disk>, Condvar)>);
 impl MemoryStore {
     pub(super) fn with<R>(&self, look: impl FnOnce(&mut Disk) -> R) -> R {
         look(&mut self.0.0.lock())
+    }
+
+    /// Writes as another program does.
+    pub(super) fn write(&self, write: impl FnOnce(&mut Disk)) {
+        self.with(|disk| {
+            write(disk);
+            disk.is_as_swept = false;
+        });
     }
 
     /// Lets no commit end until [`release`](Self::release).
@@ -328,8 +342,30 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn sweep(&mut self, _: usize, _: &mut dyn FnMut(Stored)) -> Result<crate::store::Sweep, StoreError> {
-        Ok(crate::store::Sweep::NothingNew)
+    fn sweep(&mut self, rows_max: usize, visit: &mut dyn FnMut(Stored)) -> Result<Sweep, StoreError> {
+        let mut disk = self.0.0.lock();
+        disk.passes += usize::from(disk.swept_to.is_none());
+        while disk.holds_loads {
+            self.0.1.wait(&mut disk);
+        }
+        if disk.fails_loads {
+            return Err(StoreError::Database("told to fail".into()));
+        }
+        if disk.swept_to.is_none() && std::mem::replace(&mut disk.is_as_swept, true) {
+            return Ok(Sweep::NothingNew);
+        }
+        let publications = disk.publications.keys().map(|id| Key::Publication(*id));
+        let keys = publications.chain(disk.subscriptions.keys().map(|key| Key::Subscription(*key)));
+        let step: Vec<_> = keys.filter(|key| Some(*key) > disk.swept_to).take(rows_max).collect();
+        for key in &step {
+            visit(match key {
+                Key::Publication(id) => Stored::Publication(disk.publications[id].clone()),
+                Key::Subscription(key) => Stored::Subscription(Box::new(disk.subscriptions[key].clone())),
+            });
+        }
+        let is_over = step.len() < rows_max;
+        disk.swept_to = step.last().copied().filter(|_| !is_over);
+        Ok(if is_over { Sweep::Finished } else { Sweep::Unfinished })
     }
 
     fn heartbeat(&mut self) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ use module_api::abi::Module;
 use super::Rig;
 use super::rig::{document, header};
 use crate::edge::commit_queue::Entry;
+use crate::edge::sweep::Pace;
 
 /// Takes the database away while Gus is being read back.
 fn lose_database(rig: &Rig) {
@@ -77,7 +78,7 @@ fn nothing_counts_as_durable_because_a_sweep_was_queued_behind_it() {
     let front = rig.publish("dana", "p0", "", 600, &document("front"));
     rig.store.wait_held();
     rig.publish("eli", "p1", "", 600, &document("behind"));
-    rig.presence.core().queue.push_order(Entry::Sweep);
+    rig.presence.core().queue.push_order(Entry::Sweep(Pace::AtOnce));
     rig.store.release_one();
     rig.answer(front);
     rig.store.wait_held();

@@ -73,6 +73,7 @@ pub(crate) struct Statements {
     pub(crate) fence: Statement,
     pub(crate) heartbeat: Statement,
     pub(crate) mark_clean: Statement,
+    pub(crate) owner: Statement,
 
     pub(crate) publication_stored: Statement,
     pub(crate) publication_refreshed: Statement,
@@ -114,6 +115,7 @@ impl Statements {
             fence: writer.own("clean = 0"),
             heartbeat: writer.own("clean = clean"),
             mark_clean: writer.own("clean = 1"),
+            owner: writer.select(TableId::Owner, &["owner"], " WHERE id = 1"),
 
             publication_stored: writer.insert(publications, PUBLICATION),
             publication_refreshed: writer.update(publications, &["etag", "expires"]),

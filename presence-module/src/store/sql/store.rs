@@ -178,6 +178,9 @@ impl Store for SqlStore {
     }
 
     fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError> {
+        if let Scope::All = scope {
+            self.walked_at = self.version_of_others()?;
+        }
         self.transaction(Access::Read, |connection, statements| match scope {
             Scope::All => load_all(connection, statements, visit),
             Scope::Rows(keys) => load_some(connection, statements, keys, visit),
@@ -233,6 +236,15 @@ impl Store for SqlStore {
         self.transaction(Access::Write, |connection, statements| {
             Ok::<_, StoreError>(check_owned(connection.run(&statements.heartbeat, &epoch)?)?)
         })
+    }
+
+    fn owner(&mut self) -> Option<String> {
+        let mut owner = None;
+        let found = self.transaction(Access::Read, |connection, statements| {
+            connection.query(&statements.owner, &[], &mut |row| owner = Columns::new(row, &["owner"]).text().ok())?;
+            Ok::<_, StoreError>(())
+        });
+        found.ok().and(owner).map(String::from)
     }
 
     fn close_cleanly(&mut self) -> Result<(), StoreError> {

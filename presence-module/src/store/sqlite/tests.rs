@@ -14,7 +14,7 @@ use crate::store::contract::{self, commit, load, publication, publication_stored
 use crate::store::sql::migration::Migrate;
 use crate::store::sql::ownership::TakeOver;
 use crate::store::sql::statement::Statement;
-use crate::store::{CommitError, RulesDocument, Store, Stored, TableNames};
+use crate::store::{CommitError, RulesDocument, Store, Stored, Sweep, TableNames};
 
 /// A directory with one database in it.
 struct Database {
@@ -482,4 +482,38 @@ fn a_stop_in_order_leaves_one_file() {
 
 fn check_refused(opened: Result<(SqlStore, Opening), StoreError>, expected: &str) {
     assert_eq!(opened.err().expect("it was opened").to_string(), expected);
+}
+
+#[test]
+fn a_sweep_shows_every_row_once_and_nothing_if_nobody_else_wrote() {
+    let database = Database::new();
+    let mut store = database.open();
+    load(&mut store);
+    for n in 0..20 {
+        let row = subscription(n as u8, "dana");
+        commit(&mut store, &[publication_stored(&publication(n, "dana")), subscription_stored(&row)]);
+    }
+    let nobody = &mut |_| panic!("nobody else wrote");
+    assert_eq!(store.sweep(7, nobody).unwrap(), Sweep::NothingNew);
+    database.execute("UPDATE presentity SET etag = '' WHERE id = 19; DELETE FROM presentity WHERE id < 5");
+    let mut other = database.open();
+    let expected = load(&mut other);
+    assert_eq!(pass(&mut store, 7), expected);
+    // A start is another program too.
+    assert_eq!(store.sweep(7, nobody).unwrap(), Sweep::NothingNew);
+    database.execute("DELETE FROM active_watchers");
+    assert_eq!(pass(&mut store, 100), expected[..15]);
+}
+
+/// Walks over the tables once.
+fn pass(store: &mut SqlStore, rows_max: usize) -> Vec<Stored> {
+    let mut seen = Vec::new();
+    loop {
+        let before = seen.len();
+        let swept = store.sweep(rows_max, &mut |row| seen.push(row)).unwrap();
+        assert!(seen.len() - before <= rows_max);
+        if swept != Sweep::Unfinished {
+            return seen;
+        }
+    }
 }

@@ -41,6 +41,7 @@ impl Truth {
     /// Takes in that the machine began anew: after an orderly stop nothing was owed, else everybody is told.
     pub(super) fn restart(&mut self, was_clean: bool, now: Now, disk: &Disk) {
         self.read_back(now, disk);
+        self.repeatable = disk.subscriptions.values().map(|row| (row.key, row.remote_cseq)).collect();
         if was_clean {
             assert!(self.over.is_empty() && self.subscriptions.values().all(|it| !it.is_claimed), "all was told");
         } else {

@@ -207,15 +207,21 @@ impl Truth {
         let InDialog { subscribe, cseq, remote_target } = request;
         let live: Vec<_> = self.subscriptions.values().filter(|it| it.dialog == subscribe.dialog).collect();
         let Some(any) = live.first() else { return 481 };
-        if *cseq <= self.remote_cseqs[&subscribe.dialog] {
+        let is_repeated = |key| self.repeatable.get(key) == Some(cseq) && self.subscriptions.contains_key(key);
+        let (last, key) = (self.remote_cseqs[&subscribe.dialog], subscribe.key());
+        let is_repeated = *cseq == last && subscribe.expires > 0 && is_repeated(&key);
+        if *cseq <= last && !is_repeated {
             return 500;
         }
         // Who is somebody, and nobody who subscribes in it.
         if !subscribe.identity.is_empty() && !live.iter().any(|it| it.identity == subscribe.identity) {
             return if live.iter().any(|it| !it.identity.is_empty()) { 403 } else { 481 };
         }
+        if is_repeated {
+            // It is answered as it was before the restart, and changes nothing twice.
+            return 200;
+        }
         let target = remote_target.clone().unwrap_or_else(|| any.remote_target.clone());
-        let key = subscribe.key();
         if !self.subscriptions.contains_key(&key) {
             let code = self.join(subscribe, target.clone(), rules, now);
             if code != 200 {
@@ -229,6 +235,8 @@ impl Truth {
             subscription.is_claimed = true;
         }
         self.remote_cseqs.insert(subscribe.dialog, *cseq);
+        let others = &self.subscriptions;
+        self.repeatable.retain(|key, _| others.get(key).is_some_and(|it| it.dialog != subscribe.dialog));
         self.move_to(subscribe.dialog, &target);
         if subscribe.expires == 0 && self.subscriptions.contains_key(&key) {
             self.end(vec![(key, Ending::Unsubscribed)], now, disk);

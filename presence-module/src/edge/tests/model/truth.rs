@@ -27,6 +27,8 @@ pub(super) struct Truth {
     pub(super) watchers: BTreeMap<Name, Watcher>,
     /// The CSeq of the last request accepted in each dialog.
     pub(super) remote_cseqs: BTreeMap<DialogKey, u32>,
+    /// The CSeq of the request that began or refreshed a subscription last, before a restart that may have lost its answer.
+    pub(super) repeatable: BTreeMap<SubscriptionKey, u32>,
 }
 
 impl Truth {
@@ -38,6 +40,7 @@ impl Truth {
             over: BTreeMap::new(),
             watchers: BTreeMap::new(),
             remote_cseqs: BTreeMap::new(),
+            repeatable: BTreeMap::new(),
         }
     }
 
