@@ -123,6 +123,7 @@ fn filled(url: &str) -> SqlStore {
         take_over: TakeOver::ByForce,
         migrate: Migrate::Automatically,
         random: &mut random,
+        note: &mut |_| (),
     };
     let url = DatabaseUrl::parse(url).unwrap();
     let (mut store, _) = url.open(Durability::Full, Duration::from_secs(10), taking).unwrap();

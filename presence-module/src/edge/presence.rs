@@ -148,6 +148,7 @@ fn open(host: &Host, database: &DatabaseSettings) -> Result<(SqlStore, Opening),
             take_over: database.take_over,
             migrate: database.migrate,
             random: &mut |out| host.random(out),
+            note: &mut |note| host.log(LogLevel::WARNING, note),
         };
         match database.url.open(database.durability, database.timeout, taking) {
             Err(StoreError::Owned(_)) if Instant::now() < until => std::thread::park_timeout(SETTLE_STEP),

@@ -16,7 +16,7 @@ use super::{Opening, StoreError};
 ///
 /// # Errors
 /// The server cannot be reached or does not let us in, or one of those of every backend.
-pub fn open(server: &Server, timeout: Duration, taking: Taking<'_>) -> Result<(SqlStore, Opening), StoreError> {
+pub fn open(server: &Server, timeout: Duration, taking: &mut Taking<'_>) -> Result<(SqlStore, Opening), StoreError> {
     let server = server.clone();
     let connect = move || Ok(Box::new(Session::open(&server, timeout)?) as Box<dyn Connection>);
     SqlStore::open(Dialect::MySql, Box::new(connect), taking)

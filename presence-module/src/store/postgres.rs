@@ -23,7 +23,7 @@ pub fn open(
     server: &Server,
     durability: Durability,
     timeout: Duration,
-    taking: Taking<'_>,
+    taking: &mut Taking<'_>,
 ) -> Result<(SqlStore, Opening), StoreError> {
     let server = server.clone();
     let connect = move || Ok(Box::new(Session::open(&server, durability, timeout)?) as Box<dyn Connection>);

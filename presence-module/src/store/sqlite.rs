@@ -30,7 +30,7 @@ pub fn open(
     path: &str,
     durability: Durability,
     timeout: Duration,
-    taking: Taking<'_>,
+    taking: &mut Taking<'_>,
 ) -> Result<(SqlStore, Opening), StoreError> {
     let path = path.to_owned();
     let mut is_made = false;

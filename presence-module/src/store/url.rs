@@ -7,6 +7,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::import::adoption;
 use super::sql::connection::Connection;
 use super::sql::dialect::Dialect;
 use super::sql::store::{SqlStore, Taking};
@@ -114,13 +115,17 @@ impl DatabaseUrl {
         &self,
         durability: Durability,
         timeout: Duration,
-        taking: Taking<'_>,
+        mut taking: Taking<'_>,
     ) -> Result<(SqlStore, Opening), StoreError> {
-        match self {
-            Self::Sqlite { path } => sqlite::open(path, durability, timeout, taking),
-            Self::Server { dialect: Dialect::Postgres, server } => postgres::open(server, durability, timeout, taking),
-            Self::Server { server, .. } => mysql::open(server, timeout, taking),
-        }
+        let (mut store, mut opening) = match self {
+            Self::Sqlite { path } => sqlite::open(path, durability, timeout, &mut taking)?,
+            Self::Server { dialect: Dialect::Postgres, server } => {
+                postgres::open(server, durability, timeout, &mut taking)?
+            }
+            Self::Server { server, .. } => mysql::open(server, timeout, &mut taking)?,
+        };
+        adoption::adopt(self, timeout, &mut store, &mut opening, taking.note)?;
+        Ok((store, opening))
     }
 
     /// Opens a database that another program wrote, to be read only.

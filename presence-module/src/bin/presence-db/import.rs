@@ -30,6 +30,7 @@ pub(crate) fn run(arguments: &Import) -> Result<(), String> {
         take_over: TakeOver::IfOwnerIsGone,
         migrate: Migrate::Automatically,
         random: &mut random,
+        note: &mut |note| println!("{note}"),
     };
     let opened = target_url.open(Durability::Full, TIMEOUT, taking);
     let (mut target, _) = opened.map_err(|error| format!("the target {target_url}: {error}"))?;
@@ -40,6 +41,7 @@ pub(crate) fn run(arguments: &Import) -> Result<(), String> {
             active_watchers: arguments.source_active_watchers_table.clone(),
             watchers: arguments.source_watchers_table.clone(),
             xcap: arguments.source_xcap_table.clone(),
+            is_complete: false,
         },
         target: &mut target,
         now_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),

@@ -13,6 +13,7 @@ mod watcher; // watchers
 mod rules; // xcap, xcap_xml
 pub mod source; // a database that another program wrote
 pub mod transfer; // all of it into ours
+pub(crate) mod adoption; // the tables of 2006, in their own database
 
 pub use foreign_row::{ForeignRow, Skipped, Value};
 pub use layout::{ForeignTable, Layout};

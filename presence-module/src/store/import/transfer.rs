@@ -28,6 +28,8 @@ pub struct SourceNames {
     pub watchers: Option<String>,
     /// Rules documents.
     pub xcap: Option<String>,
+    /// Whether what has no name here is not there.
+    pub is_complete: bool,
 }
 
 /// What is taken over, into what, and as of when.
@@ -104,6 +106,7 @@ impl Transfer<'_> {
         };
         let names = match named {
             Some(name) => vec![name.clone()],
+            None if self.names.is_complete => return Ok(None),
             None => [Layout::Kamailio, Layout::Seed2006].map(|layout| table.default_name(layout).to_owned()).into(),
         };
         for name in &names {

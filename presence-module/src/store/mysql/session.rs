@@ -29,7 +29,7 @@ const BINARY: u16 = 63;
 impl Session {
     /// Connects; no answer is waited for longer than `timeout`.
     pub(super) fn open(server: &Server, timeout: Duration) -> Result<Self, StoreError> {
-        let connection = Conn::new(options(server, timeout)).map_err(|error| failure::of_a_statement(error.into()))?;
+        let connection = Conn::new(options(server, timeout)).map_err(failure::of_a_statement)?;
         Ok(Self { connection })
     }
 

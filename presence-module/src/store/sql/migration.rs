@@ -5,6 +5,7 @@
 
 use super::connection::{Access, Connection};
 use super::dialect::Dialect;
+use super::old_tables::OldTables;
 use super::reading::Columns;
 use super::rules;
 use super::statement::Statement;
@@ -26,29 +27,35 @@ pub(crate) struct Migration<'a> {
     pub(crate) connection: &'a mut dyn Connection,
     pub(crate) dialect: Dialect,
     pub(crate) names: &'a TableNames,
+    /// Told what an operator should know.
+    pub(crate) note: &'a mut dyn FnMut(&str),
 }
 
 impl Migration<'_> {
-    /// Brings the tables up to [`VERSION`], inside the caller's transaction.
-    pub(crate) fn run(&mut self, migrate: Migrate) -> Result<(), StoreError> {
+    /// Brings the tables up to [`VERSION`], inside the caller's transaction. Returns what is to be taken over from tables of
+    /// 2006 before the version is [noted](Self::note_version), `None` where that is done.
+    pub(crate) fn run(&mut self, migrate: Migrate) -> Result<Option<OldTables>, StoreError> {
         let found = self.version()?;
+        let mut old = None;
         match found {
             VERSION => {}
             newer if newer > VERSION => return Err(schema(format!("version {newer}"))),
             older if migrate == Migrate::OnlyCheck => return Err(StoreError::NotMigrated { found: older }),
-            0 => self.create()?,
+            0 => old = Some(self.create()?),
             older => self.bring_up(older)?,
         }
         self.check_columns()?;
         self.check_character_set()?;
-        self.watch_rules(migrate)
+        self.watch_rules(migrate)?;
+        Ok(old)
     }
 
-    /// Returns the version the tables have, 0 where there are none or were not all made.
+    /// Returns the version the tables have, 0 where there are none, or those of 2006, or they were not all made.
     pub(crate) fn version(&mut self) -> Result<u32, StoreError> {
         let table = self.names.of(TableId::Version);
         if self.columns(table)?.is_empty() {
-            return match self.existing_table()? {
+            let old = self.tables_of_2006()?;
+            return match self.existing_table(&old)? {
                 Some(name) => Err(schema(format!("table `{name}` without `{table}`"))),
                 None => Ok(0),
             };
@@ -58,16 +65,27 @@ impl Migration<'_> {
         version.ok_or_else(|| schema(format!("no version in `{table}`")))
     }
 
-    fn create(&mut self) -> Result<(), StoreError> {
-        // From its row on, tables that are there were made by a start that did not come to its end.
-        for statement in schema::create_all(self.dialect, self.names) {
+    /// Makes what is not there. The row that says the version comes first, and says 0 until all is done: from then on tables
+    /// that are there were made by a start that did not come to its end.
+    fn create(&mut self) -> Result<OldTables, StoreError> {
+        let (version, others) = schema::create_all(self.dialect, self.names);
+        for statement in version {
+            self.execute(&statement)?;
+        }
+        let old = self.tables_of_2006()?;
+        if !old.is_empty() {
+            self.set_aside(&old)?;
+        }
+        for statement in others {
             self.execute(&statement)?;
         }
         let owner = self.dialect.quoted(self.names.of(TableId::Owner));
         if self.number(&format!("SELECT epoch FROM {owner} WHERE id = 1"))?.is_none() {
             self.execute(&format!("INSERT INTO {owner} (id, owner, epoch, heartbeat) VALUES (1, '', 0, 0)"))?;
         }
-        self.note_version()
+        let old = self.old_tables()?;
+        self.go_on()?;
+        Ok(old)
     }
 
     fn bring_up(&mut self, found: u32) -> Result<(), StoreError> {
@@ -76,23 +94,28 @@ impl Migration<'_> {
                 self.execute(&statement)?;
             }
         }
-        self.note_version()
+        self.note_version()?;
+        self.go_on()
     }
 
-    fn note_version(&mut self) -> Result<(), StoreError> {
+    /// Notes that the tables are those of this version.
+    pub(crate) fn note_version(&mut self) -> Result<(), StoreError> {
         let version = self.dialect.quoted(self.names.of(TableId::Version));
-        self.execute(&format!("UPDATE {version} SET version = {VERSION} WHERE id = 1"))?;
-        // Where a CREATE commits, the transaction goes on in a new one.
+        self.execute(&format!("UPDATE {version} SET version = {VERSION} WHERE id = 1"))
+    }
+
+    /// Goes on in a new transaction where a CREATE ends the one it is in.
+    fn go_on(&mut self) -> Result<(), StoreError> {
         match self.dialect {
             Dialect::MySql => Ok(self.connection.begin(Access::Write)?),
             Dialect::Postgres | Dialect::Sqlite => Ok(()),
         }
     }
 
-    fn existing_table(&mut self) -> Result<Option<String>, StoreError> {
+    fn existing_table(&mut self, but: &[TableId]) -> Result<Option<String>, StoreError> {
         for table in TABLES {
             let name = self.names.of(table.id);
-            if !self.columns(name)?.is_empty() {
+            if !but.contains(&table.id) && !self.columns(name)?.is_empty() {
                 return Ok(Some(name.to_owned()));
             }
         }
@@ -144,13 +167,10 @@ impl Migration<'_> {
         for statement in rules::triggers(self.dialect, self.names) {
             self.execute(&statement)?;
         }
-        match self.dialect {
-            Dialect::MySql => Ok(self.connection.begin(Access::Write)?),
-            Dialect::Postgres | Dialect::Sqlite => Ok(()),
-        }
+        self.go_on()
     }
 
-    fn columns(&mut self, table: &str) -> Result<Vec<String>, StoreError> {
+    pub(super) fn columns(&mut self, table: &str) -> Result<Vec<String>, StoreError> {
         columns(self.connection, self.dialect, table)
     }
 
@@ -179,7 +199,7 @@ impl Migration<'_> {
         Ok(secret)
     }
 
-    fn next_publication_id(&mut self) -> Result<u64, StoreError> {
+    pub(crate) fn next_publication_id(&mut self) -> Result<u64, StoreError> {
         let table = self.dialect.quoted(self.names.of(TableId::Presentity));
         let highest = self.number(&format!("SELECT id FROM {table} ORDER BY id DESC LIMIT 1"))?.unwrap_or(0);
         Ok(u64::try_from(highest).unwrap_or(0) + 1)
@@ -201,7 +221,7 @@ impl Migration<'_> {
         Ok(text)
     }
 
-    fn execute(&mut self, statement: &str) -> Result<(), StoreError> {
+    pub(super) fn execute(&mut self, statement: &str) -> Result<(), StoreError> {
         self.connection.run(&Statement::verbatim(statement), &[])?;
         Ok(())
     }
@@ -232,5 +252,7 @@ pub(crate) fn columns(
 }
 
 fn schema(found: String) -> StoreError {
-    StoreError::Schema { found, expected: format!("version {VERSION}, or none of its tables") }
+    let expected =
+        format!("version {VERSION}, or none of its tables (`scripts/db import` takes over another server's)");
+    StoreError::Schema { found, expected }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::connection::{Access, Connect, Connection, Failure, Fault};
 use super::dialect::Dialect;
 use super::migration::{Migrate, Migration};
+use super::old_tables::OldTables;
 use super::ownership::{Ownership, TakeOver};
 use super::reading::{self, Columns};
 use super::statement::{Statement, Write};
@@ -15,6 +16,7 @@ use super::value::{Bind, Row};
 use super::writing;
 use crate::change::Change;
 use crate::presentity_uri::PresentityUri;
+use crate::store::schema::TableId;
 use crate::store::{
     CommitError, Opening, RowKeys, RulesDocument, Scope, Store, StoreError, Stored, Sweep, TableNames, TakenOver,
 };
@@ -23,6 +25,10 @@ use crate::store::{
 pub struct SqlStore {
     connect: Connect,
     connection: Option<Box<dyn Connection>>,
+    dialect: Dialect,
+    names: TableNames,
+    /// What is to be taken over before the version of the tables is noted.
+    old_tables: Option<OldTables>,
     statements: Statements,
     ownership: Ownership,
     walk: Walk,
@@ -46,6 +52,8 @@ pub struct Taking<'a> {
     pub migrate: Migrate,
     /// Where a secret comes from, if there is none yet.
     pub random: &'a mut dyn FnMut(&mut [u8]),
+    /// Told what an operator should know of what is done.
+    pub note: &'a mut dyn FnMut(&str),
 }
 
 impl SqlStore {
@@ -56,21 +64,24 @@ impl SqlStore {
     pub(crate) fn open(
         dialect: Dialect,
         mut connect: Connect,
-        taking: Taking<'_>,
+        taking: &mut Taking<'_>,
     ) -> Result<(Self, Opening), StoreError> {
-        let Taking { names, owner, take_over, migrate, random } = taking;
+        let Taking { names, owner, take_over, migrate, random, note } = taking;
         names.check().map_err(|bad| StoreError::Database(Box::new(bad)))?;
         let mut connection = connect()?;
-        let (ownership, opening) = transaction(&mut *connection, Access::Write, |connection| {
-            let mut migration = Migration { connection, dialect, names };
-            migration.run(migrate)?;
-            let (ownership, was_clean) = Ownership::take(&mut migration, owner, take_over)?;
-            Ok::<_, StoreError>((ownership, migration.opening(was_clean, random)?))
+        let (old_tables, ownership, opening) = transaction(&mut *connection, Access::Write, |connection| {
+            let mut migration = Migration { connection, dialect, names, note };
+            let old_tables = migration.run(*migrate)?;
+            let (ownership, was_clean) = Ownership::take(&mut migration, owner, *take_over)?;
+            Ok::<_, StoreError>((old_tables, ownership, migration.opening(was_clean, random)?))
         })
         .map_err(|(error, _)| error)?;
         let store = Self {
             connect,
             connection: Some(connection),
+            dialect,
+            names: (*names).clone(),
+            old_tables,
             statements: Statements::new(dialect, names),
             ownership,
             walk: Walk::default(),
@@ -79,6 +90,43 @@ impl SqlStore {
             changed_rules: BTreeSet::new(),
         };
         Ok((store, opening))
+    }
+
+    /// Returns the tables of 2006 that are to be taken over before all is as it should be, `None` where it is.
+    pub(crate) fn old_tables(&mut self) -> Option<OldTables> {
+        self.old_tables.take()
+    }
+
+    /// Removes what an earlier attempt to take over may have left.
+    pub(crate) fn empty(&mut self) -> Result<(), StoreError> {
+        let tables = [TableId::Presentity, TableId::ActiveWatchers, TableId::Watchers, TableId::XcapXml];
+        let emptied = tables.map(|table| format!("DELETE FROM {}", self.dialect.quoted(self.names.of(table))));
+        self.owned(|connection, _| {
+            for statement in &emptied {
+                connection.run(&Statement::verbatim(statement), &[])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Notes that the tables are those of this version, and returns the next id of a publication.
+    pub(crate) fn finish_migration(&mut self) -> Result<u64, StoreError> {
+        let (dialect, names) = (self.dialect, self.names.clone());
+        self.owned(|connection, _| {
+            let mut migration = Migration { connection, dialect, names: &names, note: &mut |_| () };
+            migration.note_version()?;
+            migration.next_publication_id()
+        })
+    }
+
+    /// Returns the database's clock, in seconds since 1970-01-01 UTC.
+    pub(crate) fn now_s(&mut self) -> Result<u64, StoreError> {
+        let query = Statement::new(self.dialect, &format!("SELECT {}", self.dialect.now()));
+        self.with(|connection, _| {
+            let mut now_s = 0;
+            connection.query(&query, &[], &mut |row| now_s = Columns::new(row, &["now"]).number().unwrap_or(0))?;
+            Ok(now_s)
+        })
     }
 
     /// Returns what an operator should know about how this database keeps what is committed, if anything.

@@ -44,8 +44,10 @@ impl Database {
             let session = Session::with_log_of(&path, Durability::Full, TIMEOUT, wal_bytes_max)?;
             Ok(Box::new(session) as Box<dyn Connection>)
         };
-        let (names, random) = (TableNames::default(), &mut |bytes: &mut [u8]| bytes.fill(0xA5));
-        SqlStore::open(Dialect::Sqlite, Box::new(connect), taking(&names, random)).unwrap().0
+        let open = |taking: &mut Taking<'_>| SqlStore::open(Dialect::Sqlite, Box::new(connect), taking);
+        let (mut store, _) = take(&TableNames::default(), open).unwrap();
+        store.finish_migration().unwrap();
+        store
     }
 
     fn log_length(&self) -> u64 {
@@ -90,11 +92,23 @@ impl Database {
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 fn try_open(path: &str, names: &TableNames) -> Result<(SqlStore, Opening), StoreError> {
-    super::open(path, Durability::Full, TIMEOUT, taking(names, &mut |bytes| bytes.fill(0xA5)))
+    let (mut store, opening) = take(names, |taking| super::open(path, Durability::Full, TIMEOUT, taking))?;
+    if store.old_tables().is_some() {
+        store.finish_migration()?;
+    }
+    Ok((store, opening))
 }
 
-fn taking<'a>(names: &'a TableNames, random: &'a mut dyn FnMut(&mut [u8])) -> Taking<'a> {
-    Taking { names, owner: "host:1", take_over: TakeOver::ByForce, migrate: Migrate::Automatically, random }
+/// Opens it as a server does that takes it from whoever had it.
+fn take<T>(names: &TableNames, open: impl FnOnce(&mut Taking<'_>) -> T) -> T {
+    open(&mut Taking {
+        names,
+        owner: "host:1",
+        take_over: TakeOver::ByForce,
+        migrate: Migrate::Automatically,
+        random: &mut |bytes| bytes.fill(0xA5),
+        note: &mut |_| (),
+    })
 }
 
 /// Does something in the store's own connection.
@@ -259,7 +273,7 @@ fn a_file_that_is_no_database_is_refused_and_left_alone() {
 fn tables_of_somebody_else_are_refused() {
     let database = Database::new();
     database.execute("CREATE TABLE watchers (p_user TEXT)");
-    let expected = "expected version 2, or none of its tables";
+    let expected = "expected version 2, or none of its tables (`scripts/db import` takes over another server's)";
     let refused = format!("schema: found table `watchers` without `presence_version`, {expected}");
     check_refused(database.try_open(&TableNames::default()), &refused);
     database.execute("SELECT * FROM watchers; DROP TABLE watchers; CREATE TABLE location (ruid TEXT)");
@@ -271,7 +285,7 @@ fn a_newer_schema_is_refused() {
     let database = Database::new();
     database.open();
     database.execute("UPDATE presence_version SET version = 3");
-    let refused = "schema: found version 3, expected version 2, or none of its tables";
+    let refused = "schema: found version 3, expected version 2, or none of its tables (`scripts/db import` takes over another server's)";
     check_refused(database.try_open(&TableNames::default()), refused);
 }
 
@@ -295,10 +309,10 @@ fn a_schema_that_lacks_something_is_refused() {
     let database = Database::new();
     database.open();
     let names = TableNames { presentity: "renamed".into(), ..TableNames::default() };
-    let refused = "schema: found version 2 without table `renamed`, expected version 2, or none of its tables";
+    let refused = "schema: found version 2 without table `renamed`, expected version 2, or none of its tables (`scripts/db import` takes over another server's)";
     check_refused(database.try_open(&names), refused);
     database.execute("ALTER TABLE watchers DROP COLUMN deadline");
-    let refused = "schema: found table `watchers` without column `deadline`, expected version 2, or none of its tables";
+    let refused = "schema: found table `watchers` without column `deadline`, expected version 2, or none of its tables (`scripts/db import` takes over another server's)";
     check_refused(database.try_open(&TableNames::default()), refused);
 }
 
