@@ -227,6 +227,8 @@ loadmodule "presence_xml.so"
 modparam("presence", "db_url", "@DB@")
 modparam("presence", "server_address", "sip:@ADDRESS@")
 modparam("presence", "subs_db_mode", @MODE@)
+# Writes to two tables under the lock of one are refused by MariaDB.
+modparam("presence", "db_table_lock_type", 0)
 modparam("presence_xml", "db_url", "@DB@")
 modparam("presence_xml", "integrated_xcap_server", 1)
 modparam("presence_xml", "force_active", 0)

@@ -133,10 +133,8 @@ fn import(source: &str, target: &str) -> Output {
 
 /// Our server on the address and with the database it is given.
 fn server_at(address: SocketAddr, database: &str) -> Server {
-    let configuration = QUICKSTART
-        .replace("listen=udp:127.0.0.1:@PORT@", &format!("listen=udp:{address}"))
-        .replace("sqlite://@DB@", database);
-    Server::start(&configuration, Options::default())
+    let configuration = QUICKSTART.replace("listen=udp:127.0.0.1:@PORT@", &format!("listen=udp:{address}"));
+    Server::start(&configuration, Options { database_url: Some(database.to_owned()), ..Options::default() })
 }
 
 /// Everybody is at Kamailio, which is brought to its `end`; then everybody is with us, on the database at `ours`.

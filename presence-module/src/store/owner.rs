@@ -27,7 +27,10 @@ impl Owner {
 
     /// Returns whether it is a process of this machine that is gone, or this one itself.
     pub fn is_gone(&self) -> bool {
-        let is_alive = |pid: &str| running_program(pid).is_some_and(|program| Some(program) == running_program("self"));
+        let is_one_of_ours = |program: String| {
+            Some(&program) == running_program("self").as_ref() || PROGRAMS.contains(&program.as_str())
+        };
+        let is_alive = |pid: &str| running_program(pid).is_some_and(is_one_of_ours);
         self.host == this_host() && (self.pid == std::process::id() || !is_alive(&self.pid.to_string()))
     }
 }
@@ -59,6 +62,9 @@ impl fmt::Display for Holder {
         }
     }
 }
+
+/// Programs that own a database, besides whichever asks: what looks after a database must not take it from a server.
+const PROGRAMS: [&str; 2] = ["presence-db", "proxy-host"];
 
 /// How often an owner says that it lives, in seconds.
 pub const HEARTBEAT_S: u64 = 5;

@@ -87,10 +87,10 @@ impl ForeignRow {
     }
 }
 
-/// Returns whom a URI names.
+/// Returns whom a URI names, if the name is one that every database can hold.
 pub(super) fn named_by(uri: &str) -> Option<UserAtDomain> {
     let aor = Uri::parse(uri.as_bytes()).ok()?.aor()?;
-    Some(UserAtDomain::new(aor.user, aor.host))
+    Some(UserAtDomain::new(aor.user, aor.host)).filter(UserAtDomain::is_storable)
 }
 
 /// Packages of which the others keep rows, so that a report can name them: a package's name could be anything.
@@ -173,7 +173,9 @@ mod tests {
         for (user, domain) in [("a b", "c"), ("a", "b c"), ("a", "b;lr"), ("a", "b?x=y"), ("a", "b>\r\n")] {
             check_user(user, domain, Err("`u` and `d` make no URI"));
         }
-        check_user("%FF", "pres.example", Err("`u` and `d` name nobody"));
+        for user in ["%FF", "a%00", "dana%20", &"a".repeat(256)] {
+            check_user(user, "pres.example", Err("`u` and `d` name nobody"));
+        }
     }
 
     #[test]
