@@ -7,9 +7,9 @@ pub(crate) mod connection; // the seam: a session with one database
 pub(crate) mod statements; // all the SQL that runs again and again
 pub(crate) mod writing; // changes to rows
 pub(crate) mod reading; // rows to Rust
-pub(crate) mod migration; // tables made, brought up to date, or refused
-pub(crate) mod ownership; // the one server that may write
+pub mod migration; // tables made, brought up to date, or refused
+pub mod ownership; // the one server that may write
 pub(crate) mod rules; // rules documents, and who changed theirs
 pub(crate) mod sweep; // a walk through everything, step by step
-pub(crate) mod store; // all of it, as a `Store`
+pub mod store; // all of it, as a `Store`
 pub(crate) mod documents; // documents put beside it
