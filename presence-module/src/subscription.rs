@@ -287,14 +287,14 @@ mod tests {
     use super::*;
     use crate::change::Moment;
     use crate::dialog::DialogKey;
-    use crate::store::contract;
+    use crate::store::fixtures;
 
     const NOW: Now = Now { mono: Moment(1_000_000), wall_ms: 5_000_000 };
     const POLICY: SubscribePolicy =
         SubscribePolicy { max_expires_s: 3600, min_expires_s: 600, cseq_offset: 0, one_per_device: false };
 
     fn initial(expires: Option<u32>) -> InitialSubscribe {
-        let row = contract::subscription(1, "dana");
+        let row = fixtures::subscription(1, "dana");
         InitialSubscribe { package: Package::Presence, row, expires, is_acceptable: true, flow: 0 }
     }
 
@@ -304,7 +304,7 @@ mod tests {
     }
 
     fn dialog(deadline: Moment) -> Dialog {
-        let mut row = contract::subscription(1, "dana");
+        let mut row = fixtures::subscription(1, "dana");
         let key = DialogKey::of_row(&row);
         (row.event, row.event_id) = ("presence".into(), "".into());
         row.key = key.subscription("presence", "");

@@ -9,11 +9,8 @@ use std::time::{Duration, Instant};
 use module_api::abi::Transport;
 use presence::change::{Change, Moment, PublicationRow, Status, SubscriptionKey, SubscriptionRow, TransportAddress};
 use presence::presentity_uri::UserAtDomain;
-use presence::store::sql::migration::Migrate;
-use presence::store::sql::ownership::TakeOver;
-use presence::store::sql::store::{SqlStore, Taking};
 use presence::store::url::DatabaseUrl;
-use presence::store::{Durability, RowKeys, Scope, Store, TableNames};
+use presence::store::{Durability, Migrate, RowKeys, Scope, SqlStore, Store, TableNames, TakeOver, Taking};
 use tests::database_server::{DatabaseServer, Kind, Options};
 
 const BATCHES: [usize; 3] = [1, 16, 256];

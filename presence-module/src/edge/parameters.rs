@@ -14,10 +14,8 @@ use super::identity::IdentitySource;
 use crate::composition;
 use crate::policy::Policy;
 use crate::publication::PublishPolicy;
-use crate::store::sql::migration::Migrate;
-use crate::store::sql::ownership::TakeOver;
 use crate::store::url::DatabaseUrl;
-use crate::store::{Durability, TableNames};
+use crate::store::{Durability, Migrate, TableNames, TakeOver};
 use crate::subscription::SubscribePolicy;
 
 /// Every parameter, the seed's first and in its order.

@@ -20,8 +20,7 @@ use super::writer;
 use crate::dialog::Dialog;
 use crate::package::Package;
 use crate::store::owner::Owner;
-use crate::store::sql::store::{SqlStore, Taking};
-use crate::store::{Opening, Store, StoreError};
+use crate::store::{Opening, SqlStore, Store, StoreError, Taking};
 
 /// How long a start waits for the last owner of its database to be gone: a killed process takes a moment to die.
 const OWNER_WAIT: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ pub mod group_commit; // many decisions, one transaction
 pub mod recovery; // rows back into memory
 pub mod import; // rows that another server wrote
 #[cfg(test)]
-pub(crate) mod contract; // what every backend promises
+pub(crate) mod fixtures; // rows for tests
 
 pub use self::sql::documents::NewDocument;
 pub use self::sql::migration::Migrate;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::presentity_uri::PresentityUri;
-use crate::store::contract::{self, commit, load, publication, publication_stored, subscription, subscription_stored};
+use crate::store::fixtures::{self, commit, load, publication, publication_stored, subscription, subscription_stored};
 use crate::store::sql::migration::Migrate;
 use crate::store::sql::ownership::TakeOver;
 use crate::store::sql::statement::Statement;
@@ -116,104 +116,6 @@ fn within(store: &mut SqlStore, sql: &str) {
     store.with(|connection, _| Ok(connection.run(&Statement::verbatim(sql), &[])?)).unwrap();
 }
 
-fn check(promise: fn(contract::Opener<'_>)) {
-    let database = Database::new();
-    promise(&|| {
-        let (store, opening) = database.try_open(&TableNames::default()).unwrap();
-        (Box::new(store), opening)
-    });
-}
-
-#[test]
-fn stored_is_loaded() {
-    check(contract::stored_is_loaded);
-}
-
-#[test]
-fn any_text_survives() {
-    check(contract::any_text_survives);
-}
-
-#[test]
-fn users_are_case_sensitive() {
-    check(contract::users_are_case_sensitive);
-}
-
-#[test]
-fn publications_go_on_and_end() {
-    check(contract::publications_go_on_and_end);
-}
-
-#[test]
-fn subscriptions_are_refreshed() {
-    check(contract::subscriptions_are_refreshed);
-}
-
-#[test]
-fn subscriptions_change_and_end() {
-    check(contract::subscriptions_change_and_end);
-}
-
-#[test]
-fn storing_again_replaces() {
-    check(contract::storing_again_replaces);
-}
-
-#[test]
-fn who_a_state_was_decided_for_is_written() {
-    check(contract::who_a_state_was_decided_for_is_written);
-}
-
-#[test]
-fn a_batch_is_whole_or_nothing() {
-    check(contract::a_batch_is_whole_or_nothing);
-}
-
-#[test]
-fn a_number_too_large_is_refused() {
-    check(contract::a_number_too_large_is_refused);
-}
-
-#[test]
-fn memory_only_changes_leave_no_row() {
-    check(contract::memory_only_changes_leave_no_row);
-}
-
-#[test]
-fn some_rows_are_loaded() {
-    check(contract::some_rows_are_loaded);
-}
-
-#[test]
-fn a_row_that_is_gone_refuses_whoever_changes_it() {
-    check(contract::a_row_that_is_gone_refuses_whoever_changes_it);
-}
-
-#[test]
-fn a_change_to_the_same_is_no_refusal() {
-    check(contract::a_change_to_the_same_is_no_refusal);
-}
-
-#[test]
-fn a_start_knows_how_the_last_run_ended() {
-    check(contract::a_start_knows_how_the_last_run_ended);
-}
-
-#[test]
-fn a_commit_after_a_clean_stop_is_unclean() {
-    check(contract::a_commit_after_a_clean_stop_is_unclean);
-}
-
-#[test]
-fn the_last_to_open_owns_the_database() {
-    check(contract::the_last_to_open_owns_the_database);
-}
-
-#[test]
-fn a_commit_outlives_its_run() {
-    check(contract::a_commit_outlives_its_run);
-}
-
 #[test]
 fn a_database_in_memory_serves_tests() {
     let names = TableNames::default();
@@ -235,8 +137,8 @@ fn tables_are_called_as_the_script_says() {
         xcap: "xcap".into(),
     };
     let (mut store, _) = database.try_open(&names).unwrap();
-    contract::commit(&mut store, &[subscription_stored(&subscription(1, "dana"))]);
-    contract::commit(&mut store, &[publication_stored(&publication(1, "dana"))]);
+    fixtures::commit(&mut store, &[subscription_stored(&subscription(1, "dana"))]);
+    fixtures::commit(&mut store, &[publication_stored(&publication(1, "dana"))]);
     database.execute("UPDATE `select` SET event = ''; SELECT p_user FROM _w; UPDATE Aw_2 SET contact = ''");
     let skipped = |table: &str, reason: &str| Stored::Skipped { table: table.into(), reason: reason.into() };
     assert_eq!(load(&mut store), [skipped("select", "`event` is empty"), skipped("Aw_2", "`contact` is empty")]);
@@ -298,10 +200,9 @@ fn every_older_schema_is_brought_up_with_what_is_in_it() {
     let mut store = old.open();
     assert_eq!(rules::of(&mut store, &["dana"]), [rules::document("dana", 2, "<old/>")]);
     assert_eq!(old.columns_and_triggers(), fresh.columns_and_triggers());
-    contract::stored_is_loaded(&|| {
-        let (store, opening) = old.try_open(&TableNames::default()).unwrap();
-        (Box::new(store), opening)
-    });
+    let rows = [publication_stored(&publication(7, "dana")), subscription_stored(&subscription(1, "dana"))];
+    commit(&mut store, &[&rows[..], &[watcher_stored(watcher("dana", "eve"))]].concat());
+    assert_eq!(load(&mut old.open()).len(), 3);
 }
 
 #[test]
@@ -355,7 +256,7 @@ fn check_skipped(table: &str, change: &str, reason: &str) {
     let database = Database::new();
     let mut store = database.open();
     for n in 0..2 {
-        let watcher = contract::watcher_stored(contract::watcher(&format!("user{n}"), "eve"));
+        let watcher = fixtures::watcher_stored(fixtures::watcher(&format!("user{n}"), "eve"));
         let rows =
             [publication_stored(&publication(n, "u")), subscription_stored(&subscription(n as u8, "u")), watcher];
         commit(&mut store, &rows);
