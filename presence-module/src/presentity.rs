@@ -277,9 +277,9 @@ impl Presentity {
         self.is_review_due = true;
     }
 
-    /// Returns whether everybody is to be decided on anew.
+    /// Returns whether somebody is to be decided on anew.
     pub fn is_review_due(&self) -> bool {
-        self.is_review_due
+        self.is_review_due && self.is_watched()
     }
 
     /// Takes up the state of a watcher from its row at start.

@@ -11,6 +11,7 @@ use super::core::Core;
 use super::shards::Slot;
 use crate::change::{Now, PublicationRow, SubscriptionKey};
 use crate::dialog::DialogKey;
+use crate::effect::Decision;
 use crate::presentity::{Found, Presentity};
 use crate::presentity_uri::PresentityUri;
 use crate::store::{Stored, recovery};
@@ -95,12 +96,16 @@ impl Core {
 
     /// Takes up what is not as memory has it, and returns how much that was; `None` if something came in between.
     pub(super) fn take_up_found(&self, uri: &Arc<PresentityUri>, differences: Vec<Difference>) -> Option<Counts> {
+        // What is over, or denied, is ended first, and by itself: it must not come back by the row that is removed with it.
         let (place, now) = self.begin().ok()?;
+        self.step_locked(uri, self.shards.lock(uri), place, now, |_, _| Decision::default()).ok()?;
+        let (place, _) = self.begin().ok()?;
         let mut shard = self.shards.lock(uri);
         let slot = shard.slot(uri);
         if !self.is_settled(slot) {
             return None;
         }
+        let now = slot.latest(now);
         let (found, counts) = found(&slot.presentity, differences, self.earliest(now));
         let decide = |presentity: &mut Presentity, now| {
             let dialogs: Vec<_> = found.subscriptions.iter().map(|(row, _)| DialogKey::of_row(row)).collect();

@@ -149,7 +149,7 @@ impl MemoryStore {
 
 impl Disk {
     /// Returns why `changes` cannot be written, one after the other.
-    fn refusal<'c>(&self, changes: impl Iterator<Item = &'c Change>) -> Option<BoxedError> {
+    pub(super) fn refusal<'c>(&self, changes: impl Iterator<Item = &'c Change>) -> Option<BoxedError> {
         // What the changes before have made of rows.
         let mut rows: BTreeMap<Key, bool> = BTreeMap::new();
         for change in changes {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::documents::Document;
-use super::events::{Answer, DEVICES, Event, How, Then, To};
+use super::events::{Answer, DEVICES, Event, How, Sql, Then, To};
 use super::people::{PEOPLE, PHONES};
 use super::rules;
 use crate::composition;
@@ -45,11 +45,20 @@ fn answer() -> impl Strategy<Value = Answer> {
     ]
 }
 
+fn sql() -> impl Strategy<Value = Sql> {
+    let expires = || prop_oneof![1 => Just(0), 6 => 1_u32..90, 1 => Just(9000)];
+    prop_oneof![
+        3 => (0..DEVICES, document(), expires()).prop_map(|(device, document, expires)| Sql::Insert { device, document, expires }),
+        3 => (0..8_usize, document(), expires()).prop_map(|(nth, document, expires)| Sql::Change { nth, document, expires }),
+        2 => (0..8_usize).prop_map(|nth| Sql::Remove { nth }),
+        2 => (0..8_usize).prop_map(|nth| Sql::Unsubscribe { nth }),
+    ]
+}
+
 pub(super) fn event() -> impl Strategy<Value = Event> {
     let expires = || prop_oneof![1 => Just(0), 4 => 1_u32..90];
     let how = prop_oneof![18 => Just(How::Properly), 1 => Just(How::Late), 1 => Just(How::Stranger), 1 => Just(How::Unproven)];
-    let then =
-        prop_oneof![16 => Just(Then::Queued), 4 => Just(Then::Refused), 2 => Just(Then::Away), 1 => Just(Then::Crash)];
+    let then = prop_oneof![16 => Just(Then::Queued), 4 => Just(Then::Refused), 2 => Just(Then::Away), 1 => Just(Then::Crash), 2 => Just(Then::Gone)];
     prop_oneof![
         40 => (0..8_usize, answer()).prop_map(|(nth, with)| Event::Answer { nth, with }),
         30 => (0..5_usize, then).prop_map(|(most, then)| Event::Commit { most, then }),
@@ -66,6 +75,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(is_orderly, away_ms, rules)| Event::Restart { is_orderly, away_ms, rules }),
         2 => Just(Event::LoseReply),
         2 => Just(Event::Panic),
+        8 => sql().prop_map(Event::Sql),
         2 => (-40..60_i64).prop_map(|by_s| Event::SetClock { by_s }),
         1 => phone().prop_map(|phone| Event::Chat { phone }),
     ]

@@ -62,11 +62,26 @@ pub(super) enum Event {
         to: To,
         expires: u32,
     },
+    /// Another program writes into the tables, and the sweep passes by.
+    Sql(Sql),
     Wait {
         ms: u64,
         /// No timer fires before it is over.
         is_asleep: bool,
     },
+}
+
+/// What another program writes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sql {
+    /// Another document into one of the publications, and another end.
+    Change { nth: usize, document: Document, expires: u32 },
+    /// Something published of a device, over at once if `expires` is 0.
+    Insert { device: usize, document: Document, expires: u32 },
+    /// One of the publications is no more.
+    Remove { nth: usize },
+    /// One of the subscriptions is no more.
+    Unsubscribe { nth: usize },
 }
 
 /// How a request is told to be of its dialog.
@@ -106,6 +121,8 @@ pub(super) enum Answer {
 pub(super) enum Then {
     /// The next is written, and then the server crashes before anybody hears of it.
     Crash,
+    /// Another program removes a row that the next is to change: it is refused, and what rests on it.
+    Gone,
     Queued,
     /// The database is away: everything is refused, and what ended meanwhile is prolonged.
     Away,

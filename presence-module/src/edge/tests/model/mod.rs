@@ -16,6 +16,7 @@ mod table; // watcher information, document by document
 mod phones; // what clients ask for and know
 mod world; // the machine and its disk
 mod refusals; // what is refused
+mod sql; // what another program writes
 mod running; // time, stops and starts
 mod checks; // what holds after every step and in the end
 mod chance; // what happens, at random
@@ -80,6 +81,7 @@ impl World {
                 self.presentity.forget_rules();
             }
             Event::SetClock { by_s } => self.set_clock(by_s),
+            Event::Sql(sql) => self.sql(sql),
             Event::Subscribe { phone, to, expires } => self.subscribe(phone, to, expires),
             Event::Wait { ms, is_asleep } => self.wait(ms, is_asleep),
         }

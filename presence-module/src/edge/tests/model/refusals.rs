@@ -30,6 +30,7 @@ impl World {
                 self.phones.refused(reply);
             }
         }
+        self.note_written(&step.what);
         self.refused.push(step.decision);
     }
 

@@ -6,6 +6,7 @@ use super::documents::Document;
 use super::events::Answer;
 use super::people::{PEOPLE, home, person_of};
 use super::records::{Publication, Subscription};
+use super::sql::Written;
 use super::truth::Truth;
 use crate::change::{Ending, Now, Status, SubscriptionKey};
 use crate::dialog::DialogKey;
@@ -23,6 +24,8 @@ pub(super) enum What {
     /// A 2xx reached nobody.
     ReplyLost(Creation),
     Subscribe(Subscribe),
+    /// Another program wrote.
+    Written(Written),
 }
 
 #[derive(Clone, Debug)]
@@ -94,6 +97,7 @@ impl Truth {
             What::Publish(request) => self.publish(request, now),
             What::ReplyLost(created) => self.lose(created, now, disk),
             What::Subscribe(request) => self.subscribe(request, rules, now, disk),
+            What::Written(written) => self.take_up(written, now, disk),
         };
         outcomes.iter().for_each(|outcome| self.settle(outcome, now, disk));
         self.review(rules, now, disk);

@@ -54,9 +54,11 @@ impl World {
 
     /// As `edge/taking_up.rs` does it; orderly if nobody is owed anything.
     pub(super) fn restart(&mut self, away_ms: u64, rules: Option<usize>) {
-        let is_told = self.presentity.dialogs().all(Dialog::is_told);
+        let is_told = self.presentity.dialogs().all(Dialog::is_told) && !self.presentity.is_review_due();
         let was_clean = self.queue.is_empty() && !self.is_stale() && self.deferred.is_empty() && is_told;
-        self.queue.clear();
+        for step in std::mem::take(&mut self.queue) {
+            self.note_written(&step.what);
+        }
         self.deferred.clear();
         self.refused.clear();
         self.lost.clear();

@@ -161,6 +161,7 @@ impl World {
         self.read_back();
         for _ in 0..most {
             let Some(step) = self.queue.pop_front() else { break };
+            assert_eq!(self.disk.refusal(step.decision.changes.iter()).map(|refusal| refusal.to_string()), None);
             step.decision.changes.iter().for_each(|change| self.disk.write(change));
             self.settle(step);
         }
@@ -170,7 +171,7 @@ impl World {
                 self.truth.step(&what, &outcomes, rules, now, &self.disk);
             }
             self.restart(0, None);
-        } else if then != Then::Queued && !self.queue.is_empty() {
+        } else if then != Then::Queued && !self.queue.is_empty() && (then != Then::Gone || self.remove_under_next()) {
             (self.stale, self.since) = (Some(then), self.now.mono);
             for step in std::mem::take(&mut self.queue) {
                 self.refuse(step);
