@@ -11,7 +11,7 @@ use super::program::Program;
 use super::programs::{Account, run};
 
 /// What the templates of an older way to make them are told from.
-const GENERATION: u32 = 2;
+const GENERATION: u32 = 3;
 
 /// Copies an empty data directory of `program` to `data`, which must be there, and be empty.
 pub(super) fn copy(program: &dyn Program, data: &Path, account: Account) {
