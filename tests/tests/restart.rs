@@ -1,10 +1,45 @@
 //! A server that stops, one way or the other, and comes back on the same database: what was acknowledged goes on.
 
+use tests::database_server::{Kind, new_database};
 use tests::pidf;
 use tests::server::Server;
 use tests::user_agent::{Publisher, Watcher};
 
 const DANA: &str = "sip:dana@pres.example";
+
+/// Makes each of the functions a test on every database.
+macro_rules! on_every_database {
+    ($($promise:ident,)+) => {$(
+        mod $promise {
+            use super::{Kind, Server, new_database};
+
+            #[test]
+            fn mariadb() {
+                super::$promise(Server::quickstart_on(&new_database(Kind::MariaDb)));
+            }
+
+            #[test]
+            fn postgresql() {
+                super::$promise(Server::quickstart_on(&new_database(Kind::PostgreSql)));
+            }
+
+            #[test]
+            fn sqlite() {
+                super::$promise(Server::quickstart());
+            }
+        }
+    )+};
+}
+
+on_every_database! {
+    after_a_kill_publications_and_subscriptions_go_on,
+    after_a_kill_watchers_are_told_what_they_missed,
+    a_publish_under_way_during_a_kill_is_answered_once,
+    a_request_repeated_after_a_kill_gets_its_old_answer,
+    a_clean_stop_owes_no_notify,
+    what_expires_while_the_server_is_away_is_closed_when_it_comes_back,
+    a_second_server_on_a_database_in_use_is_refused,
+}
 
 fn here(note: &str) -> String {
     pidf::open(DANA, "t1", note)
@@ -20,9 +55,7 @@ fn settled(server: &Server) -> (Publisher, Watcher) {
     (publisher, watcher)
 }
 
-#[test]
-fn after_a_kill_publications_and_subscriptions_go_on() {
-    let mut server = Server::quickstart();
+fn after_a_kill_publications_and_subscriptions_go_on(mut server: Server) {
     let (mut publisher, mut watcher) = settled(&server);
     server.kill_nine();
     watcher.allow_jump_once();
@@ -41,9 +74,7 @@ fn after_a_kill_publications_and_subscriptions_go_on() {
 }
 
 /// The NOTIFY of a change is under way when the server dies; its watcher learns of the change all the same.
-#[test]
-fn after_a_kill_watchers_are_told_what_they_missed() {
-    let mut server = Server::quickstart();
+fn after_a_kill_watchers_are_told_what_they_missed(mut server: Server) {
     let (mut publisher, mut watcher) = settled(&server);
     watcher.hold_answers();
     publisher.modify(&here("held"));
@@ -61,9 +92,7 @@ fn after_a_kill_watchers_are_told_what_they_missed() {
 }
 
 /// A request sent into the dead server's port is repeated until the next one answers it.
-#[test]
-fn a_publish_under_way_during_a_kill_is_answered_once() {
-    let mut server = Server::quickstart();
+fn a_publish_under_way_during_a_kill_is_answered_once(mut server: Server) {
     let (mut publisher, mut watcher) = settled(&server);
     server.kill_nine();
     let request = publisher.next_request().with_body(pidf::CONTENT_TYPE, here("under way"));
@@ -79,9 +108,7 @@ fn a_publish_under_way_during_a_kill_is_answered_once() {
 }
 
 /// The answer is lost with the server; the repeated request finds what it did (RFC 3903 §6 would make it a 412).
-#[test]
-fn a_request_repeated_after_a_kill_gets_its_old_answer() {
-    let mut server = Server::quickstart();
+fn a_request_repeated_after_a_kill_gets_its_old_answer(mut server: Server) {
     let mut publisher = Publisher::udp(server.udp_address(), DANA);
     let initial = publisher.next_request().with_body(pidf::CONTENT_TYPE, here("here"));
     let initial = publisher.endpoint.send(initial);
@@ -104,9 +131,7 @@ fn a_request_repeated_after_a_kill_gets_its_old_answer() {
     publisher.finish();
 }
 
-#[test]
-fn a_clean_stop_owes_no_notify() {
-    let mut server = Server::quickstart();
+fn a_clean_stop_owes_no_notify(mut server: Server) {
     let (mut publisher, mut watcher) = settled(&server);
     assert_eq!(server.terminate().code(), Some(0));
     watcher.allow_jump_once();
@@ -120,9 +145,7 @@ fn a_clean_stop_owes_no_notify() {
     watcher.finish();
 }
 
-#[test]
-fn what_expires_while_the_server_is_away_is_closed_when_it_comes_back() {
-    let mut server = Server::quickstart();
+fn what_expires_while_the_server_is_away_is_closed_when_it_comes_back(mut server: Server) {
     let mut watcher = Watcher::udp(server.udp_address(), DANA, "sip:ann@watch.example");
     watcher.subscribe(600);
     watcher.next_notification();
@@ -137,9 +160,7 @@ fn what_expires_while_the_server_is_away_is_closed_when_it_comes_back() {
     watcher.finish();
 }
 
-#[test]
-fn a_second_server_on_a_database_in_use_is_refused() {
-    let server = Server::quickstart();
+fn a_second_server_on_a_database_in_use_is_refused(server: Server) {
     let ended = Server::start_refused(&tests::server::QUICKSTART.replace("@DB_URL@", &server.database_url()));
     assert_ne!(ended.code, Some(0));
     assert!(ended.stderr.contains(&server.process_id().to_string()), "it names who owns it:\n{}", ended.stderr);

@@ -12,6 +12,7 @@ mod postgresql; // and the other
 mod processes; // signals to all of a server
 mod program; // what tells the two apart
 mod programs; // where they are installed, and whom they run as
+mod shared; // one for many tests
 mod template; // data directories, made once
 
 use std::fs::{self, File};
@@ -30,6 +31,7 @@ use guardian::Guardian;
 use processes::Tree;
 use program::{Program, Start};
 use programs::Account;
+pub use shared::new_database;
 
 /// Whom [`DatabaseServer::url`] lets in.
 pub const USER: &str = "presence";
