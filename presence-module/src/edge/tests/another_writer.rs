@@ -259,7 +259,7 @@ fn a_subscription_by_another_program_sees_what_the_rules_show() {
 
 /// A subscription of Eli that another program inserts.
 fn imported(rig: &Rig) -> SubscriptionRow {
-    let mut row = crate::store::contract::subscription(1, "dana");
+    let mut row = crate::store::fixtures::subscription(1, "dana");
     let core = rig.presence.core();
     row.presentity = Arc::new(PresentityUri::new("dana", "pres.example"));
     (row.call_id, row.event_id, row.identity) = ("imported".into(), "".into(), "sip:eli@pres.example".into());

@@ -56,7 +56,11 @@ impl Migration<'_> {
         if self.columns(table)?.is_empty() {
             let old = self.tables_of_2006()?;
             return match self.existing_table(&old)? {
-                Some(name) => Err(schema(format!("table `{name}` without `{table}`"))),
+                Some(name) => Err(StoreError::Schema {
+                    found: format!("table `{name}` without `{table}`"),
+                    expected: "none of the tables, or those of 2006; `scripts/db import` takes over other servers'"
+                        .into(),
+                }),
                 None => Ok(0),
             };
         }
@@ -252,7 +256,5 @@ pub(crate) fn columns(
 }
 
 fn schema(found: String) -> StoreError {
-    let expected =
-        format!("version {VERSION}, or none of its tables (`scripts/db import` takes over another server's)");
-    StoreError::Schema { found, expected }
+    StoreError::Schema { found, expected: format!("version {VERSION}, or none of its tables") }
 }

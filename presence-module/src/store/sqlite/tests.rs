@@ -141,7 +141,10 @@ fn tables_are_called_as_the_script_says() {
     fixtures::commit(&mut store, &[publication_stored(&publication(1, "dana"))]);
     database.execute("UPDATE `select` SET event = ''; SELECT p_user FROM _w; UPDATE Aw_2 SET contact = ''");
     let skipped = |table: &str, reason: &str| Stored::Skipped { table: table.into(), reason: reason.into() };
-    assert_eq!(load(&mut store), [skipped("select", "`event` is empty"), skipped("Aw_2", "`contact` is empty")]);
+    let rows = load(&mut store);
+    assert!(rows.contains(&skipped("select", "`event` is empty")), "{rows:?}");
+    assert!(rows.contains(&skipped("Aw_2", "`contact` is empty")), "{rows:?}");
+    assert_eq!(rows.len(), 2);
 }
 
 #[test]
@@ -175,7 +178,7 @@ fn a_file_that_is_no_database_is_refused_and_left_alone() {
 fn tables_of_somebody_else_are_refused() {
     let database = Database::new();
     database.execute("CREATE TABLE watchers (p_user TEXT)");
-    let expected = "expected version 2, or none of its tables (`scripts/db import` takes over another server's)";
+    let expected = "expected none of the tables, or those of 2006; `scripts/db import` takes over other servers'";
     let refused = format!("schema: found table `watchers` without `presence_version`, {expected}");
     check_refused(database.try_open(&TableNames::default()), &refused);
     database.execute("SELECT * FROM watchers; DROP TABLE watchers; CREATE TABLE location (ruid TEXT)");
@@ -187,7 +190,7 @@ fn a_newer_schema_is_refused() {
     let database = Database::new();
     database.open();
     database.execute("UPDATE presence_version SET version = 3");
-    let refused = "schema: found version 3, expected version 2, or none of its tables (`scripts/db import` takes over another server's)";
+    let refused = "schema: found version 3, expected version 2, or none of its tables";
     check_refused(database.try_open(&TableNames::default()), refused);
 }
 
@@ -201,7 +204,7 @@ fn every_older_schema_is_brought_up_with_what_is_in_it() {
     assert_eq!(rules::of(&mut store, &["dana"]), [rules::document("dana", 2, "<old/>")]);
     assert_eq!(old.columns_and_triggers(), fresh.columns_and_triggers());
     let rows = [publication_stored(&publication(7, "dana")), subscription_stored(&subscription(1, "dana"))];
-    commit(&mut store, &[&rows[..], &[watcher_stored(watcher("dana", "eve"))]].concat());
+    commit(&mut store, &[&rows[..], &[fixtures::watcher_stored(fixtures::watcher("dana", "eve"))]].concat());
     assert_eq!(load(&mut old.open()).len(), 3);
 }
 
@@ -210,10 +213,10 @@ fn a_schema_that_lacks_something_is_refused() {
     let database = Database::new();
     database.open();
     let names = TableNames { presentity: "renamed".into(), ..TableNames::default() };
-    let refused = "schema: found version 2 without table `renamed`, expected version 2, or none of its tables (`scripts/db import` takes over another server's)";
+    let refused = "schema: found version 2 without table `renamed`, expected version 2, or none of its tables";
     check_refused(database.try_open(&names), refused);
     database.execute("ALTER TABLE watchers DROP COLUMN deadline");
-    let refused = "schema: found table `watchers` without column `deadline`, expected version 2, or none of its tables (`scripts/db import` takes over another server's)";
+    let refused = "schema: found table `watchers` without column `deadline`, expected version 2, or none of its tables";
     check_refused(database.try_open(&TableNames::default()), refused);
 }
 
@@ -417,7 +420,8 @@ fn a_sweep_shows_every_row_once_and_nothing_if_nobody_else_wrote() {
     // A start is another program too.
     assert_eq!(store.sweep(7, nobody).unwrap(), Sweep::NothingNew);
     database.execute("DELETE FROM active_watchers");
-    assert_eq!(pass(&mut store, 100), expected[..15]);
+    let publications: Vec<_> = expected.iter().filter(|row| !matches!(row, Stored::Subscription(_))).cloned().collect();
+    assert_eq!(pass(&mut store, 100), publications);
 }
 
 /// Walks over the tables once.
@@ -428,7 +432,7 @@ fn pass(store: &mut SqlStore, rows_max: usize) -> Vec<Stored> {
         let swept = store.sweep(rows_max, &mut |row| seen.push(row)).unwrap();
         assert!(seen.len() - before <= rows_max);
         if swept != Sweep::Unfinished {
-            return seen;
+            return fixtures::sorted(seen);
         }
     }
 }
