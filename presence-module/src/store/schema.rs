@@ -4,6 +4,7 @@
 //! here talks to a database: a backend takes the statements, operators' documentation takes the meanings.
 
 use super::sql::dialect::Dialect;
+use super::sql::rules;
 use super::{BadTableName, TableNames};
 
 /// The schema this version reads and writes.
@@ -49,6 +50,25 @@ pub fn create_all(dialect: Dialect, names: &TableNames) -> ([String; 2], Vec<Str
     let others = TABLES.iter().filter(|table| table.id != TableId::Version);
     let others = others.map(|table| table.create(dialect, names)).collect();
     ([table(TableId::Version).create(dialect, names), unmade], others)
+}
+
+/// Returns everything that makes the tables in an empty database, as a script for the database's own client.
+pub fn ddl(dialect: Dialect, names: &TableNames) -> String {
+    let (version, others) = create_all(dialect, names);
+    let owner = dialect.quoted(names.of(TableId::Owner));
+    let rows = [
+        format!("INSERT INTO {owner} (id, owner, epoch, heartbeat) VALUES (1, '', 0, 0)"),
+        format!("UPDATE {} SET version = {VERSION} WHERE id = 1", dialect.quoted(names.of(TableId::Version))),
+    ];
+    let triggers = rules::triggers(dialect, names);
+    // A trigger holds semicolons of its own.
+    let delimited = |statement: &String| match dialect {
+        Dialect::MySql => format!("DELIMITER $$\n{statement}$$\nDELIMITER ;\n"),
+        Dialect::Postgres | Dialect::Sqlite => format!("{statement};\n"),
+    };
+    let tables = version.iter().chain(&others).map(|statement| format!("{statement};\n"));
+    let rows = rows.iter().map(|statement| format!("{statement};\n"));
+    tables.chain(triggers.iter().map(delimited)).chain(rows).collect()
 }
 
 /// Which table is meant; [`TableNames::of`] says what it is called here.

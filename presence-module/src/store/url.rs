@@ -10,8 +10,9 @@ use url::Url;
 use super::import::adoption;
 use super::sql::connection::Connection;
 use super::sql::dialect::Dialect;
+use super::sql::inspection::Inspection;
 use super::sql::store::{SqlStore, Taking};
-use super::{Durability, Opening, StoreError, mysql, postgres, sqlite};
+use super::{Durability, Opening, StoreError, TableNames, mysql, postgres, sqlite};
 
 /// Where the state lives.
 #[derive(Clone, Eq, PartialEq)]
@@ -126,6 +127,15 @@ impl DatabaseUrl {
         };
         adoption::adopt(self, timeout, &mut store, &mut opening, taking.note)?;
         Ok((store, opening))
+    }
+
+    /// Looks at the tables of a database, and changes nothing. Nothing is waited for longer than `timeout`.
+    ///
+    /// # Errors
+    /// It cannot be reached, or its tables are not ours.
+    pub fn inspect(&self, timeout: Duration, names: &TableNames) -> Result<Inspection, StoreError> {
+        let mut connection = self.open_to_read(timeout)?;
+        Inspection::of(&mut *connection, self.dialect(), names)
     }
 
     /// Opens a database that another program wrote, to be read only.

@@ -1,6 +1,6 @@
 //! The command line. URLs are read later than the rest: what clap complains about it shows, and they hold passwords.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use presence::store::TableNames;
 
 /// Looks after the database of a presence server.
@@ -15,12 +15,52 @@ pub(crate) struct Arguments {
 /// What can be done. URLs are as in db_url: sqlite://FILE, mysql://USER:PASSWORD@HOST/DATABASE, postgres://…
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Says whether a server would serve the database as it is: the version of its tables, and who has it. Changes nothing.
+    Check(Target),
+    /// Makes the tables in a database that has none of them.
+    Create(Target),
+    /// Prints the statements that make the tables, for who runs them by hand.
+    Ddl(Ddl),
     /// Takes over publications, subscriptions with their dialogs, and rules from the database of Kamailio 5, OpenSIPS 3 or
     /// the module of 2006.
     ///
     /// Stop the other server first: what it does afterwards is not seen. Nothing is written into its database. Then start
     /// the new one on the same address; it tells every watcher the present state.
     Import(Import),
+    /// Brings the tables up to this version: makes them, brings those of an earlier version up, adopts those of 2006, which
+    /// stay beside them under names that end in _2006.
+    Migrate(Target),
+}
+
+/// Which database.
+#[derive(Args, Debug)]
+pub(crate) struct Target {
+    /// The database.
+    pub(crate) url: String,
+    /// Its tables.
+    #[command(flatten)]
+    pub(crate) tables: Tables,
+}
+
+/// In whose language.
+#[derive(Args, Debug)]
+pub(crate) struct Ddl {
+    /// The kind of database.
+    pub(crate) kind: Kind,
+    /// Its tables.
+    #[command(flatten)]
+    pub(crate) tables: Tables,
+}
+
+/// A kind of database.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Kind {
+    /// MariaDB and MySQL.
+    Mysql,
+    /// PostgreSQL.
+    Postgres,
+    /// SQLite.
+    Sqlite,
 }
 
 /// From where, and where to.
@@ -86,7 +126,7 @@ mod tests {
     fn the_command_line_is_sound_and_tables_are_called_as_in_the_server() {
         Arguments::command().debug_assert();
         let read = Arguments::try_parse_from(["presence-db", "import", "sqlite://a", "sqlite://b"]).unwrap();
-        let Command::Import(import) = read.command;
+        let Command::Import(import) = read.command else { panic!("{read:?}") };
         assert_eq!(import.tables.names(), TableNames::default());
     }
 }

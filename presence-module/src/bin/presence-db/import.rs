@@ -10,7 +10,7 @@ use presence::store::{Durability, Migrate, TakeOver, Taking};
 use crate::arguments::Import;
 
 /// No answer of a database is waited for longer: it may have to read a table first.
-const TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How much longer somebody waits for a decision; the server's `waiting_time` bounds it further.
 const WAITING_TIME_S: u64 = 259_200;

@@ -127,7 +127,7 @@ impl Migration<'_> {
     }
 
     /// Refuses tables that say they are ours and lack a column: they were changed, or their names in the script were.
-    fn check_columns(&mut self) -> Result<(), StoreError> {
+    pub(super) fn check_columns(&mut self) -> Result<(), StoreError> {
         for table in TABLES {
             let name = self.names.of(table.id);
             let found = self.columns(name)?;

@@ -10,6 +10,7 @@ pub(crate) mod reading; // rows to Rust
 pub(crate) mod migration; // tables made, brought up to date, or refused
 pub(crate) mod old_tables; // those of 2006, set aside
 pub(crate) mod ownership; // the one server that may write
+pub mod inspection; // what is there, for who only looks
 pub(crate) mod rules; // rules documents, and who changed theirs
 pub(crate) mod sweep; // a walk through everything, step by step
 pub(crate) mod store; // all of it, as a `Store`
