@@ -4,147 +4,25 @@
 //! the other if somebody asked. A pass walks both tables, then finds what memory holds and the walk did not meet. Only what
 //! is settled is compared: while a decision about a presentity is under way, its rows are left for a later step.
 
-use std::collections::VecDeque;
-use std::hash::BuildHasher;
+mod pass; // how far a pass is, and when its next step is due
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use module_api::abi::LogLevel;
-use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
+pub(super) use self::pass::{Pace, Sweeping};
+use self::pass::{Pass, Stage, hash};
 use super::comparing::{Counts, Difference, Place, RowKey, Seen};
 use super::writer::Writer;
-use crate::change::Change;
 use crate::presentity_uri::PresentityUri;
 use crate::store::{RowKeys, Scope, StoreError, Stored, Sweep};
 
-/// Rows in one step, at least and at most.
-const ROWS: (usize, usize) = (16, 1024);
-/// What a step is to take: commits wait for it.
-const STEP: Duration = Duration::from_millis(5);
-/// The shortest pause between two steps, and how many times as long as a step it is.
-const PAUSE: (Duration, u32) = (Duration::from_millis(250), 64);
 /// The pause after a step that failed.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// How often a row is looked at about whose presentity something is always being decided, before that is read anew.
 const LOOKS_MAX: u8 = 8;
-
-/// How fast a pass goes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Pace {
-    /// Step after step: somebody waits for it.
-    AtOnce,
-    /// With pauses.
-    Leisurely,
-}
-
-/// How far the sweep is.
-#[derive(Default)]
-pub(super) struct Sweeping {
-    pass: Option<Pass>,
-    /// Another pass follows at once: the present one may have passed by what it was asked for.
-    is_asked_again: bool,
-    /// What could not be understood in the last pass.
-    skipped: FxHashMap<String, usize>,
-}
-
-struct Pass {
-    pace: Pace,
-    stage: Stage,
-    /// Rows in the next step.
-    rows: usize,
-    next_step: Instant,
-    has_failed: bool,
-    /// Rows that are there, by their hashes: met, or written meanwhile.
-    met: FxHashSet<u64>,
-    /// To be looked at by their keys.
-    doubts: VecDeque<Place>,
-    skipped: FxHashMap<String, usize>,
-    counts: Counts,
-}
-
-#[derive(Clone, Copy)]
-enum Stage {
-    /// Rows are compared with memory.
-    Walking,
-    /// Memory is compared with what was met, from this shard on.
-    Missing(usize),
-}
-
-impl Sweeping {
-    /// Returns when the next step is due.
-    pub(super) fn next_step(&self) -> Option<Instant> {
-        self.pass.as_ref().map(|pass| pass.next_step)
-    }
-
-    fn begin(&mut self, pace: Pace) {
-        match &mut self.pass {
-            None => self.pass = Some(Pass::new(pace)),
-            Some(pass) if pace == Pace::AtOnce => {
-                (pass.pace, pass.next_step) = (pace, Instant::now());
-                self.is_asked_again = true;
-            }
-            Some(_) => {}
-        }
-    }
-
-    /// Notes that rows were written: they are there, wherever the walk is.
-    pub(super) fn note_written(&mut self, presentity: &PresentityUri, changes: &[Change]) {
-        for change in changes {
-            match change {
-                Change::PublicationStored { row, .. } => self.note(presentity, RowKey::Publication(row.id)),
-                Change::SubscriptionStored { row, .. } => self.note(presentity, RowKey::Subscription(row.key)),
-                _ => {}
-            }
-        }
-    }
-
-    /// Notes that a row is there.
-    pub(super) fn note(&mut self, presentity: &PresentityUri, key: RowKey) {
-        if let Some(pass) = &mut self.pass {
-            pass.met.insert(hash(presentity, key));
-        }
-    }
-}
-
-fn hash(presentity: &PresentityUri, key: RowKey) -> u64 {
-    FxBuildHasher.hash_one((presentity, key))
-}
-
-impl Pass {
-    fn new(pace: Pace) -> Self {
-        Self {
-            pace,
-            stage: Stage::Walking,
-            rows: ROWS.1 / 8,
-            next_step: Instant::now(),
-            has_failed: false,
-            met: FxHashSet::default(),
-            doubts: VecDeque::new(),
-            skipped: FxHashMap::default(),
-            counts: Counts::default(),
-        }
-    }
-
-    /// Finds the length of the next step, and when it is due.
-    fn wait_after(&mut self, took: Duration) {
-        self.rows = match took {
-            _ if took > STEP => (self.rows / 2).max(ROWS.0),
-            _ if took < STEP / 3 => (self.rows * 2).min(ROWS.1),
-            _ => self.rows,
-        };
-        let pause = match self.pace {
-            Pace::AtOnce => Duration::ZERO,
-            Pace::Leisurely => PAUSE.0.max(took * PAUSE.1),
-        };
-        self.next_step = Instant::now() + pause;
-    }
-
-    /// Leaves a row for a later step.
-    fn doubt(&mut self, place: Place) {
-        self.doubts.push_back(Place { looks: place.looks + 1, ..place });
-    }
-}
 
 impl Writer<'_> {
     /// Begins a pass, or hurries the one that is under way.
