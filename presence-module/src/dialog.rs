@@ -63,6 +63,8 @@ pub struct Dialog {
     remote_cseq: u32,
     /// The NOTIFY whose outcome is unknown.
     in_flight: Option<InFlight>,
+    /// Whether it was taken up from its rows, and its watcher has sent nothing since.
+    is_unheard: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -109,14 +111,14 @@ impl Dialog {
     pub fn begin(key: DialogKey, usage: Usage) -> Self {
         let cseq = usage.row.local_cseq.saturating_sub(CSEQ_BLOCK);
         let remote_cseq = usage.row.remote_cseq;
-        Self { key, usages: smallvec![usage], cseq, remote_cseq, in_flight: None }
+        Self { key, usages: smallvec![usage], cseq, remote_cseq, in_flight: None, is_unheard: false }
     }
 
     /// Takes up a dialog from a row: every CSeq up to `row.local_cseq` may have been used.
     pub fn resume(key: DialogKey, mut usage: Usage) -> Self {
         let (cseq, remote_cseq) = (usage.row.local_cseq, usage.row.remote_cseq);
         usage.number_from(cseq);
-        Self { key, usages: smallvec![usage], cseq, remote_cseq, in_flight: None }
+        Self { key, usages: smallvec![usage], cseq, remote_cseq, in_flight: None, is_unheard: true }
     }
 
     /// Takes in a further subscription, or one that begins again; it takes the place of one with its key.
@@ -147,6 +149,7 @@ impl Dialog {
     /// Notes that the watcher sent a request with this CSeq.
     pub fn heard(&mut self, remote_cseq: u32) {
         self.remote_cseq = self.remote_cseq.max(remote_cseq);
+        self.is_unheard = false;
         if let Some(in_flight) = &mut self.in_flight {
             in_flight.is_superseded = true;
         }
@@ -181,6 +184,12 @@ impl Dialog {
     pub fn identity(&self, now: Moment) -> &str {
         let mut proven = self.usages.iter().filter(|usage| usage.is_live(now) && !usage.row.identity.is_empty());
         proven.next().map_or("", |usage| &usage.row.identity)
+    }
+
+    /// Returns whether `usage` was begun or refreshed last by a request with this CSeq, before a crash that may have lost
+    /// the answer: then the request comes again.
+    pub fn is_repeated(&self, usage: &Usage, cseq: u32) -> bool {
+        self.is_unheard && cseq == self.remote_cseq && cseq == usage.row.remote_cseq
     }
 
     /// Counts requests from what the rows say: what was refused was never heard.

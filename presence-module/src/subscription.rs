@@ -125,7 +125,7 @@ pub fn on_initial(
     if let Some(dialog) = existing {
         let live = dialog.usage(request.row.key).filter(|usage| usage.is_live(now.mono));
         if live.is_some() || dialog.remote_cseq() >= request.row.remote_cseq {
-            return Ok(repeated(live, &request.row, now));
+            return Ok(repeated(live, &request.row.local_contact, now));
         }
     }
     let status = standing.ok_or(Rejection::Forbidden)?;
@@ -138,9 +138,9 @@ pub fn on_initial(
 }
 
 /// Answers a request that was executed before a crash as it was answered then.
-fn repeated(live: Option<&Usage>, row: &SubscriptionRow, now: Now) -> Subscribed {
+fn repeated(live: Option<&Usage>, local_contact: &SmolStr, now: Now) -> Subscribed {
     let expires_s = live.map_or(0, |usage| usage.deadline.seconds_from(now.mono) as u32);
-    let local_contact = live.map_or(&row.local_contact, |usage| &usage.row.local_contact).clone();
+    let local_contact = live.map_or(local_contact, |usage| &usage.row.local_contact).clone();
     Subscribed { changes: Vec::new(), expires_s, local_contact, is_new: false }
 }
 
@@ -163,7 +163,8 @@ pub fn in_dialog<'d>(
 ) -> Result<(&'d Dialog, &'d Usage), Rejection> {
     let dialog = dialog.ok_or(Rejection::NoSuchDialog)?;
     let live = dialog.any_live(now.mono).ok_or(Rejection::NoSuchDialog)?;
-    if request.cseq.saturating_add(policy.cseq_offset) <= dialog.remote_cseq() {
+    let is_in_order = request.cseq.saturating_add(policy.cseq_offset) > dialog.remote_cseq();
+    if !is_in_order && !dialog.usages().iter().any(|usage| request.repeats(dialog, usage)) {
         return Err(Rejection::OutOfOrder);
     }
     Ok((dialog, live))
@@ -177,6 +178,9 @@ pub fn on_refresh(
     policy: SubscribePolicy,
     now: Now,
 ) -> Result<Subscribed, Rejection> {
+    if request.repeats(dialog, usage) {
+        return Ok(repeated(Some(usage), &usage.row.local_contact, now));
+    }
     let granted_s = policy.grant(request.package, request.expires)?;
     if !request.is_acceptable {
         return Err(Rejection::NotAcceptable);
@@ -226,6 +230,12 @@ pub fn on_joining(
 }
 
 impl RefreshSubscribe {
+    /// Returns whether it refreshed `usage` before a crash already; whoever ended one finds none.
+    fn repeats(&self, dialog: &Dialog, usage: &Usage) -> bool {
+        let is_about = usage.row.event == self.package.name() && usage.row.event_id == self.event_id;
+        is_about && self.expires != Some(0) && dialog.is_repeated(usage, self.cseq)
+    }
+
     /// Writes into `row` what every request in the dialog renews.
     fn carry_into(&self, row: &mut SubscriptionRow, dialog: &Dialog) {
         row.remote_cseq = self.cseq.max(dialog.remote_cseq());
@@ -370,6 +380,26 @@ mod tests {
         check(1, 1, live, Err(Rejection::OutOfOrder));
         check(3, 0, NOW.mono, Err(Rejection::NoSuchDialog));
         assert_eq!(in_dialog(&refresh(3, None), None, POLICY, NOW).map(|_| ()), Err(Rejection::NoSuchDialog));
+    }
+
+    #[test]
+    fn a_refresh_repeated_after_a_crash_is_answered_and_changes_nothing() {
+        let resumed = || {
+            let fresh = dialog(NOW.mono.plus_s(60));
+            Dialog::resume(fresh.key, fresh.usages()[0].clone())
+        };
+        let decide = |dialog: &Dialog, cseq, expires| {
+            let (dialog, _) = in_dialog(&refresh(cseq, expires), Some(dialog), POLICY, NOW)?;
+            on_refresh(refresh(cseq, expires), dialog, &dialog.usages()[0], POLICY, NOW)
+        };
+        let answered = decide(&resumed(), 2, Some(3600)).unwrap();
+        assert_eq!((answered.expires_s, &*answered.changes), (60, &[][..]));
+        assert!(!decide(&resumed(), 3, Some(3600)).unwrap().changes.is_empty(), "another request is another refresh");
+        assert_eq!(decide(&resumed(), 1, Some(3600)), Err(Rejection::OutOfOrder));
+        assert_eq!(decide(&resumed(), 2, Some(0)), Err(Rejection::OutOfOrder), "it would have ended it");
+        let mut heard = resumed();
+        heard.heard(2);
+        assert_eq!(decide(&heard, 2, Some(3600)), Err(Rejection::OutOfOrder), "its answer is remembered elsewhere");
     }
 
     #[test]
