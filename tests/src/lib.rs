@@ -16,3 +16,5 @@ pub mod rules; // privacy rules as presentities write them
 pub mod rule_book; // the rules in a server's database, and when they are in force
 
 pub mod load; // what a message costs, every answer checked
+
+pub mod kill_rounds; // a crowd, a server that is killed under it, and a ledger of what it acknowledged

@@ -8,7 +8,7 @@ mod watcher; // subscribes and answers NOTIFYs
 mod notification; // a NOTIFY taken apart
 mod notify_rules; // what every NOTIFY must be
 mod usage; // one subscription of a dialog
-mod response_rules; // what every response must be
+pub(crate) mod response_rules; // what every response must be
 mod subscription_state; // the Subscription-State header
 mod violation; // what was broken
 
@@ -23,6 +23,7 @@ pub use endpoint::{Endpoint, RequestHandler};
 pub use notification::Notification;
 pub use notify_rules::NotifyRules;
 pub use publisher::Publisher;
+pub(crate) use retransmission::Retransmission;
 pub use subscription_state::SubscriptionState;
 pub use violation::{Rule, Violation};
 pub use watcher::Watcher;

@@ -6,7 +6,7 @@ use crate::message::Message;
 use crate::user_agent::{Rule, Violation};
 
 /// Returns what a final response breaks.
-pub(super) fn check(request: &Message, response: &Message) -> Vec<Violation> {
+pub(crate) fn check(request: &Message, response: &Message) -> Vec<Violation> {
     let mut broken = Vec::new();
     let mut claim = |holds: bool, rule: Rule, detail: &str| {
         if !holds {

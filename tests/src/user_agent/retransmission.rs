@@ -10,7 +10,7 @@ const TIMER_F: Duration = Duration::from_secs(32);
 
 /// The timers of one client transaction.
 #[derive(Clone, Debug)]
-pub(super) struct Retransmission {
+pub(crate) struct Retransmission {
     interval: Duration,
     next: Option<Instant>,
     give_up: Instant,
@@ -18,17 +18,17 @@ pub(super) struct Retransmission {
 
 impl Retransmission {
     /// Starts the timers; a reliable transport repeats nothing.
-    pub(super) fn start(now: Instant, is_reliable: bool) -> Self {
+    pub(crate) fn start(now: Instant, is_reliable: bool) -> Self {
         Self { interval: T1, next: (!is_reliable).then(|| now + T1), give_up: now + TIMER_F }
     }
 
     /// Returns when to look again.
-    pub(super) fn next_timeout(&self) -> Instant {
+    pub(crate) fn next_timeout(&self) -> Instant {
         self.next.map_or(self.give_up, |next| next.min(self.give_up))
     }
 
     /// Returns whether to send again.
-    pub(super) fn on_time(&mut self, now: Instant, has_provisional: bool) -> bool {
+    pub(crate) fn on_time(&mut self, now: Instant, has_provisional: bool) -> bool {
         let Some(next) = self.next.filter(|next| *next <= now) else { return false };
         self.interval = if has_provisional { T2 } else { (self.interval * 2).min(T2) };
         self.next = Some(next + self.interval);
@@ -36,7 +36,7 @@ impl Retransmission {
     }
 
     /// Returns whether timer F has fired.
-    pub(super) fn is_over(&self, now: Instant) -> bool {
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
         now >= self.give_up
     }
 }
