@@ -7,6 +7,8 @@ pub mod database; // tables, read and written from outside the server
 pub mod database_server; // a MariaDB or PostgreSQL of its own, and what can befall it
 pub mod server; // a proxy-host process with its own database and ports
 
+pub mod tables_of_2006; // what the module of 2006 left in a database
+
 pub mod message; // SIP messages as text
 pub mod xml; // a strict reader, independent of the product's
 pub mod pidf; // presence documents as watchers judge them

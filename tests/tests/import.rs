@@ -10,6 +10,7 @@ use tests::kamailio::{Kamailio, SubscriptionStorage};
 use tests::pidf;
 use tests::rules::{Rule, ruleset};
 use tests::server::{Options, QUICKSTART, Server};
+use tests::tables_of_2006;
 use tests::user_agent::{Notification, Publisher, Watcher};
 
 const DANA: &str = "sip:dana@pres.example";
@@ -191,79 +192,6 @@ fn a_kamailio_on_postgresql_is_taken_over_from() {
     switch_on(Kind::PostgreSql, Kamailio::terminate);
 }
 
-/// As the documentation of 2006 has them.
-const TABLES_OF_2006: &str = "
-CREATE TABLE `presentity` (
-  `username` varchar(64) NOT NULL,
-  `domain` varchar(124) NOT NULL,
-  `event` varchar(64) NOT NULL,
-  `etag` varchar(64) NOT NULL,
-  `expires` int(11) NOT NULL,
-  `received_time` int(11) NOT NULL,
-  `body` text NOT NULL,
-  PRIMARY KEY  (`username`,`domain`,`event`,`etag`)
-) ENGINE=MyISAM;
-CREATE TABLE `active_watchers` (
-  `to_user` varchar(64) NOT NULL,
-  `to_domain` varchar(128) NOT NULL,
-  `from_user` varchar(64) NOT NULL,
-  `from_domain` varchar(128) NOT NULL,
-  `event` varchar(64) NOT NULL default 'presence',
-  `event_id` varchar(64) NOT NULL,
-  `to_tag` varchar(128) NOT NULL,
-  `from_tag` varchar(128) NOT NULL,
-  `callid` varchar(128) NOT NULL,
-  `cseq` int(11) NOT NULL,
-  `contact` varchar(128) NOT NULL,
-  `record_route` varchar(255) NOT NULL,
-  `expires` int(11) NOT NULL,
-  `status` varchar(32) NOT NULL default 'pending',
-  `version` int(11) NOT NULL default '0',
-  PRIMARY KEY  (`from_tag`)
-) ENGINE=MyISAM;
-CREATE TABLE `watchers` (
-  `p_user` varchar(64) NOT NULL,
-  `p_domain` varchar(128) NOT NULL,
-  `w_user` varchar(64) NOT NULL,
-  `w_domain` varchar(128) NOT NULL,
-  `subs_status` varchar(64) NOT NULL,
-  `reason` varchar(64) NOT NULL,
-  `inserted_time` int(11) NOT NULL,
-  PRIMARY KEY  (`p_user`,`p_domain`,`w_user`,`w_domain`)
-) ENGINE=MyISAM;
-CREATE TABLE `xcap_xml` (
-  `user` varchar(64) NOT NULL,
-  `domain` varchar(128) NOT NULL,
-  `xcap` text NOT NULL,
-  `doc_type` int(11) NOT NULL,
-  PRIMARY KEY  (`user`,`domain`)
-) ENGINE=MyISAM;
-";
-
-/// The CSeq of 2006 began as the watcher's and grew with each NOTIFY.
-const CSEQ_OF_2006: u32 = 7;
-
-/// Copies what a server of ours knows into the tables of 2006, so that somebody's phones are in those dialogs.
-fn as_in_2006(ours: &mut Database, theirs: &mut Database) {
-    let columns =
-        |names: &str| names.split(' ').map(|name| format!("quote({name})")).collect::<Vec<_>>().join("||','||");
-    let (dialog, rest) = (
-        columns("to_user to_domain from_user from_domain event event_id to_tag from_tag callid"),
-        columns("contact record_route expires status version"),
-    );
-    let queries = [
-        ("presentity", columns("username domain event etag expires received_time body")),
-        ("active_watchers", format!("{dialog}||',{CSEQ_OF_2006},'||{rest}")),
-        ("watchers", columns("p_user p_domain w_user w_domain subs_status reason inserted_time")),
-    ];
-    theirs.script(TABLES_OF_2006);
-    for (table, values) in queries {
-        for row in ours.lines(&values, table) {
-            theirs.execute(&format!("INSERT INTO {table} VALUES ({row})"));
-        }
-    }
-}
-
 #[test]
 fn the_tables_of_2006_are_taken_over_from() {
     let mut former = Server::quickstart();
@@ -271,14 +199,14 @@ fn the_tables_of_2006_are_taken_over_from() {
     assert_eq!(publisher.publish(&pidf::open(DANA, "desk", "before")).code(), Some(200));
     let mut watcher = Watcher::udp(former.udp_address(), DANA, ANN);
     assert_eq!(watcher.subscribe(EXPIRES_S).code(), Some(200));
-    assert!(watcher.next_notification().cseq() < CSEQ_OF_2006);
+    assert!(watcher.next_notification().cseq() < tables_of_2006::CSEQ);
     let address = former.udp_address();
     former.terminate();
 
     let databases = DatabaseServer::start(Kind::MariaDb, &DatabaseOptions::default());
     let url = databases.create_database("openser");
     let mut theirs = Database::connect(&url);
-    as_in_2006(&mut Database::open(&former.database()), &mut theirs);
+    tables_of_2006::fill(&mut Database::open(&former.database()), &mut theirs);
     theirs.execute(
         "INSERT INTO active_watchers SELECT to_user, to_domain, from_user, from_domain, event, event_id, to_tag, \
          'another', callid, cseq, '', record_route, expires, status, version FROM active_watchers",
@@ -294,7 +222,7 @@ fn the_tables_of_2006_are_taken_over_from() {
     watcher.change_servers();
     let _server = server_at(address, &ours);
     let told = watcher.next_notification();
-    assert!(told.notes() == ["before"] && told.cseq() > CSEQ_OF_2006, "{}", told.message);
+    assert!(told.notes() == ["before"] && told.cseq() > tables_of_2006::CSEQ, "{}", told.message);
     assert_eq!(publisher.modify(&pidf::open(DANA, "desk", "after")).code(), Some(200));
     assert_eq!(watcher.next_notification().notes(), ["after"]);
     assert_eq!(watcher.subscribe(300).code(), Some(200), "its CSeq is behind the one in the row");

@@ -16,9 +16,10 @@ mod shared; // one for many tests
 mod template; // data directories, made once
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -154,6 +155,34 @@ impl DatabaseServer {
     /// If it cannot be opened.
     pub fn client(&self, database: &str) -> Database {
         Database::connect(&self.administrators_url(database))
+    }
+
+    /// Has the server's own command-line client run `script`, as [`USER`] by hand.
+    ///
+    /// # Panics
+    /// If the client is not there, or refuses the script.
+    pub fn run_client(&self, database: &str, script: &str) {
+        let mut client = match self.kind {
+            Kind::MariaDb => {
+                let mut client = Command::new("mariadb");
+                let port = self.start.port.to_string();
+                client.args(["--no-defaults", "--host=127.0.0.1", "--port", &port, "--user", USER, database]);
+                client.env("MYSQL_PWD", PASSWORD);
+                client
+            }
+            Kind::PostgreSql => {
+                let mut client = Command::new("psql");
+                client.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", &self.url(database)]);
+                client
+            }
+        };
+        let client = client.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut client = client.spawn().expect("the database's client is installed");
+        let mut input = client.stdin.take().expect("it is piped");
+        input.write_all(script.as_bytes()).expect("the client reads");
+        drop(input);
+        let output = client.wait_with_output().expect("the client ends");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Returns whether it answers a new client's query in time.
