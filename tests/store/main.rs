@@ -6,6 +6,7 @@
 
 mod backend; // the three, and the servers behind two of them
 mod scene; // one database, and who opens it
+mod meddling; // what others do to it
 mod promise; // a promise, and what became of it
 mod table; // all of that for people
 mod promises; // the promises themselves

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use module_api::abi::Transport;
-use presence::change::{Change, Ending, Moment, Status, SubscriptionKey, WatcherRow};
+use presence::change::{Change, Ending, Moment, PublicationRow, Status, SubscriptionKey, WatcherRow};
 use presence::store::{RowKeys, Store, Stored};
 use presence::watcher;
 use smol_str::SmolStr;
@@ -28,6 +28,7 @@ pub(crate) const PROMISES: &[Promise] = &[
     promise!(who_a_state_was_decided_for_is_written),
     promise!(some_rows_are_loaded),
     promise!(memory_only_changes_leave_no_row),
+    promise!(large_documents_share_a_transaction),
 ];
 
 /// What was stored is loaded by another run.
@@ -221,6 +222,16 @@ fn memory_only_changes_leave_no_row(scene: &Scene<'_>) {
     commit(&mut store, &[Change::SubscriptionFetched { row, flow: 0 }]);
     store.commit(&[]).unwrap();
     assert_eq!(load(&mut store), []);
+}
+
+/// More of them than a server takes in one message.
+fn large_documents_share_a_transaction(scene: &Scene<'_>) {
+    let mut store = scene.open();
+    let large = |n: u64| PublicationRow { body: Arc::from("x".repeat(300_000 + n as usize)), ..publication(n, "dana") };
+    let rows: Vec<_> = (0..64).map(large).collect();
+    commit(&mut store, &rows.iter().map(publication_stored).collect::<Vec<_>>());
+    let expected: Vec<_> = rows.into_iter().map(Stored::Publication).collect();
+    assert!(load(&mut scene.open()) == expected);
 }
 
 pub(super) fn publication_continued(id: u64, entity_tag: &str, body: Option<&str>) -> Change {

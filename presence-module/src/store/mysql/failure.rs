@@ -1,5 +1,7 @@
 //! Whose fault a failed statement is, by SQLSTATE and, where that says nothing, by the server's number.
 
+use std::fmt;
+
 use mysql::Error;
 
 use crate::store::sql::connection::{Failure, Fault};
@@ -13,13 +15,20 @@ pub(super) fn of_a_statement(error: Error) -> Failure {
     Failure { fault, error: Box::new(Said(error)) }
 }
 
+/// A value that the server takes in no message.
+pub(super) fn too_long() -> Failure {
+    Failure { fault: Fault::Data, error: "a value is longer than the server's max_allowed_packet".into() }
+}
+
 fn fault(code: u16, state: &str) -> Fault {
     match (code, state) {
-        // A number, or a text, that the column cannot hold, in the general class.
-        (1366 | 1364, _) => Fault::Data,
+        // A row, a number or a text that cannot be held, in a class that says nothing of it.
+        (1118 | 1364 | 1366, _) => Fault::Data,
         // The server ends the session, or has done so.
         (1053 | 1077 | 1079 | 1152 | 1159 | 1160 | 1161 | 1317 | 1927, _) => Fault::Session,
-        (_, state) if state.starts_with("08") => Fault::Session,
+        // What was prepared is not what is there any more; a new session prepares it anew.
+        (1243 | 1615, _) => Fault::Session,
+        (_, state) if state.starts_with("08") || state.starts_with("42") => Fault::Session,
         // Bad data, a constraint, a deadlock, a trigger that refuses.
         (_, state) if ["22", "23", "40", "45"].iter().any(|class| state.starts_with(class)) => Fault::Data,
         _ => Fault::World,
@@ -27,11 +36,16 @@ fn fault(code: u16, state: &str) -> Fault {
 }
 
 /// An error of the server, in words that hold no value of a row: the server quotes those in its own.
-#[derive(Debug)]
 struct Said(Error);
 
-impl std::fmt::Display for Said {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Error::MySqlError(error) if fault(error.code, &error.state) == Fault::Data => {
                 write!(f, "error {} ({})", error.code, error.state)
@@ -70,5 +84,6 @@ mod tests {
         check(1040, "08004", Fault::Session);
         check(1053, "08S01", Fault::Session);
         check(1927, "70100", Fault::Session);
+        check(1146, "42S02", Fault::Session);
     }
 }

@@ -18,7 +18,12 @@ use crate::store::url::{Server, Tls};
 /// A session with a server.
 pub(super) struct Session {
     connection: Conn,
+    /// What the server takes in one message: it ends the session of whoever sends more.
+    packet_bytes_max: usize,
 }
+
+/// How much of a message is not the value in it, at most.
+const PACKET_HEAD_BYTES: usize = 64;
 
 /// Rows in one INSERT: few sizes, so that few statements are prepared.
 const ROWS_AT_ONCE: [usize; 3] = [64, 8, 1];
@@ -29,11 +34,25 @@ const BINARY: u16 = 63;
 impl Session {
     /// Connects; no answer is waited for longer than `timeout`.
     pub(super) fn open(server: &Server, timeout: Duration) -> Result<Self, StoreError> {
-        let connection = Conn::new(options(server, timeout)).map_err(failure::of_a_statement)?;
-        Ok(Self { connection })
+        if let Tls::On { ca_file: Some(file) } = &server.tls {
+            // The driver does not say which file it could not read.
+            let unreadable = |error| StoreError::Database(format!("tls_ca `{}`: {error}", file.display()).into());
+            std::fs::File::open(file).map_err(unreadable)?;
+        }
+        let connected = || {
+            let mut connection = Conn::new(options(server, timeout))?;
+            let packet_bytes_max = connection.query_first("SELECT @@max_allowed_packet")?.unwrap_or_default();
+            Ok(Self { connection, packet_bytes_max })
+        };
+        connected().map_err(|error: mysql::Error| failure::of_a_statement(error).into())
     }
 
-    fn execute(&mut self, text: &str, params: Params) -> Result<u64, Failure> {
+    fn execute(&mut self, text: &str, values: Vec<Value>) -> Result<u64, Failure> {
+        let is_too_long = |value: &Value| matches!(value, Value::Bytes(bytes) if bytes.len() + PACKET_HEAD_BYTES > self.packet_bytes_max);
+        if values.iter().any(is_too_long) {
+            return Err(failure::too_long());
+        }
+        let params = Params::Positional(values);
         let run = |connection: &mut Conn| {
             let statement = connection.prep(text)?;
             connection.exec_drop(&statement, params)?;
@@ -50,7 +69,7 @@ impl Session {
             while writes.len() >= count {
                 let (now, later) = writes.split_at(count);
                 let values = now.iter().flat_map(|write| write.binds.iter().map(value)).collect();
-                self.execute(&text, Params::Positional(values))?;
+                self.execute(&text, values)?;
                 writes = later;
             }
         }
@@ -60,11 +79,12 @@ impl Session {
 
 impl Connection for Session {
     fn begin(&mut self, access: Access) -> Result<(), Failure> {
-        let begin = match access {
-            Access::Read => "START TRANSACTION READ ONLY",
-            Access::Write => "START TRANSACTION READ WRITE",
+        let begin: &[&str] = match access {
+            // For the next transaction only: a view of one moment.
+            Access::Read => &["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION READ ONLY"],
+            Access::Write => &["START TRANSACTION READ WRITE"],
         };
-        self.connection.query_drop(begin).map_err(failure::of_a_statement)
+        begin.iter().try_for_each(|text| self.connection.query_drop(text)).map_err(failure::of_a_statement)
     }
 
     fn commit(&mut self) -> Result<(), Failure> {
@@ -81,7 +101,7 @@ impl Connection for Session {
             self.connection.query_drop(statement.text()).map_err(failure::of_a_statement)?;
             return Ok(self.connection.affected_rows());
         }
-        self.execute(statement.text(), Params::Positional(binds.iter().map(value).collect()))
+        self.execute(statement.text(), binds.iter().map(value).collect())
     }
 
     fn write(&mut self, writes: &[Write<'_>]) -> Result<(), Failure> {

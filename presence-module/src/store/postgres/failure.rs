@@ -26,18 +26,25 @@ fn fault(state: &str) -> Fault {
     match state {
         // The server ends the session.
         "57P01" | "57P02" | "57P03" | "57P05" => Fault::Session,
-        // A trigger that refuses a row; a row that is too wide for its key.
-        "P0001" | "54000" => Fault::Data,
-        state if state.starts_with("08") => Fault::Session,
-        // Bad data, a constraint, a deadlock or a serialisation failure.
-        state if ["22", "23", "40"].iter().any(|class| state.starts_with(class)) => Fault::Data,
+        // A row that is too wide for its key.
+        "54000" => Fault::Data,
+        // What was prepared is not what is there any more; a new session prepares it anew.
+        "0A000" | "26000" => Fault::Session,
+        state if state.starts_with("08") || state.starts_with("42") => Fault::Session,
+        // Bad data, a constraint, a deadlock or a serialisation failure, a trigger that refuses.
+        state if ["22", "23", "40", "45", "P0"].iter().any(|class| state.starts_with(class)) => Fault::Data,
         _ => Fault::World,
     }
 }
 
 /// An error of the server, in words that hold no value of a row: its details quote those.
-#[derive(Debug)]
 struct Said(Error);
+
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,17 +72,17 @@ mod tests {
 
     #[test]
     fn what_the_row_holds_is_the_decisions_fault() {
-        for state in ["23505", "22021", "22001", "40001", "40P01", "P0001", "54000"] {
+        for state in ["23505", "22021", "22001", "40001", "40P01", "P0001", "45000", "54000"] {
             check(state, Fault::Data);
         }
     }
 
     #[test]
     fn what_the_database_suffers_is_nobodys() {
-        for state in ["53100", "53200", "55P03", "25006", "42P01"] {
+        for state in ["53100", "53200", "55P03", "25006"] {
             check(state, Fault::World);
         }
-        for state in ["57P01", "08006"] {
+        for state in ["57P01", "08006", "0A000", "42P01"] {
             check(state, Fault::Session);
         }
     }

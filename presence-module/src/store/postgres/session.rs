@@ -44,8 +44,9 @@ impl Session {
             Durability::Full => "on",
             Durability::Relaxed => "off",
         };
-        // Whoever holds one of our rows holds us up for no longer than an answer is waited for.
-        let lock_timeout = (timeout.as_millis() / 2).max(1);
+        // Whoever holds one of our rows holds us up for less than an answer is waited for, and for more than the second after
+        // which the server looks for a deadlock, which would be tried once more.
+        let lock_timeout = (timeout.as_millis() * 3 / 4).max(1);
         session.batch(&format!("SET synchronous_commit = {commit}; SET lock_timeout = {lock_timeout}"))?;
         Ok(session)
     }

@@ -244,8 +244,10 @@ pub(crate) fn columns(
              ORDER BY ordinal_position"
         }
         Dialect::Postgres => {
-            "SELECT CAST(column_name AS text) FROM information_schema.columns \
-             WHERE table_schema = current_schema() AND table_name = CAST(? AS text) ORDER BY ordinal_position"
+            // Of `information_schema` one sees what one may use; a table that is another's is there all the same.
+            "SELECT CAST(a.attname AS text) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
+             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema() \
+             AND c.relname = CAST(? AS text) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
         }
     };
     let (statement, mut found) = (Statement::new(dialect, query), Vec::new());

@@ -12,6 +12,7 @@ use super::reading::{self, Columns};
 use super::statement::{Statement, Write};
 use super::statements::{RULES_DOCUMENT, Statements};
 use super::sweep::Walk;
+use super::transaction::transaction;
 use super::value::{Bind, Row};
 use super::writing;
 use crate::change::Change;
@@ -318,30 +319,6 @@ fn connected<'a>(
     }
     let session = connection.as_mut().expect("it was just put there");
     Ok(&mut **session)
-}
-
-/// Runs `work` in one transaction of `connection`. An error says whether the session is still good.
-fn transaction<T, E: From<Failure>>(
-    connection: &mut dyn Connection,
-    access: Access,
-    work: impl FnOnce(&mut dyn Connection) -> Result<T, E>,
-) -> Result<T, (E, bool)> {
-    if let Err(failure) = connection.begin(access) {
-        let is_good = failure.fault != Fault::Session;
-        return Err((failure.into(), is_good));
-    }
-    let done = work(connection).map_err(|error| (error, None)).and_then(|value| {
-        connection.commit().map_err(|failure| {
-            let fault = failure.fault;
-            (failure.into(), Some(fault))
-        })?;
-        Ok(value)
-    });
-    done.map_err(|(error, fault)| {
-        // To drop the session has the effect the rollback should have had.
-        let is_good = fault != Some(Fault::Session) && connection.roll_back().is_ok();
-        (error, is_good)
-    })
 }
 
 fn check_owned(met: u64) -> Result<(), Failure> {
