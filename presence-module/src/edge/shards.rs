@@ -23,7 +23,8 @@ pub(super) struct Shards {
 /// The presentities of one lock.
 #[derive(Default)]
 pub(super) struct Shard {
-    slots: HashMap<Arc<PresentityUri>, Slot>,
+    /// A slot is large, and a third of the places in a table is empty.
+    slots: HashMap<Arc<PresentityUri>, Box<Slot>>,
 }
 
 /// A presentity and what the edge knows of it.
@@ -83,7 +84,7 @@ impl Shards {
     /// Visits every presentity, shard by shard.
     pub(super) fn for_each(&self, mut visit: impl FnMut(&mut Slot)) {
         for shard in &self.shards {
-            shard.lock().slots.values_mut().for_each(&mut visit);
+            shard.lock().slots.values_mut().for_each(|slot| visit(slot));
         }
     }
 }
@@ -91,27 +92,29 @@ impl Shards {
 impl Shard {
     /// Returns a presentity's slot, a new one if need be.
     pub(super) fn slot(&mut self, uri: &Arc<PresentityUri>) -> &mut Slot {
-        self.slots.entry(uri.clone()).or_insert_with(|| Slot {
-            presentity: Presentity::new(uri.clone()),
-            staged: 0,
-            is_stale: false,
-            wakes_at: None,
-            deferred: Vec::new(),
-            parked: VecDeque::new(),
-            latest: Now::default(),
-            panics: 0,
-            not_before: Moment(0),
+        self.slots.entry(uri.clone()).or_insert_with(|| {
+            Box::new(Slot {
+                presentity: Presentity::new(uri.clone()),
+                staged: 0,
+                is_stale: false,
+                wakes_at: None,
+                deferred: Vec::new(),
+                parked: VecDeque::new(),
+                latest: Now::default(),
+                panics: 0,
+                not_before: Moment(0),
+            })
         })
     }
 
     /// Returns a presentity's slot, if it has one.
     pub(super) fn get(&mut self, uri: &PresentityUri) -> Option<&mut Slot> {
-        self.slots.get_mut(uri)
+        self.slots.get_mut(uri).map(|slot| &mut **slot)
     }
 
     /// Forgets a presentity nobody would miss: idle, with nothing staged that may yet be refused.
     pub(super) fn forget_if_idle(&mut self, uri: &PresentityUri, settled: u64) {
-        let is_missed = |slot: &Slot| {
+        let is_missed = |slot: &Box<Slot>| {
             !slot.presentity.is_idle() || slot.is_stale || slot.staged > settled || !slot.parked.is_empty()
         };
         if self.slots.get(uri).is_some_and(|slot| !is_missed(slot)) {
