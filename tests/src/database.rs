@@ -45,6 +45,14 @@ impl Database {
         Self { connection }
     }
 
+    /// Runs one statement.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn execute(&mut self, statement: &str) {
+        self.connection.batch_execute(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+
     /// Returns what `expression` is for each row of `rest`, which begins with the table: `lines("etag", "presentity")`.
     ///
     /// # Panics
