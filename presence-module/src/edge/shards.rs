@@ -114,7 +114,7 @@ impl Shard {
 
     /// Forgets a presentity nobody would miss: idle, with nothing staged that may yet be refused.
     pub(super) fn forget_if_idle(&mut self, uri: &PresentityUri, settled: u64) {
-        let is_missed = |slot: &Box<Slot>| {
+        let is_missed = |slot: &Slot| {
             !slot.presentity.is_idle() || slot.is_stale || slot.staged > settled || !slot.parked.is_empty()
         };
         if self.slots.get(uri).is_some_and(|slot| !is_missed(slot)) {
