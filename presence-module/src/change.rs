@@ -199,6 +199,29 @@ pub struct SubscriptionRow {
     pub subscribed_at: u64,
 }
 
+impl SubscriptionRow {
+    /// Keeps once what several of its texts have in common, or it and `other`: a row of the same presentity.
+    pub fn share_texts(&mut self, other: Option<&Self>) {
+        share(&mut self.local_uri, &self.presentity_uri);
+        share(&mut self.identity, &self.remote_uri);
+        let Some(other) = other else { return };
+        self.presentity = other.presentity.clone();
+        share(&mut self.presentity_uri, &other.presentity_uri);
+        share(&mut self.local_uri, &other.local_uri);
+        share(&mut self.route_set, &other.route_set);
+        share(&mut self.accept, &other.accept);
+        share(&mut self.local_contact, &other.local_contact);
+        share(&mut self.user_agent, &other.user_agent);
+    }
+}
+
+/// Lets `text` use the memory of an equal one.
+fn share(text: &mut SmolStr, other: &SmolStr) {
+    if text.is_heap_allocated() && text == other {
+        *text = other.clone();
+    }
+}
+
 /// An authorisation state: a row of `watchers`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WatcherRow {

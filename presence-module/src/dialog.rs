@@ -61,8 +61,8 @@ pub struct Dialog {
     cseq: u32,
     /// The highest CSeq of a request in the dialog.
     remote_cseq: u32,
-    /// The NOTIFY whose outcome is unknown.
-    in_flight: Option<InFlight>,
+    /// The NOTIFY whose outcome is unknown; most of the time there is none.
+    in_flight: Option<Box<InFlight>>,
     /// Whether it was taken up from its rows, and its watcher has sent nothing since.
     is_unheard: bool,
 }
@@ -249,13 +249,13 @@ impl Dialog {
         self.cseq += 1;
         if let Some(at) = self.usages.iter().position(|usage| usage.row.key == key) {
             let mut usage = self.usages.remove(at);
-            self.in_flight = Some(InFlight {
+            self.in_flight = Some(Box::new(InFlight {
                 cseq: self.cseq,
                 about: About::of(&usage),
                 is_last: usage.is_ending(),
                 has_document: !document.is_empty(),
                 is_superseded: false,
-            });
+            }));
             usage.told(document, quiet_until);
             self.usages.push(usage);
         }
@@ -287,7 +287,7 @@ impl Dialog {
     /// Notes that the outcome of NOTIFY `cseq` is known, and returns what it was about; `None` if it was not under way.
     pub fn settle(&mut self, cseq: u32) -> Option<Told> {
         let InFlight { about, is_last, is_superseded, .. } =
-            self.in_flight.take_if(|in_flight| in_flight.cseq == cseq)?;
+            *self.in_flight.take_if(|in_flight| in_flight.cseq == cseq)?;
         let told = self.usages.iter_mut().find(|usage| about.is(usage));
         if let Some(usage) = told.filter(|usage| is_last && usage.is_ending()) {
             usage.end(Ending::Silent);

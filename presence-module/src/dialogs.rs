@@ -55,6 +55,30 @@ impl Dialogs {
         }
     }
 
+    /// Shows each subscription that is not over to `change`, which says whether it is owed something now, from a slot on
+    /// until so many are. Returns how many, and the slot to go on from if that is not the end.
+    pub(crate) fn touch_from(
+        &mut self,
+        from: usize,
+        most: usize,
+        mut change: impl FnMut(&mut Usage) -> bool,
+    ) -> (usize, Option<usize>) {
+        let mut count = 0;
+        for slot in from..self.slots.capacity() {
+            if count >= most {
+                return (count, Some(slot));
+            }
+            let Some(dialog) = self.slots.get_mut(slot) else { continue };
+            let live = dialog.usages_mut().iter_mut().filter(|usage| !usage.is_ending());
+            let touched = live.map(&mut change).filter(|is_owed| *is_owed).count();
+            if touched > 0 {
+                self.touched.push(slot);
+            }
+            count += touched;
+        }
+        (count, None)
+    }
+
     pub(crate) fn get(&self, key: DialogKey) -> Option<&Dialog> {
         self.by_key.get(&key).map(|&slot| &self.slots[slot])
     }
@@ -71,10 +95,11 @@ impl Dialogs {
 
     /// Takes in a subscription that begins, in a new dialog or in one that is there.
     pub(crate) fn insert(&mut self, key: DialogKey, usage: Usage) {
-        self.place(key, usage, Dialog::begin, Dialog::add);
+        let slot = self.place(key, usage, Dialog::begin, Dialog::add);
+        self.touched.push(slot);
     }
 
-    /// Takes up a subscription from its row.
+    /// Takes up a subscription from its row; it is owed nothing.
     pub(crate) fn resume(&mut self, key: DialogKey, usage: Usage) {
         self.place(key, usage, Dialog::resume, Dialog::add_resumed);
     }
@@ -85,7 +110,7 @@ impl Dialogs {
         usage: Usage,
         begin: fn(DialogKey, Usage) -> Dialog,
         add: fn(&mut Dialog, Usage),
-    ) {
+    ) -> usize {
         let subscription = usage.row.key;
         if matches!(usage.view, View::Watchers(_)) {
             self.to_watchers.insert(subscription);
@@ -95,11 +120,17 @@ impl Dialogs {
                 add(&mut self.slots[slot], usage);
                 slot
             }
-            None => self.slots.insert(begin(key, usage)),
+            None => {
+                if self.slots.len() == self.slots.capacity() {
+                    // Doubled each time, half of it would be empty, and a dialog is large.
+                    self.slots.reserve_exact(self.slots.len() / 8 + 1);
+                }
+                self.slots.insert(begin(key, usage))
+            }
         };
         self.by_key.insert(key, slot);
         self.by_subscription.insert(subscription, slot);
-        self.touched.push(slot);
+        slot
     }
 
     /// Changes a subscription, and sees whether it is owed something now.

@@ -22,7 +22,7 @@ use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
 use crate::authorization::Rules;
-use crate::change::{Change, Ending, Moment, Now, SubscriptionKey, SubscriptionRow, WatcherRow};
+use crate::change::{Change, Ending, Moment, Now, SubscriptionRow, WatcherRow};
 use crate::dialog::{Dialog, DialogKey};
 use crate::dialogs::Dialogs;
 use crate::disclosure::Disclosure;
@@ -124,13 +124,14 @@ impl Presentity {
     pub fn on_subscribe(
         &self,
         key: DialogKey,
-        request: InitialSubscribe,
+        mut request: InitialSubscribe,
         policy: &Policy,
         now: Now,
     ) -> Result<Subscribed, Rejection> {
         if !self.knows_rules() {
             return Err(Rejection::Undecidable);
         }
+        self.share_texts(&mut request.row);
         let standing = self.standing(request.package, &request.row.identity, policy, now).map(|(status, _)| status);
         let existing = self.dialogs.get(key);
         let mut subscribed = subscription::on_initial(request, existing, standing, policy.subscribe, now)?;
@@ -266,10 +267,17 @@ impl Presentity {
         }
     }
 
-    /// Owes a watcher the present state, unless it was told already: what a start after a crash does, subscription by
-    /// subscription.
-    pub fn owe(&mut self, key: SubscriptionKey) {
-        self.dialogs.change(key, Usage::owe_first);
+    /// Owes watchers the present state that were not told it already, from place `from` on and so many at most: what a start
+    /// after a crash does. Returns how many are owed it, and the place to go on from if that is not the end.
+    pub fn owe_from(&mut self, from: usize, most: usize) -> (usize, Option<usize>) {
+        self.dialogs.touch_from(from, most, Usage::owe_first)
+    }
+
+    /// Returns when somebody published or subscribed last, wall seconds: who died just then may not have told.
+    pub fn latest_request_s(&self) -> u64 {
+        let published = self.publications.iter().map(|publication| publication.row.received_at_ms / 1000);
+        let refreshed = |usage: &Usage| usage.row.expires.saturating_sub(usage.row.granted_s.into());
+        published.chain(self.dialogs.live().map(refreshed)).max().unwrap_or(0)
     }
 
     /// Decides on everybody anew with the next step: other rules or another policy may be in force.
@@ -345,6 +353,12 @@ impl Presentity {
             false
         });
         self.earliest = self.deadlines().min();
+    }
+
+    /// Keeps once what the row of a further subscription has in common with the others.
+    pub fn share_texts(&self, row: &mut SubscriptionRow) {
+        let other = self.dialogs.live().next();
+        row.share_texts(other.map(|usage| &*usage.row));
     }
 
     /// Takes up a subscription from its row at start; nothing is owed yet.

@@ -239,8 +239,8 @@ impl RefreshSubscribe {
     /// Writes into `row` what every request in the dialog renews.
     fn carry_into(&self, row: &mut SubscriptionRow, dialog: &Dialog) {
         row.remote_cseq = self.cseq.max(dialog.remote_cseq());
-        row.accept = self.accept.clone();
-        row.user_agent = self.user_agent.clone();
+        renew(&mut row.accept, &self.accept);
+        renew(&mut row.user_agent, &self.user_agent);
         self.move_to(row);
     }
 
@@ -251,9 +251,16 @@ impl RefreshSubscribe {
             Some(_) => self.source.filter(|_| self.is_behind_nat && row.route_set.is_empty()),
             None => row.received.and(self.source),
         };
-        row.remote_target = self.remote_target.clone().unwrap_or_else(|| row.remote_target.clone());
+        self.remote_target.iter().for_each(|target| renew(&mut row.remote_target, target));
         row.socket = self.socket;
-        row.local_contact = self.local_contact.clone().unwrap_or_else(|| row.local_contact.clone());
+        self.local_contact.iter().for_each(|contact| renew(&mut row.local_contact, contact));
+    }
+}
+
+/// Replaces a text by another; an equal one stays, for others may share its memory.
+fn renew(text: &mut SmolStr, by: &SmolStr) {
+    if text != by {
+        *text = by.clone();
     }
 }
 

@@ -112,11 +112,13 @@ impl Usage {
         }
     }
 
-    /// Owes the watcher the present state, unless it was told since the server started.
-    pub fn owe_first(&mut self) {
-        if self.quiet_until == Moment(0) {
+    /// Owes the watcher the present state, unless it was told since the server started. Returns whether it is owed.
+    pub fn owe_first(&mut self) -> bool {
+        let is_untold = self.quiet_until == Moment(0);
+        if is_untold {
             self.owe();
         }
+        is_untold
     }
 
     /// Owes the watcher what changed, as soon as `notify_interval` allows.

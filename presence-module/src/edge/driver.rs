@@ -11,7 +11,6 @@ use super::core::Core;
 use super::step::NotNow;
 use super::sweep::Pace;
 use super::timers::TICK_MS;
-use crate::change::SubscriptionKey;
 use crate::effect::{Created, Decision, Notification};
 use crate::presentity::Presentity;
 use crate::presentity_uri::PresentityUri;
@@ -28,14 +27,19 @@ pub(super) enum Job {
 
 /// What is to be made good since the last run.
 pub(super) enum Owed {
-    /// A watcher is owed the present state: the last stop was not clean.
-    Notify(Arc<PresentityUri>, SubscriptionKey),
+    /// Watchers are owed the present state: the last stop was not clean.
+    Notify {
+        /// Whom they watch.
+        presentity: Arc<PresentityUri>,
+        /// From which place among them on.
+        from: usize,
+    },
     /// Everybody who watches is to be decided on anew: other rules or another policy are in force.
     Review(Arc<PresentityUri>),
 }
 
-/// Runs until told to stop.
-pub(super) fn run(core: &Core, jobs: &Receiver<Job>, owed: VecDeque<Owed>) {
+/// Runs until told to stop, and returns whether nothing is left to be made good.
+pub(super) fn run(core: &Core, jobs: &Receiver<Job>, owed: VecDeque<Owed>) -> bool {
     let tick = Duration::from_millis(TICK_MS);
     let mut next_tick = Instant::now() + tick;
     let (sweep, look) = (core.settings.clean_period, core.settings.rules_poll_period);
@@ -45,7 +49,9 @@ pub(super) fn run(core: &Core, jobs: &Receiver<Job>, owed: VecDeque<Owed>) {
         match jobs.recv_deadline(next_tick) {
             Ok(Job::Notify(notifications)) => core.notify(&notifications),
             Ok(Job::ReplyLost(created)) => driver.lost.push(created),
-            Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                return driver.owed.is_empty() && driver.lost.is_empty();
+            }
             Err(RecvTimeoutError::Timeout) => {}
         }
         // However long the fan-outs are, deadlines are kept.
@@ -106,19 +112,28 @@ impl Driver<'_> {
     /// Tells a tick's share of the watchers that are owed the present state.
     fn pay(&mut self) {
         let rate = u64::from(self.core.settings.recovery_notify_rate);
-        for _ in 0..(rate * TICK_MS).div_ceil(1000) {
-            let Some(owed) = self.owed.pop_front() else { return };
-            let (Owed::Notify(presentity, _) | Owed::Review(presentity)) = &owed;
-            let owe = |presentity: &mut Presentity, _| {
-                match &owed {
-                    Owed::Notify(_, subscription) => presentity.owe(*subscription),
-                    Owed::Review(_) => presentity.review_soon(),
-                }
-                Decision::default()
+        let mut left = (rate * TICK_MS).div_ceil(1000) as usize;
+        while left > 0
+            && let Some(owed) = self.owed.pop_front()
+        {
+            let (mut count, mut next) = (1, None);
+            let decided = match &owed {
+                Owed::Notify { presentity, from } => self.core.step(presentity, |presentity, _| {
+                    (count, next) = presentity.owe_from(*from, left);
+                    Decision::default()
+                }),
+                Owed::Review(presentity) => self.core.step(presentity, |presentity, _| {
+                    presentity.review_soon();
+                    Decision::default()
+                }),
             };
-            if is_to_be_tried_again(self.core.step(presentity, owe)) {
+            if is_to_be_tried_again(decided) {
                 self.owed.push_front(owed);
                 return;
+            }
+            left = left.saturating_sub(count.max(1));
+            if let (Owed::Notify { presentity, .. }, Some(from)) = (owed, next) {
+                self.owed.push_front(Owed::Notify { presentity, from });
             }
         }
     }

@@ -37,7 +37,8 @@ pub struct Presence {
 
 struct Threads {
     writer: JoinHandle<Box<dyn Store>>,
-    driver: JoinHandle<()>,
+    /// Returns whether it left nothing to be made good.
+    driver: JoinHandle<bool>,
 }
 
 const HANDLE_PUBLISH: usize = 0;
@@ -120,11 +121,12 @@ impl Module for Presence {
         let Some(threads) = self.threads.lock().take() else { return };
         self.core.queue.close();
         let mut store = threads.writer.join();
-        let owes_nothing = self.core.is_told();
+        let is_told = self.core.is_told();
         self.core.hand_over(Job::Stop);
-        if threads.driver.join().is_err() {
+        let owes_nothing = threads.driver.join().map(|is_paid| is_told && is_paid).unwrap_or_else(|_| {
             self.core.warn("the driver thread ended in a panic");
-        }
+            false
+        });
         let closed = match &mut store {
             Ok(store) if owes_nothing => store.close_cleanly().map_err(|error| error.to_string()),
             Ok(_) => Err("some watchers have not confirmed what they were told".into()),

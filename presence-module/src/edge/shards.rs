@@ -24,7 +24,8 @@ pub(super) struct Shards {
 /// The presentities of one lock.
 #[derive(Default)]
 pub(super) struct Shard {
-    slots: HashMap<Arc<PresentityUri>, Slot>,
+    /// A slot is large, and a third of the places in a table is empty.
+    slots: HashMap<Arc<PresentityUri>, Box<Slot>>,
 }
 
 /// A presentity and what the edge knows of it.
@@ -89,8 +90,8 @@ impl Shards {
     }
 
     /// Visits every presentity of one shard.
-    pub(super) fn for_each_in(&self, shard: usize, visit: impl FnMut(&mut Slot)) {
-        self.shards[shard].lock().slots.values_mut().for_each(visit);
+    pub(super) fn for_each_in(&self, shard: usize, mut visit: impl FnMut(&mut Slot)) {
+        self.shards[shard].lock().slots.values_mut().for_each(|slot| visit(slot));
     }
 
     /// Returns how many shards there are.
@@ -102,23 +103,25 @@ impl Shards {
 impl Shard {
     /// Returns a presentity's slot, a new one if need be.
     pub(super) fn slot(&mut self, uri: &Arc<PresentityUri>) -> &mut Slot {
-        self.slots.entry(uri.clone()).or_insert_with(|| Slot {
-            presentity: Presentity::new(uri.clone()),
-            staged: 0,
-            is_stale: false,
-            refused: RowKeys::default(),
-            wakes_at: None,
-            deferred: Vec::new(),
-            parked: VecDeque::new(),
-            latest: Now::default(),
-            panics: 0,
-            not_before: Moment(0),
+        self.slots.entry(uri.clone()).or_insert_with(|| {
+            Box::new(Slot {
+                presentity: Presentity::new(uri.clone()),
+                staged: 0,
+                is_stale: false,
+                refused: RowKeys::default(),
+                wakes_at: None,
+                deferred: Vec::new(),
+                parked: VecDeque::new(),
+                latest: Now::default(),
+                panics: 0,
+                not_before: Moment(0),
+            })
         })
     }
 
     /// Returns a presentity's slot, if it has one.
     pub(super) fn get(&mut self, uri: &PresentityUri) -> Option<&mut Slot> {
-        self.slots.get_mut(uri)
+        self.slots.get_mut(uri).map(|slot| &mut **slot)
     }
 
     /// Forgets a presentity nobody would miss: idle, with nothing staged that may yet be refused.

@@ -1,10 +1,15 @@
 //! A start: every row into memory, and what is owed since the last run.
+//!
+//! The rows are taken up as they are read, by a thread of its own; nothing holds all of them but the state they become.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use module_api::abi::LogLevel;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use smol_str::SmolStr;
 
 use super::core::Core;
 use super::driver::Owed;
@@ -14,69 +19,66 @@ use crate::publication::Publication;
 use crate::store::{RulesDocument, Scope, Store, StoreError, Stored, recovery};
 use crate::watcher;
 
+/// Rows handed over together, and how many times that may be read ahead.
+const BATCH: usize = 256;
+const BATCHES_AHEAD: usize = 16;
+
 impl Core {
-    /// Reads every row into memory and returns what is owed: after an unclean stop a NOTIFY to every watcher, and always a
-    /// review of presentities whose watchers stand elsewhere than the rules and the policy say by now.
+    /// Reads every row into memory and returns what is owed: after an unclean stop a NOTIFY to every watcher, first of those
+    /// presentities about which there may be news, and always a review of presentities whose watchers stand elsewhere than
+    /// the rules and the policy say by now.
     pub(super) fn recover(&self, store: &mut dyn Store, was_clean: bool) -> Result<VecDeque<Owed>, StoreError> {
         let now = self.now();
-        let (mut publications, mut subscriptions, mut owed) = (0_usize, 0_usize, VecDeque::new());
-        let mut skipped: FxHashMap<String, usize> = FxHashMap::default();
-        store.load(Scope::All, &mut |row| match row {
-            Stored::Publication(row) => {
-                let max_expires_s = self.settings.policy.publish.max_expires_s;
-                self.take_up_publication(recovery::publication(row, max_expires_s, now));
-                publications += 1;
-            }
-            Stored::Subscription(row) => {
-                let (presentity, subscription) = (row.presentity.clone(), row.key);
-                self.take_up_subscription(*row, now);
-                owed.extend((!was_clean).then_some(Owed::Notify(presentity, subscription)));
-                subscriptions += 1;
-            }
-            Stored::Watcher(row) => self.take_up_watcher(row, now),
-            Stored::Skipped { table, reason } => *skipped.entry(format!("{table}: {reason}")).or_default() += 1,
-        })?;
+        let TakingUp { publications, subscriptions, skipped, .. } = self.take_up(store, now)?;
         self.host
             .log(LogLevel::INFO, &format!("took up {publications} publications and {subscriptions} subscriptions"));
         for (what, count) in skipped {
             self.metrics.add(self.metrics.skipped_rows, count);
             self.warn(&format!("passed over {count} rows of {what}"));
         }
+        let mut owed = if was_clean { VecDeque::new() } else { self.owed_to_watchers() };
         owed.extend(self.take_up_rules(store, now)?);
         Ok(owed)
     }
 
-    fn take_up_publication(&self, publication: Publication) {
-        let uri = publication.row.presentity.clone();
-        let mut shard = self.shards.lock(&uri);
-        let slot = shard.slot(&uri);
-        let Publication { row, deadline } = publication;
-        slot.presentity.apply(&[Change::PublicationStored { row, deadline, sender: None }]);
-        self.wake(slot);
+    /// Reads and takes up at the same time.
+    fn take_up(&self, store: &mut dyn Store, now: Now) -> Result<TakingUp<'_>, StoreError> {
+        let (rows, read) = crossbeam_channel::bounded::<Vec<Stored>>(BATCHES_AHEAD);
+        std::thread::scope(|scope| {
+            let taker = std::thread::Builder::new().name("presence-start".into());
+            let taker = taker.spawn_scoped(scope, move || {
+                let mut taking_up = TakingUp::new(self, now);
+                read.into_iter().flatten().for_each(|row| taking_up.take_up(row));
+                taking_up
+            });
+            let taker = taker.map_err(|error| StoreError::Database(error.into()))?;
+            let mut batch = Vec::with_capacity(BATCH);
+            let loaded = store.load(Scope::All, &mut |row| {
+                batch.push(row);
+                if batch.len() == BATCH {
+                    // Nobody takes them any more only after a panic, which is met below.
+                    let _ = rows.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)));
+                }
+            });
+            // As above.
+            let _ = rows.send(batch);
+            drop(rows);
+            let taken_up = taker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            loaded.map(|()| taken_up)
+        })
     }
 
-    fn take_up_subscription(&self, row: SubscriptionRow, now: Now) {
-        let uri = row.presentity.clone();
-        let (row, deadline) = recovery::subscription(row, now);
-        let mut shard = self.shards.lock(&uri);
-        let slot = shard.slot(&uri);
-        let dialog = slot.presentity.resume(row, deadline);
-        self.dialogs.insert(dialog, uri.clone());
-        self.wake(slot);
-    }
-
-    /// Takes up the state of a watcher, if it waits for a decision or somebody would ask for it.
-    fn take_up_watcher(&self, row: WatcherRow, now: Now) {
-        let deadline = recovery::watcher_deadline(&row, self.settings.policy.waiting_time_s, now);
-        let uri = row.presentity.clone();
-        let is_undecided = matches!(row.status, watcher::Status::Pending | watcher::Status::Waiting);
-        let mut shard = self.shards.lock(&uri);
-        if !is_undecided && shard.get(&uri).is_none() {
-            return;
-        }
-        let slot = shard.slot(&uri);
-        slot.presentity.take_up_watcher(&row, deadline);
-        self.wake(slot);
+    /// Returns everybody who is watched, who published or was subscribed to last first: what was done just before a crash
+    /// is what was told least.
+    fn owed_to_watchers(&self) -> VecDeque<Owed> {
+        let mut watched = Vec::new();
+        self.shards.for_each(|slot| {
+            if slot.presentity.is_watched() {
+                watched.push((slot.presentity.latest_request_s(), slot.presentity.uri().clone()));
+            }
+        });
+        watched.sort_unstable_by_key(|(latest_s, _)| Reverse(*latest_s));
+        watched.into_iter().map(|(_, presentity)| Owed::Notify { presentity, from: 0 }).collect()
     }
 
     /// Reads the rules of everybody who is watched, and returns whose watchers are to be decided on anew.
@@ -111,5 +113,105 @@ impl Core {
             }
         }
         Ok(reviews)
+    }
+}
+
+/// Takes up one row after the other.
+struct TakingUp<'c> {
+    core: &'c Core,
+    now: Now,
+    texts: Texts,
+    publications: usize,
+    subscriptions: usize,
+    /// Rows that were passed over, by what is wrong with them.
+    skipped: FxHashMap<String, usize>,
+}
+
+impl<'c> TakingUp<'c> {
+    fn new(core: &'c Core, now: Now) -> Self {
+        let (texts, skipped) = (Texts::default(), FxHashMap::default());
+        Self { core, now, texts, publications: 0, subscriptions: 0, skipped }
+    }
+
+    fn take_up(&mut self, row: Stored) {
+        match row {
+            Stored::Publication(row) => {
+                let max_expires_s = self.core.settings.policy.publish.max_expires_s;
+                self.take_up_publication(recovery::publication(row, max_expires_s, self.now));
+                self.publications += 1;
+            }
+            Stored::Subscription(row) => {
+                self.take_up_subscription(*row);
+                self.subscriptions += 1;
+            }
+            Stored::Watcher(row) => self.take_up_watcher(&row),
+            Stored::Skipped { table, reason } => *self.skipped.entry(format!("{table}: {reason}")).or_default() += 1,
+        }
+    }
+
+    fn take_up_publication(&self, publication: Publication) {
+        let uri = publication.row.presentity.clone();
+        let mut shard = self.core.shards.lock(&uri);
+        let slot = shard.slot(&uri);
+        let Publication { mut row, deadline } = publication;
+        row.presentity = slot.presentity.uri().clone();
+        slot.presentity.apply(&[Change::PublicationStored { row, deadline, sender: None }]);
+        self.core.wake(slot);
+    }
+
+    fn take_up_subscription(&mut self, mut row: SubscriptionRow) {
+        for text in [&mut row.route_set, &mut row.accept, &mut row.local_contact, &mut row.user_agent] {
+            self.texts.share(text);
+        }
+        let uri = row.presentity.clone();
+        let mut shard = self.core.shards.lock(&uri);
+        let slot = shard.slot(&uri);
+        row.presentity = slot.presentity.uri().clone();
+        slot.presentity.share_texts(&mut row);
+        let (row, deadline) = recovery::subscription(row, self.now);
+        let dialog = slot.presentity.resume(row, deadline);
+        self.core.dialogs.insert(dialog, slot.presentity.uri().clone());
+        self.core.wake(slot);
+    }
+
+    /// Takes up the state of a watcher, if it waits for a decision or somebody would ask for it.
+    fn take_up_watcher(&self, row: &WatcherRow) {
+        let deadline = recovery::watcher_deadline(row, self.core.settings.policy.waiting_time_s, self.now);
+        let uri = row.presentity.clone();
+        let is_undecided = matches!(row.status, watcher::Status::Pending | watcher::Status::Waiting);
+        let mut shard = self.core.shards.lock(&uri);
+        if !is_undecided && shard.get(&uri).is_none() {
+            return;
+        }
+        let slot = shard.slot(&uri);
+        slot.presentity.take_up_watcher(row, deadline);
+        self.core.wake(slot);
+    }
+}
+
+/// Texts that rows of many presentities have in common, each kept once while it is met often enough.
+struct Texts {
+    kept: Box<[SmolStr]>,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self { kept: vec![SmolStr::default(); 1024].into() }
+    }
+}
+
+impl Texts {
+    /// Lets `text` use the memory of an equal one that was met before.
+    fn share(&mut self, text: &mut SmolStr) {
+        if !text.is_heap_allocated() {
+            return;
+        }
+        let place = FxBuildHasher.hash_one(&*text) as usize % self.kept.len();
+        let kept = &mut self.kept[place];
+        if *kept == *text {
+            *text = kept.clone();
+        } else {
+            *kept = text.clone();
+        }
     }
 }

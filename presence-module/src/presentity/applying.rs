@@ -29,6 +29,8 @@ impl Presentity {
     fn apply_one(&mut self, change: &Change) {
         match change {
             Change::PublicationStored { row, deadline, sender } => {
+                // Most publish from one device.
+                self.publications.reserve_exact(1);
                 self.publications.push(Publication { row: row.clone(), deadline: *deadline });
                 self.expect_timeout(*deadline);
                 self.document_changed(sender.as_deref());

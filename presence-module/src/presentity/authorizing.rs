@@ -3,7 +3,7 @@
 //! Everybody is decided on again when the rules change, when the sphere they ask for does, and when one of them begins or
 //! ceases to be valid.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
@@ -30,7 +30,9 @@ impl Presentity {
 
     /// Takes over the privacy rules, and decides on everybody anew with the next step.
     pub fn set_rules(&mut self, rules: Rules) {
-        self.rules = Some(Arc::new(rules));
+        // Most have written none.
+        static ABSENT: LazyLock<Arc<Rules>> = LazyLock::new(Arc::default);
+        self.rules = Some(if rules.is_absent() { ABSENT.clone() } else { Arc::new(rules) });
         self.is_review_due = true;
         self.refresh_sphere();
     }
@@ -60,7 +62,12 @@ impl Presentity {
     /// Returns whether somebody stands elsewhere than the rules and the policy say, or may see something else since a rule
     /// began or ceased to be valid while nobody served.
     pub fn needs_review(&self, policy: &Policy, now: Now) -> bool {
+        // Where nobody has written rules everybody is active, whoever it is.
+        let are_all_active = policy.force_active && self.rules.as_ref().is_some_and(|rules| rules.is_absent());
         let stands_elsewhere = |usage: &Usage| {
+            if are_all_active && usage.row.status == Status::Active && usage.row.event == Package::Presence.name() {
+                return false;
+            }
             let standing = self.standing_of(usage, policy, now);
             standing.map(|(status, _)| status) != Some(usage.row.status)
         };

@@ -56,7 +56,7 @@ impl Holder {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.owner {
+        match self.owner.as_ref().filter(|_| !self.was_clean) {
             Some(owner) => write!(f, "{owner}, which was alive {} s ago", self.heartbeat_age_s.max(0)),
             None => f.write_str("nobody"),
         }

@@ -1,7 +1,7 @@
 //! A start makes the tables, or takes those that are ours, and leaves everything else alone.
 
+use presence::store::Migrate;
 use presence::store::schema::VERSION;
-use presence::store::sql::migration::Migrate;
 use presence::store::{Scope, Store, StoreError, Stored, TableNames};
 
 use crate::backend::Backend;

@@ -1,5 +1,7 @@
 //! What a second start finds.
 
+use std::time::Duration;
+
 use super::Rig;
 use super::rig::{cseq, document, header};
 use crate::change::Status;
@@ -14,6 +16,41 @@ fn after_a_crash_every_watcher_is_told_once_with_a_cseq_above_all_used() {
     assert_eq!(cseq(&notify), 65, "64 were reserved");
     rig.confirm(&notify, 200);
     assert_eq!(rig.disk().1[0].local_cseq, 128);
+}
+
+#[test]
+fn after_a_crash_those_are_told_first_about_whom_there_may_be_news() {
+    let rig = Rig::new();
+    let subscribe = |user: &str| {
+        let request =
+            String::from("SUBSCRIBE sip:dana@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKn\r\n")
+                + "From: <sip:eli@other.example>;tag=w\r\nTo: <sip:dana@pres.example>\r\nCall-ID: dana\r\n"
+                + "CSeq: 1 SUBSCRIBE\r\nContact: <sip:eli@192.0.2.1>\r\nEvent: presence\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(rig.answer(rig.call(1, &request.replace("dana", user)).0).code, 200);
+    };
+    let users = ["ada", "bob", "cid", "dan", "eve", "fay", "gil", "hal"];
+    users.into_iter().for_each(subscribe);
+    for user in users {
+        rig.pass(Duration::from_secs(2));
+        assert_eq!(rig.answer(rig.publish(user, user, "", 600, &document(user))).code, 200);
+    }
+    let rig = rig.restart_under(false, |settings| settings.recovery_notify_rate = 1);
+    for (number, user) in users.into_iter().rev().enumerate() {
+        assert!(rig.notify(number + 1).body.contains(user), "{user} is number {number} of those who published last");
+    }
+}
+
+#[test]
+fn a_stop_while_watchers_are_still_to_be_told_is_not_clean() {
+    let rig = Rig::new();
+    rig.furnish();
+    for number in 0..20 {
+        assert_eq!(rig.answer(rig.subscribe(&format!("w{number}"), "", 1, 600)).code, 200);
+    }
+    let rig = rig.restart_under(false, |settings| settings.recovery_notify_rate = 1);
+    rig.confirm(&rig.notify(1), 200);
+    let rig = rig.restart_under(true, |settings| settings.recovery_notify_rate = 1000);
+    assert!(rig.notify(21).body.contains("first"));
 }
 
 #[test]

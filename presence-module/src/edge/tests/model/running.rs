@@ -82,10 +82,10 @@ impl World {
                 self.presentity.expect_boundary(self.now);
             }
         }
-        let owed: Vec<_> = self.disk.subscriptions.keys().copied().filter(|_| !was_clean).collect();
-        for subscription in owed {
+        let mut next = Some(0).filter(|_| !was_clean);
+        while let Some(from) = next {
             let owe = |presentity: &mut Presentity, _| {
-                presentity.owe(subscription);
+                next = presentity.owe_from(from, 1).1;
                 Decision::default()
             };
             self.step(What::Nothing, owe);

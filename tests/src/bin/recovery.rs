@@ -1,0 +1,70 @@
+//! Prints how long a server takes to be back: `recovery [PRESENTITIES [SUBSCRIPTIONS]]`, after a clean stop and after a kill.
+
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use tests::database::Database;
+use tests::load::cost::{cpu_time, memory};
+use tests::load::stored::{Stored, entity_tag, fill};
+use tests::message::Message;
+use tests::server::Server;
+use tests::user_agent::Publisher;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse().expect("a number"));
+    let presentities = arguments.next().unwrap_or(100_000);
+    let stored = Stored { presentities, subscriptions: arguments.next().unwrap_or(10 * presentities) };
+    let watchers = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let mut server = Server::quickstart();
+    assert_eq!(server.terminate().code(), Some(0), "{}", server.log());
+    let begun = Instant::now();
+    let at = watchers.local_addr().expect("a bound socket");
+    fill(&mut Database::open(&server.database()), stored, server.udp_address(), at);
+    let Stored { presentities, subscriptions } = stored;
+    println!("{presentities} presentities and {subscriptions} subscriptions, written in {:.1?}", begun.elapsed());
+    std::thread::spawn(move || answer(&watchers));
+    println!("| after      | ready  | first 200 | CPU    | per row | resident | per subscription | peak    |");
+    println!("|------------|--------|-----------|--------|---------|----------|------------------|---------|");
+    measure("clean stop", &mut server, stored);
+    server.kill_nine();
+    measure("kill -9", &mut server, stored);
+    server.kill_nine();
+}
+
+/// Starts the server on what is stored and prints a line.
+fn measure(after: &str, server: &mut Server, stored: Stored) {
+    let begun = Instant::now();
+    server.restart();
+    let ready = begun.elapsed();
+    let id = server.process_id();
+    let (cpu, settled) = (cpu_time(id), memory(id));
+    let user = stored.presentities / 2;
+    let mut publisher = Publisher::udp(server.udp_address(), &format!("sip:user{user:07}@pres.example"));
+    // The second start finds what the first made of it.
+    publisher.pretend_entity_tag(&entity_tag(user));
+    let code = publisher.refresh().code();
+    let first = begun.elapsed();
+    assert!(matches!(code, Some(200 | 412)), "{code:?}");
+    let rows = stored.presentities + stored.subscriptions;
+    let per_row = Duration::from_nanos((ready.as_nanos() / rows.max(1) as u128) as u64);
+    let per_subscription = settled.resident / stored.subscriptions.max(1) as u64;
+    let peak = memory(id).peak;
+    println!(
+        "| {after:<10} | {ready:>6.2?} | {first:>9.2?} | {cpu:>6.2?} | {per_row:>7.1?} | {:>5} MB | {per_subscription:>14} B | {:>4} MB |",
+        settled.resident >> 20,
+        peak >> 20,
+    );
+    publisher.finish();
+}
+
+/// Answers every NOTIFY, whoever it is for.
+fn answer(socket: &UdpSocket) {
+    let mut buffer = vec![0; 65_536];
+    while let Ok((length, server)) = socket.recv_from(&mut buffer) {
+        if let Ok(notify) = Message::parse(&buffer[..length]) {
+            let answer = Message::response_to(&notify, 200).to_bytes();
+            // What is lost is asked for again.
+            let _ = socket.send_to(&answer, server);
+        }
+    }
+}
