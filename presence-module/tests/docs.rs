@@ -6,7 +6,20 @@ use module_api::abi::{Module, ParameterKind};
 use presence::edge::parameters::PARAMETERS;
 use presence::edge::presence::Presence;
 use presence::store::TableNames;
-use presence::store::schema::TABLES;
+use presence::store::schema::{SqlType, TABLES};
+use presence::store::sql::dialect::Dialect;
+
+/// What the types of columns hold.
+const TYPES: [(SqlType, &str); 8] = [
+    (SqlType::Document, "a text of up to 16 MB"),
+    (SqlType::Integer, "a 64-bit number"),
+    (SqlType::Key, "16 bytes"),
+    (SqlType::Name, "a text of up to 255 characters"),
+    (SqlType::Secret, "32 bytes"),
+    (SqlType::Serial, "a number that the database counts up"),
+    (SqlType::Text, "a text of up to 65535 bytes"),
+    (SqlType::Token, "an ASCII text of up to 255 characters"),
+];
 
 const PAGE: &str = include_str!("../../docs/presence.md");
 
@@ -62,8 +75,15 @@ fn every_function_is_described() {
 fn every_table_and_column_is_described_as_the_schema_has_it() {
     let mut page = String::from(
         "# The tables\n\nCreated in an empty database at the first start. Times are seconds since 1970-01-01 UTC. No column is \
-         NULL.\nThis page is written from the schema; `UPDATE_DOCS=1 cargo test -p presence-module --test docs` writes it anew.\n",
+         NULL.\nThis page is written from the schema; `UPDATE_DOCS=1 cargo test -p presence-module --test docs` writes it anew.\n\n\
+         | type | holds | SQLite | MariaDB, MySQL | PostgreSQL |\n|---|---|---|---|---|\n",
     );
+    for (sql_type, holds) in TYPES {
+        let [sqlite, mysql, postgres] =
+            [Dialect::Sqlite, Dialect::MySql, Dialect::Postgres].map(|dialect| dialect.sql_type(sql_type));
+        let name = format!("{sql_type:?}").to_lowercase();
+        writeln!(page, "| {name} | {holds} | {sqlite} | {mysql} | {postgres} |").unwrap();
+    }
     let names = TableNames::default();
     for table in TABLES {
         writeln!(page, "\n## {}\n\n{}\n\nKey: {}.\n", names.of(table.id), table.meaning, table.key.join(", ")).unwrap();

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use module_api::abi::Transport;
 use presence::change::{Change, Ending, Moment, PublicationRow, Status, SubscriptionKey, WatcherRow};
-use presence::store::{RowKeys, Store, Stored};
+use presence::store::{RowKeys, Scope, Store, Stored};
 use presence::watcher;
 use smol_str::SmolStr;
 
 use super::batches::check_data;
 use crate::backend::Backend;
 use crate::fixtures::{
-    address, commit, load, load_rows, presentity, publication, publication_stored, subscription, subscription_stored,
+    address, commit, load, load_scope, presentity, publication, publication_stored, subscription, subscription_stored,
     watcher, watcher_stored,
 };
 use crate::promise::{Promise, promise};
@@ -244,4 +244,9 @@ pub(super) fn publication_continued(id: u64, entity_tag: &str, body: Option<&str
         deadline: Moment(0),
         sender: None,
     }
+}
+
+/// Reads some of it, as `load` does.
+fn load_rows(store: &mut dyn Store, keys: &RowKeys) -> Vec<Stored> {
+    load_scope(store, Scope::Rows(keys))
 }
