@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use module_api::abi::Transport;
 use presence::change::{Change, Ending, Moment, PublicationRow, Status, SubscriptionKey, WatcherRow};
-use presence::store::{RowKeys, Store, Stored};
+use presence::store::{RowKeys, Scope, Store, Stored};
 use presence::watcher;
 use smol_str::SmolStr;
 
 use super::batches::check_data;
 use crate::backend::Backend;
 use crate::fixtures::{
-    address, commit, load, load_rows, presentity, publication, publication_stored, subscription, subscription_stored,
+    address, commit, load, presentity, publication, publication_stored, sorted, subscription, subscription_stored,
     watcher, watcher_stored,
 };
 use crate::promise::{Promise, promise};
@@ -232,6 +232,13 @@ fn large_documents_share_a_transaction(scene: &Scene<'_>) {
     commit(&mut store, &rows.iter().map(publication_stored).collect::<Vec<_>>());
     let expected: Vec<_> = rows.into_iter().map(Stored::Publication).collect();
     assert!(load(&mut scene.open()) == expected);
+}
+
+/// Reads the rows of some keys.
+fn load_rows(store: &mut dyn Store, keys: &RowKeys) -> Vec<Stored> {
+    let mut rows = Vec::new();
+    store.load(Scope::Rows(keys), &mut |row| rows.push(row)).unwrap();
+    sorted(rows)
 }
 
 pub(super) fn publication_continued(id: u64, entity_tag: &str, body: Option<&str>) -> Change {
