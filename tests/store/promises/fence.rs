@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use presence::change::Change;
-use presence::store::sql::store::SqlStore;
+use presence::store::SqlStore;
 use presence::store::{CommitError, Scope, Store, Stored};
 
 use super::rows::publication_continued;

@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use presence::change::Change;
+use presence::store::TakeOver;
 use presence::store::owner::{HEARTBEAT_FRESH_S, Owner};
-use presence::store::sql::ownership::TakeOver;
 use presence::store::{CommitError, Durability, Store, StoreError, is_taken_over};
 
 use super::rules::changed;

@@ -1,7 +1,7 @@
 //! What others read in the tables, and what is read of what others wrote there.
 
 use presence::store::Stored;
-use presence::store::sql::ownership::TakeOver;
+use presence::store::TakeOver;
 use tests::database::literal;
 
 use crate::backend::Backend;
