@@ -18,8 +18,11 @@ const ROWS_PRESENT: u64 = 20_000;
 /// How long each kind of row is written at each batch size.
 const TIME: Duration = Duration::from_secs(2);
 
+/// Makes the change of row `n`.
+type Make = fn(u64) -> Change;
+
 /// What is written, by name.
-const KINDS: [(&str, fn(u64) -> Change); 6] = [
+const KINDS: [(&str, Make); 6] = [
     ("publication stored", publication_stored),
     ("publication refreshed", publication_refreshed),
     ("publication modified", publication_modified),

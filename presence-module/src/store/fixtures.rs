@@ -18,12 +18,8 @@ pub(crate) fn commit(store: &mut dyn Store, changes: &[Change]) {
 /// Reads everything: publications first, then subscriptions, then watchers; each of them sorted, since the order inside a
 /// table is the database's affair.
 pub(crate) fn load(store: &mut dyn Store) -> Vec<Stored> {
-    load_scope(store, Scope::All)
-}
-
-pub(crate) fn load_scope(store: &mut dyn Store, scope: Scope<'_>) -> Vec<Stored> {
     let mut rows = Vec::new();
-    store.load(scope, &mut |row| rows.push(row)).unwrap();
+    store.load(Scope::All, &mut |row| rows.push(row)).unwrap();
     let tables: Vec<_> = rows.iter().filter_map(|row| place(row).0).collect();
     assert!(tables.is_sorted(), "the order of the tables");
     sorted(rows)

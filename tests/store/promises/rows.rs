@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 use super::batches::check_data;
 use crate::backend::Backend;
 use crate::fixtures::{
-    address, commit, load, load_scope, presentity, publication, publication_stored, subscription, subscription_stored,
+    address, commit, load, presentity, publication, publication_stored, sorted, subscription, subscription_stored,
     watcher, watcher_stored,
 };
 use crate::promise::{Promise, promise};
@@ -234,6 +234,13 @@ fn large_documents_share_a_transaction(scene: &Scene<'_>) {
     assert!(load(&mut scene.open()) == expected);
 }
 
+/// Reads the rows of some keys.
+fn load_rows(store: &mut dyn Store, keys: &RowKeys) -> Vec<Stored> {
+    let mut rows = Vec::new();
+    store.load(Scope::Rows(keys), &mut |row| rows.push(row)).unwrap();
+    sorted(rows)
+}
+
 pub(super) fn publication_continued(id: u64, entity_tag: &str, body: Option<&str>) -> Change {
     Change::PublicationContinued {
         id,
@@ -244,9 +251,4 @@ pub(super) fn publication_continued(id: u64, entity_tag: &str, body: Option<&str
         deadline: Moment(0),
         sender: None,
     }
-}
-
-/// Reads some of it, as `load` does.
-fn load_rows(store: &mut dyn Store, keys: &RowKeys) -> Vec<Stored> {
-    load_scope(store, Scope::Rows(keys))
 }

@@ -1,6 +1,4 @@
-//! The SQLite backend keeps the contract of every backend, and what only a file can promise.
-
-mod rules; // rules documents, and how their changes are noticed
+//! What only a file can promise; what every database promises is in `tests/store`.
 
 use std::sync::Arc;
 
@@ -14,7 +12,7 @@ use crate::store::fixtures::{self, commit, load, publication, publication_stored
 use crate::store::sql::migration::Migrate;
 use crate::store::sql::ownership::TakeOver;
 use crate::store::sql::statement::Statement;
-use crate::store::{CommitError, RulesDocument, Store, Stored, Sweep, TableNames};
+use crate::store::{CommitError, Store, Stored, Sweep, TableNames};
 
 /// A directory with one database in it.
 struct Database {
@@ -66,10 +64,6 @@ impl Database {
              FROM sqlite_schema m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'
              UNION ALL SELECT sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY 1",
         )
-    }
-
-    fn number(&self, query: &str) -> i64 {
-        self.texts(&format!("SELECT CAST(({query}) AS TEXT)"))[0].parse().unwrap()
     }
 
     /// Returns the one column of each row.
@@ -128,26 +122,6 @@ fn a_database_in_memory_serves_tests() {
 }
 
 #[test]
-fn tables_are_called_as_the_script_says() {
-    let database = Database::new();
-    let names = TableNames {
-        presentity: "select".into(),
-        active_watchers: "Aw_2".into(),
-        watchers: "_w".into(),
-        xcap: "xcap".into(),
-    };
-    let (mut store, _) = database.try_open(&names).unwrap();
-    fixtures::commit(&mut store, &[subscription_stored(&subscription(1, "dana"))]);
-    fixtures::commit(&mut store, &[publication_stored(&publication(1, "dana"))]);
-    database.execute("UPDATE `select` SET event = ''; SELECT p_user FROM _w; UPDATE Aw_2 SET contact = ''");
-    let skipped = |table: &str, reason: &str| Stored::Skipped { table: table.into(), reason: reason.into() };
-    let rows = load(&mut store);
-    assert!(rows.contains(&skipped("select", "`event` is empty")), "{rows:?}");
-    assert!(rows.contains(&skipped("Aw_2", "`contact` is empty")), "{rows:?}");
-    assert_eq!(rows.len(), 2);
-}
-
-#[test]
 fn a_bad_table_name_is_named() {
     let names = TableNames { watchers: "w; DROP TABLE x".into(), ..TableNames::default() };
     check_refused(Database::new().try_open(&names), "`w; DROP TABLE x` is not a table name");
@@ -175,33 +149,13 @@ fn a_file_that_is_no_database_is_refused_and_left_alone() {
 }
 
 #[test]
-fn tables_of_somebody_else_are_refused() {
-    let database = Database::new();
-    database.execute("CREATE TABLE watchers (p_user TEXT)");
-    let expected = "expected none of the tables, or those of 2006; `scripts/db import` takes over other servers'";
-    let refused = format!("schema: found table `watchers` without `presence_version`, {expected}");
-    check_refused(database.try_open(&TableNames::default()), &refused);
-    database.execute("SELECT * FROM watchers; DROP TABLE watchers; CREATE TABLE location (ruid TEXT)");
-    database.open();
-}
-
-#[test]
-fn a_newer_schema_is_refused() {
-    let database = Database::new();
-    database.open();
-    database.execute("UPDATE presence_version SET version = 3");
-    let refused = "schema: found version 3, expected version 2, or none of its tables";
-    check_refused(database.try_open(&TableNames::default()), refused);
-}
-
-#[test]
 fn every_older_schema_is_brought_up_with_what_is_in_it() {
     let (fresh, old) = (Database::new(), Database::new());
     fresh.open();
     old.execute(include_str!("../schema/version_1.sql"));
     old.execute("INSERT INTO xcap_xml (user, domain, xcap, doc_type) VALUES ('dana', 'pres.example', '<old/>', 2)");
     let mut store = old.open();
-    assert_eq!(rules::of(&mut store, &["dana"]), [rules::document("dana", 2, "<old/>")]);
+    assert_eq!(rules_of_dana(&mut store), ["<old/>"]);
     assert_eq!(old.columns_and_triggers(), fresh.columns_and_triggers());
     let rows = [publication_stored(&publication(7, "dana")), subscription_stored(&subscription(1, "dana"))];
     commit(&mut store, &[&rows[..], &[fixtures::watcher_stored(fixtures::watcher("dana", "eve"))]].concat());
@@ -209,92 +163,32 @@ fn every_older_schema_is_brought_up_with_what_is_in_it() {
 }
 
 #[test]
-fn a_schema_that_lacks_something_is_refused() {
-    let database = Database::new();
-    database.open();
-    let names = TableNames { presentity: "renamed".into(), ..TableNames::default() };
-    let refused = "schema: found version 2 without table `renamed`, expected version 2, or none of its tables";
-    check_refused(database.try_open(&names), refused);
-    database.execute("ALTER TABLE watchers DROP COLUMN deadline");
-    let refused = "schema: found table `watchers` without column `deadline`, expected version 2, or none of its tables";
-    check_refused(database.try_open(&TableNames::default()), refused);
-}
-
-#[test]
-fn a_refused_start_changes_no_owner() {
+fn a_rules_document_that_is_not_text_is_read_as_one_that_allows_nothing() {
     let database = Database::new();
     let mut store = database.open();
-    let names = TableNames { presentity: "renamed".into(), ..TableNames::default() };
-    assert!(database.try_open(&names).is_err());
-    commit(&mut store, &[publication_stored(&publication(1, "dana"))]);
+    database.execute("INSERT INTO xcap_xml (user, domain, xcap, doc_type) VALUES ('dana', 'pres.example', x'3C', 2)");
+    assert_eq!(rules_of_dana(&mut store), [""]);
 }
 
 #[test]
-fn a_row_that_cannot_be_understood_is_passed_over() {
-    for (table, change, reason) in [
-        ("presentity", "expires = -1", "`expires` is negative"),
-        ("presentity", "expires = 'soon'", "`expires` is not a number"),
-        ("presentity", "expires = 1.5", "`expires` is not a number"),
-        ("presentity", "etag = ''", "`etag` is empty"),
-        ("presentity", "body = x'3C'", "`body` is not text"),
-        ("presentity", "body = CAST(x'3CFF3E' AS TEXT)", "`body` is not UTF-8"),
-        ("active_watchers", "id = x'00'", "`id` is not of the right length"),
-        ("active_watchers", "id = 'sixteen letters!'", "`id` is not bytes"),
-        ("active_watchers", "status = 'terminated'", "`status` is no status of a stored row"),
-        ("active_watchers", "contact = ''", "`contact` is empty"),
-        ("active_watchers", "callid = ''", "`callid` is empty"),
-        ("active_watchers", "to_tag = ''", "`to_tag` is empty"),
-        ("active_watchers", "local_cseq = 4294967296", "`local_cseq` is too large"),
-        ("active_watchers", "subscribed_at = -9223372036854775808", "`subscribed_at` is negative"),
-        ("active_watchers", "received = 'udp:nowhere'", "`received` is no transport address"),
-        ("active_watchers", "socket = 'sctp:192.0.2.1:5060'", "`socket` is no transport address"),
-        ("watchers", "subs_status = ''", "`subs_status` is no status of a watcher"),
-    ] {
-        check_skipped(table, change, reason);
+fn a_change_of_rules_is_noticed_by_the_connection_that_takes_the_place_of_another() {
+    let database = Database::new();
+    let mut store = database.open();
+    for user in ["dana", "eli", "fay"] {
+        assert_eq!(store.changed_rules().unwrap(), []);
+        let columns = "(user, domain, xcap, doc_type)";
+        database.execute(&format!("INSERT INTO xcap_xml {columns} VALUES ('{user}', 'pres.example', '<a/>', 2)"));
+        // The connection is dropped, as at any failure.
+        within(&mut store, "BEGIN");
+        assert!(store.commit(&[&[publication_stored(&publication(1, "dana"))]]).is_err());
+        assert_eq!(store.changed_rules().unwrap(), [PresentityUri::new(user, "pres.example")]);
     }
 }
 
-/// Spoils one row of `table` and expects it passed over, and every other row read.
-fn check_skipped(table: &str, change: &str, reason: &str) {
-    let database = Database::new();
-    let mut store = database.open();
-    for n in 0..2 {
-        let watcher = fixtures::watcher_stored(fixtures::watcher(&format!("user{n}"), "eve"));
-        let rows =
-            [publication_stored(&publication(n, "u")), subscription_stored(&subscription(n as u8, "u")), watcher];
-        commit(&mut store, &rows);
-    }
-    let key = if table == "watchers" { "p_user = 'user0'" } else { "id IN (0, x'00000000000000000000000000000000')" };
-    database.execute(&format!("UPDATE {table} SET {change} WHERE {key}"));
-    let rows = load(&mut store);
-    let skipped: Vec<_> = rows.iter().filter(|row| matches!(row, Stored::Skipped { .. })).collect();
-    assert_eq!(skipped, [&Stored::Skipped { table: table.into(), reason: reason.into() }], "{change}");
-    assert_eq!(rows.len(), 6, "{change}");
-}
-
-#[test]
-fn what_readers_of_2006_look_for_is_there() {
-    let database = Database::new();
-    let mut store = database.open();
-    commit(&mut store, &[subscription_stored(&subscription(1, "dana"))]);
-    database.execute(
-        "CREATE TABLE seen AS SELECT 1 / (count(*) = 1) AS one FROM active_watchers WHERE to_user = 'dana' AND cseq = 2",
-    );
-    assert_eq!(database.number("SELECT one FROM seen"), 1);
-}
-
-#[test]
-fn a_row_a_trigger_refuses_is_the_decisions_fault() {
-    let database = Database::new();
-    let mut store = database.open();
-    database.execute(
-        "CREATE TRIGGER picky BEFORE INSERT ON presentity WHEN new.username = 'mallory' \
-         BEGIN SELECT RAISE(ABORT, 'constraint: not here'); END",
-    );
-    let batch = [publication_stored(&publication(1, "dana")), publication_stored(&publication(2, "mallory"))];
-    assert!(matches!(store.commit(&[&batch]), Err(CommitError::Data(_))));
-    assert_eq!(load(&mut store), []);
-    commit(&mut store, &batch[..1]);
+fn rules_of_dana(store: &mut SqlStore) -> Vec<String> {
+    let (dana, mut found) = (Arc::new(PresentityUri::new("dana", "pres.example")), Vec::new());
+    store.load_rules(Some(&[dana]), &mut |document| found.push(document.document)).unwrap();
+    found
 }
 
 #[test]
