@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use module_api::abi::Transport;
 use presence::change::{Change, Ending, Moment, PublicationRow, Status, SubscriptionKey, WatcherRow};
+use presence::presentity_uri::PresentityUri;
 use presence::store::{RowKeys, Scope, Store, Stored};
 use presence::watcher;
 use smol_str::SmolStr;
+use tests::database::literal;
 
 use super::batches::check_data;
 use crate::backend::Backend;
@@ -20,7 +22,7 @@ use crate::scene::Scene;
 pub(crate) const PROMISES: &[Promise] = &[
     promise!(stored_is_loaded),
     promise!(any_text_survives),
-    promise!(users_are_case_sensitive),
+    promise!(users_are_told_apart_by_every_character),
     promise!(publications_go_on_and_end),
     promise!(subscriptions_are_refreshed),
     promise!(subscriptions_change_and_end),
@@ -83,16 +85,33 @@ fn check_text_survives(scene: &Scene<'_>, store: &mut dyn Store, n: u8, name: &s
     assert_eq!(load_rows(store, &keys), expected, "{n}");
 }
 
-/// `Alice` and `alice` are two users, and so are their rows.
-fn users_are_case_sensitive(scene: &Scene<'_>) {
+/// `Alice` and `alice` are two users, and so are `é`, `e` and `e` with an accent of its own, and who has a space behind: so
+/// are their rows, and their rules.
+fn users_are_told_apart_by_every_character(scene: &Scene<'_>) {
     let mut store = scene.open();
-    let (upper, lower) = (watcher("Alice", "Bob"), watcher("alice", "bob"));
-    commit(&mut store, &[watcher_stored(upper.clone()), watcher_stored(lower.clone())]);
-    assert_eq!(load(&mut store).len(), 2);
-    for row in [upper, lower] {
+    let users =
+        ["Alice", "alice", "alice ", "al\u{ed}ce", "ali\u{301}ce", "\u{e9}", "e", "e\u{301}", "E", "ss", "ß", "", " "];
+    let rows: Vec<_> = users.iter().flat_map(|user| [watcher(user, "bob"), watcher("bob", user)]).collect();
+    commit(&mut store, &rows.iter().cloned().map(watcher_stored).collect::<Vec<_>>());
+    assert_eq!(load(&mut store).len(), rows.len());
+    for user in users {
+        let columns = r#"("user", domain, xcap, doc_type)"#;
+        let document = format!("INSERT INTO xcap_xml {columns} VALUES ({}, 'pres.example', 'x', 2)", literal(user));
+        scene.other().execute(&document);
+    }
+    for user in users {
+        let row = watcher(user, "bob");
         let keys = RowKeys { watchers_of: vec![row.presentity.clone()], ..RowKeys::default() };
+        let mut documents = 0;
+        store.load_rules(Some(std::slice::from_ref(&row.presentity)), &mut |_| documents += 1).unwrap();
+        assert_eq!(documents, 1, "{user:?}");
         assert_eq!(load_rows(&mut store, &keys), [Stored::Watcher(row)]);
     }
+    let mut changed = store.changed_rules().unwrap();
+    changed.sort_unstable();
+    let mut expected = users.map(|user| PresentityUri::new(user, "pres.example"));
+    expected.sort_unstable();
+    assert_eq!(changed, expected);
 }
 
 /// A publication is refreshed, modified and removed under one key.

@@ -79,8 +79,12 @@ impl Dialect {
     /// Returns what follows the columns of a table.
     pub(crate) fn storage(self, is_clustered: bool) -> &'static str {
         match self {
-            // A transaction needs InnoDB; `Alice` and `alice` are two users, and so are `é` and `e`.
-            Self::MySql => " ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+            // A transaction needs InnoDB; `Alice` and `alice` are two users, and so are `é` and `e`, and `alice` with a space
+            // behind. The collation that tells those apart has one name in MariaDB and another in MySQL.
+            Self::MySql => {
+                " ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 \
+                 COLLATE /*M! utf8mb4_nopad_bin */ /*!80000 utf8mb4_0900_bin */"
+            }
             Self::Sqlite if is_clustered => " WITHOUT ROWID",
             Self::Postgres | Self::Sqlite => "",
         }
