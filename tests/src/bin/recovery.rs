@@ -7,7 +7,7 @@ use tests::database::Database;
 use tests::load::cost::{cpu_time, memory};
 use tests::load::stored::{Stored, entity_tag, fill};
 use tests::message::Message;
-use tests::server::Server;
+use tests::server::{Options, QUICKSTART, Server};
 use tests::user_agent::Publisher;
 
 fn main() {
@@ -15,7 +15,8 @@ fn main() {
     let presentities = arguments.next().unwrap_or(100_000);
     let stored = Stored { presentities, subscriptions: arguments.next().unwrap_or(10 * presentities) };
     let watchers = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let mut server = Server::quickstart();
+    let ready_within = Some(Duration::from_secs(600));
+    let mut server = Server::start(QUICKSTART, Options { ready_within, ..Options::default() });
     assert_eq!(server.terminate().code(), Some(0), "{}", server.log());
     let begun = Instant::now();
     let at = watchers.local_addr().expect("a bound socket");

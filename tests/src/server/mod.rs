@@ -33,6 +33,8 @@ pub struct Options {
     pub errors_expected: bool,
     /// Where its state is; otherwise in an SQLite file of its own.
     pub database_url: Option<String>,
+    /// How long it may take to be ready, where that is longer than usual: it has a million rows to read.
+    pub ready_within: Option<Duration>,
 }
 
 /// What a message travels by.
@@ -219,8 +221,12 @@ impl Server {
         let child = command(&file).args(&self.options.arguments).spawn();
         let mut child = child.unwrap_or_else(|error| panic!("the host does not run: {error}"));
         let log = Log::follow(child.stderr.take().expect("stderr is piped"));
+        let within = self.options.ready_within.unwrap_or(DEADLINE);
+        if log.wait_for("ready", 1, within).is_none() {
+            self.process = Some(Process { child, log });
+            panic!("the server is not ready");
+        }
         self.process = Some(Process { child, log });
-        self.wait_for_log("ready");
         let listening = self.wait_for_log_lines("listening on ", 1);
         (self.udp, self.tcp) = (log::addresses(&listening, "udp:"), log::addresses(&listening, "tcp:"));
     }
