@@ -168,10 +168,20 @@ impl SqlStore {
         &mut self,
         work: impl FnOnce(&mut dyn Connection, &Statements) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.fenced(|statements| &statements.fence, work)
+    }
+
+    /// Writes in one transaction that begins with `fence`: a change of the owner's row, if it is still ours.
+    fn fenced<T, E: From<Failure> + From<StoreError>>(
+        &mut self,
+        fence: impl FnOnce(&Statements) -> &Statement,
+        work: impl FnOnce(&mut dyn Connection, &Statements) -> Result<T, E>,
+    ) -> Result<T, E> {
         let connection = connected(&mut self.connection, &mut self.connect, &mut self.ownership)?;
+        // Only once there is a session is it known which epoch is ours.
         let (statements, epoch) = (&self.statements, [Bind::Integer(self.ownership.epoch())]);
         let done = transaction(connection, Access::Write, |connection| {
-            check_owned(connection.run(&statements.fence, &epoch)?)?;
+            check_owned(connection.run(fence(statements), &epoch)?)?;
             work(connection, statements)
         });
         done.map_err(|(error, is_good)| {
@@ -281,10 +291,7 @@ impl Store for SqlStore {
     }
 
     fn heartbeat(&mut self) -> Result<(), StoreError> {
-        let epoch = [Bind::Integer(self.ownership.epoch())];
-        self.transaction(Access::Write, |connection, statements| {
-            Ok::<_, StoreError>(check_owned(connection.run(&statements.heartbeat, &epoch)?)?)
-        })
+        self.fenced(|statements| &statements.heartbeat, |_, _| Ok(()))
     }
 
     fn owner(&mut self) -> Option<String> {
@@ -297,10 +304,7 @@ impl Store for SqlStore {
     }
 
     fn close_cleanly(&mut self) -> Result<(), StoreError> {
-        let epoch = [Bind::Integer(self.ownership.epoch())];
-        self.transaction(Access::Write, |connection, statements| {
-            Ok::<_, StoreError>(check_owned(connection.run(&statements.mark_clean, &epoch)?)?)
-        })?;
+        self.fenced(|statements| &statements.mark_clean, |_, _| Ok::<_, StoreError>(()))?;
         self.with(|connection, _| Ok(connection.maintain(true)?))
     }
 }
