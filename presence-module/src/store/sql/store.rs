@@ -208,13 +208,14 @@ impl SqlStore {
         if seen.is_empty() {
             return Ok(false);
         }
+        // Before what they wrote is removed: it may be removed, and nobody hears of it.
+        self.changed_rules.extend(changed);
         // Each by its number: what is committed with a lower one meanwhile has not been seen.
         self.owned(|connection, statements| {
             let remove =
                 |seq: &i64| Write { statement: &statements.changed_rules_seen, binds: vec![Bind::Integer(*seq)] };
             Ok::<_, StoreError>(connection.write(&seen.iter().map(remove).collect::<Vec<_>>())?)
         })?;
-        self.changed_rules.extend(changed);
         Ok(true)
     }
 
