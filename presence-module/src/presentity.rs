@@ -38,6 +38,10 @@ use crate::watchers::Watchers;
 /// A subscription that ran out longer ago than 64·T1 ends without a NOTIFY: its watcher has given up by now.
 const SILENT_AFTER_MS: u64 = 32_000;
 
+/// The most of an outage that is added to what ended in it, and what is added besides.
+const OUTAGE_MADE_GOOD_MS: u64 = 32_000;
+const GRACE_MS: u64 = 5_000;
+
 /// One user's presence.
 #[derive(Debug)]
 pub struct Presentity {
@@ -340,11 +344,13 @@ impl Presentity {
         self.earliest = self.deadlines().min();
     }
 
-    /// Lets what ended before `now` and is not decided on live `by_ms` longer.
-    pub fn prolong(&mut self, now: Now, by_ms: u64) {
+    /// Lets what ended before `now` and could not be refreshed for `outage_ms` live on for as long as that was, at most
+    /// 64·T1, and some seconds more; some seconds from `now` at least.
+    pub fn prolong(&mut self, now: Now, outage_ms: u64) {
+        let by_ms = outage_ms.min(OUTAGE_MADE_GOOD_MS) + GRACE_MS;
         let prolong = |deadline: &mut Moment| {
             if *deadline <= now.mono {
-                deadline.0 += by_ms;
+                deadline.0 = (deadline.0 + by_ms).max(now.mono.0 + GRACE_MS);
             }
         };
         self.publications.iter_mut().for_each(|publication| prolong(&mut publication.deadline));

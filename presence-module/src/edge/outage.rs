@@ -19,9 +19,6 @@ use crate::store::is_taken_over;
 const HEARTBEAT: Duration = Duration::from_secs(crate::store::owner::HEARTBEAT_S);
 /// The first and the longest pause between attempts to reach a database that is away.
 pub(super) const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// What ended while the database was away lives on for as long as that was, at most 64·T1, and some seconds more.
-const OUTAGE_MADE_GOOD_MS: u64 = 32_000;
-const GRACE_MS: u64 = 5_000;
 
 /// Whether there is a database to write into.
 pub(super) enum Database {
@@ -176,9 +173,9 @@ impl Writer<'_> {
 impl Core {
     /// Prolongs what ended while the database was away: nobody could refresh it.
     fn prolong(&self, since: Moment, now: Now) {
-        let by_ms = (now.mono.0.saturating_sub(since.0)).min(OUTAGE_MADE_GOOD_MS) + GRACE_MS;
+        let outage_ms = now.mono.0.saturating_sub(since.0);
         self.shards.for_each(|slot| {
-            slot.presentity.prolong(now, by_ms);
+            slot.presentity.prolong(now, outage_ms);
             self.wake(slot);
         });
     }

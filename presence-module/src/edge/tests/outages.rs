@@ -63,6 +63,20 @@ fn nothing_ends_while_the_database_is_away_and_there_is_time_to_refresh_when_it_
 }
 
 #[test]
+fn what_ended_early_in_a_long_outage_can_be_refreshed_as_well() {
+    let rig = Rig::new();
+    let published = rig.answer(rig.publish("dana", "p", "", 60, &document("here")));
+    lose_database(&rig);
+    rig.host.advance(Duration::from_secs(600));
+    rig.presence.core().expire();
+    bring_database_back(&rig);
+    rig.host.advance(Duration::from_secs(4));
+    rig.presence.core().expire();
+    let condition = format!("SIP-If-Match: {}\r\n", header(&published, "SIP-ETag"));
+    assert_eq!(rig.answer(rig.publish("dana", "r", &condition, 60, "")).code, 200);
+}
+
+#[test]
 fn a_stop_while_the_database_is_away_ends() {
     let rig = Rig::new();
     rig.furnish();

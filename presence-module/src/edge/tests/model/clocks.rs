@@ -30,12 +30,14 @@ impl Truth {
         }
     }
 
-    /// Lets what ended before `now` live on for a while.
-    pub(super) fn prolong(&mut self, now: Now, by_ms: u64) {
+    /// Lets what ended before `now`, in an outage or before it, live on for a while.
+    pub(super) fn prolong(&mut self, now: Now, outage_ms: u64) {
         let publications = self.publications.values_mut().map(|publication| &mut publication.deadline);
         let subscriptions = self.subscriptions.values_mut().map(|subscription| &mut subscription.deadline);
         let ended = publications.chain(subscriptions).filter(|deadline| **deadline <= now.mono);
-        ended.for_each(|deadline| deadline.0 += by_ms);
+        ended.for_each(|deadline| {
+            deadline.0 = (deadline.0 + outage_ms.min(32_000) + 5000).max(now.mono.0 + 5000);
+        });
     }
 
     /// Takes in that the machine began anew: after an orderly stop nothing was owed, else everybody is told.

@@ -84,9 +84,9 @@ impl World {
         self.truth.read_back(now, &self.disk);
         self.wire.read_back();
         if reason == Then::Away {
-            let by_ms = (now.mono.0 - self.since.0).min(32_000) + 5000;
-            self.presentity.prolong(now, by_ms);
-            self.truth.prolong(now, by_ms);
+            let outage_ms = now.mono.0 - self.since.0;
+            self.presentity.prolong(now, outage_ms);
+            self.truth.prolong(now, outage_ms);
         }
         self.is_woken = true;
     }
