@@ -84,7 +84,9 @@ impl Core {
         let request = incoming.request;
         let remote_tag = incoming.from.tag().unwrap_or_default();
         let dialog = DialogKey::of(incoming.call_id.as_bytes(), local_tag, remote_tag);
-        let presentity = self.dialogs.find(dialog).ok_or_else(no_such_dialog)?;
+        // While the database is away nobody knows: what was staged last may not have been committed.
+        let unknown = || if self.is_away() { NotNow::Unsettled.into() } else { no_such_dialog() };
+        let presentity = self.dialogs.find(dialog).ok_or_else(unknown)?;
         let (package, event_id) = event(request)?;
         refuse_body(request)?;
         let contact = contact(request)?;
