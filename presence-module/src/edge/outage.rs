@@ -13,7 +13,7 @@ use module_api::abi::LogLevel;
 use super::core::Core;
 use super::writer::Writer;
 use crate::change::{Moment, Now};
-use crate::store::is_taken_over;
+use crate::store::{is_session_lost, is_taken_over};
 
 /// How often the owner's row is renewed; commits renew it too.
 const HEARTBEAT: Duration = Duration::from_secs(crate::store::owner::HEARTBEAT_S);
@@ -133,10 +133,10 @@ impl Writer<'_> {
         self.core.is_away.store(true, Ordering::Relaxed);
     }
 
-    /// Warns of a failure that nobody need wait for, unless it means that everything is over.
+    /// Warns of a failure that nobody need wait for, unless it means that the database is away, or somebody else's.
     pub(super) fn warn(&mut self, what: &str, error: &(dyn Error + 'static)) {
-        if is_taken_over(error) {
-            self.give_up();
+        if is_taken_over(error) || is_session_lost(error) {
+            self.note_failure(error, Duration::ZERO);
         } else {
             self.core.warn(&format!("{what}: {error}"));
         }

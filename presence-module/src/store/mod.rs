@@ -263,5 +263,19 @@ pub struct TakenOver;
 
 /// Returns whether an error of a store means that another server owns the database.
 pub fn is_taken_over(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<TakenOver>())
+    is_caused_by::<TakenOver>(error)
+}
+
+/// The session with the database was lost: that may be away.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SessionLost(#[source] pub BoxedError);
+
+/// Returns whether an error of a store means that the database may be away.
+pub fn is_session_lost(error: &(dyn std::error::Error + 'static)) -> bool {
+    is_caused_by::<SessionLost>(error)
+}
+
+fn is_caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<E>())
 }

@@ -2,7 +2,7 @@
 
 use super::statement::{Statement, Write};
 use super::value::{Bind, Row};
-use crate::store::{BoxedError, CommitError, StoreError};
+use crate::store::{BoxedError, CommitError, SessionLost, StoreError};
 
 /// What a transaction is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -98,7 +98,10 @@ pub(crate) fn check_met(statement: &Statement, met: u64) -> Result<(), Failure> 
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
-        Self::Database(failure.error)
+        Self::Database(match failure.fault {
+            Fault::Data | Fault::World => failure.error,
+            Fault::Session => Box::new(SessionLost(failure.error)),
+        })
     }
 }
 
