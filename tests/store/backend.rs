@@ -1,9 +1,9 @@
 //! The three databases, and the servers behind two of them: started when first needed, and shared by all promises.
 
 use std::fmt;
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tests::database_server::{DatabaseServer, Kind, Options};
+use tests::database_server::{DatabaseServer, Kind, Options, USER};
 
 /// A kind of database.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,6 +50,8 @@ struct Shared {
     plain: OnceLock<DatabaseServer>,
     tls: OnceLock<DatabaseServer>,
     alone: RwLock<()>,
+    /// Databases that a promise is done with.
+    spare: Mutex<Vec<String>>,
 }
 
 /// Whose the plain server of a kind is for a while.
@@ -63,6 +65,42 @@ pub(crate) enum Lease<'a> {
 impl Servers {
     pub(crate) fn plain(&self, kind: Kind) -> &DatabaseServer {
         self.of(kind).plain.get_or_init(|| DatabaseServer::start(kind, &Options::default()))
+    }
+
+    /// Returns the name of an empty database of the plain server, called `name` if it can be.
+    ///
+    /// MariaDB's is latin1 by itself: a text of ours must be safe there, as in those of operators who never asked for anything
+    /// else. PostgreSQL copies and later removes three hundred files for each, so few are made, and emptied again and again.
+    pub(crate) fn database(&self, kind: Kind, name: &str) -> String {
+        let server = self.plain(kind);
+        let spare = self.of(kind).spare.lock().unwrap().pop();
+        match (kind, spare) {
+            (Kind::MariaDb, _) => {
+                server.create_database_in(name, "latin1");
+                name.to_owned()
+            }
+            (Kind::PostgreSql, None) => {
+                server.create_database(name);
+                name.to_owned()
+            }
+            (Kind::PostgreSql, Some(spare)) => {
+                let mut administrator = server.client(&spare);
+                let others = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                administrator.lines("pg_terminate_backend(pid)", others);
+                administrator.script(&format!(
+                    r#"DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION {USER};
+                       ALTER DATABASE "{spare}" RESET ALL;"#
+                ));
+                spare
+            }
+        }
+    }
+
+    /// Takes a database back that is not needed any more.
+    pub(crate) fn give_back(&self, kind: Kind, database: &str) {
+        if kind == Kind::PostgreSql {
+            self.of(kind).spare.lock().unwrap().push(database.to_owned());
+        }
     }
 
     pub(crate) fn with_tls(&self, kind: Kind) -> &DatabaseServer {

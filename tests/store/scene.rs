@@ -25,7 +25,7 @@ pub(crate) struct Scene<'a> {
 
 enum Place<'a> {
     File { directory: TempDir },
-    Server { server: &'a DatabaseServer, database: &'static str },
+    Server { server: &'a DatabaseServer, database: String },
 }
 
 /// How one of our servers is to open a database.
@@ -40,19 +40,14 @@ pub(crate) struct Start {
 }
 
 impl<'a> Scene<'a> {
-    /// Makes a database, called `name` where it needs one. A text of ours must be safe in a database that is latin1 by
-    /// itself, as those of operators are who never asked for anything else.
+    /// Takes an empty database, called `name` where that matters.
     pub(crate) fn new(backend: Backend, servers: &'a Servers, name: &'static str) -> Self {
-        let place = match backend.server().map(|kind| servers.plain(kind)) {
+        let place = match backend.server() {
             None => Place::File { directory: tempfile::tempdir().unwrap() },
-            Some(server) => {
+            Some(kind) => {
                 // MariaDB's names may have 64 letters, PostgreSQL's 63.
-                let database = &name[..name.len().min(63)];
-                match backend {
-                    Backend::MariaDb => server.create_database_in(database, "latin1"),
-                    Backend::PostgreSql | Backend::Sqlite => server.create_database(database),
-                };
-                Place::Server { server, database }
+                let database = servers.database(kind, &name[..name.len().min(63)]);
+                Place::Server { server: servers.plain(kind), database }
             }
         };
         Self { backend, servers, place, opened: Cell::new(0) }
@@ -87,6 +82,14 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Returns what the database is called there.
+    pub(crate) fn database(&self) -> &str {
+        match &self.place {
+            Place::File { .. } => panic!("{} is a file", self.backend),
+            Place::Server { database, .. } => database,
+        }
+    }
+
     /// Connects another program, which may do anything there.
     pub(crate) fn other(&self) -> Database {
         match &self.place {
@@ -112,6 +115,14 @@ impl<'a> Scene<'a> {
     /// Opens it for the next of our servers.
     pub(crate) fn open(&self) -> SqlStore {
         self.start().open().unwrap().0
+    }
+}
+
+impl Drop for Scene<'_> {
+    fn drop(&mut self) {
+        if let Place::Server { server, database } = &self.place {
+            self.servers.give_back(server.kind(), database);
+        }
     }
 }
 

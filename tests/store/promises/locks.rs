@@ -47,7 +47,7 @@ fn a_deadlock_is_tried_once_more(scene: &Scene<'_>) {
     let mut holder = scene.other();
     if scene.backend == Backend::PostgreSql {
         // Whoever looks first is undone; our server looks when it has waited for as long as this.
-        holder.execute(r#"ALTER DATABASE "a_deadlock_is_tried_once_more" SET deadlock_timeout = '500ms'"#);
+        holder.execute(&format!(r#"ALTER DATABASE "{}" SET deadlock_timeout = '500ms'"#, scene.database()));
         holder.execute("SET deadlock_timeout = '60s'");
     }
     let (mut store, mut probe) = (scene.open(), scene.other());
