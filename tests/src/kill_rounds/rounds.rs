@@ -3,7 +3,7 @@
 
 use super::chance::Chance;
 use super::crowd::{Crowd, Size};
-use crate::server::{Options, Server};
+use crate::server::{Options, QUICKSTART, Server};
 
 /// How many rounds, and the seed they depend on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,15 +37,16 @@ impl Plan {
     }
 }
 
-/// Kills a server of `configuration` again and again, and prints what it survived.
+/// Kills a server again and again whose state is in the database at `url`, or in a file of its own, and prints what it
+/// survived.
 ///
 /// # Panics
 /// If it lost anything; the panic shows the seed, the round and the messages of whom it concerns.
-pub fn run(name: &str, configuration: &str, plan: Plan) {
+pub fn run(name: &str, url: Option<String>, plan: Plan) {
     let Plan { rounds, seed } = plan;
     println!("kill rounds on {name}: {rounds} rounds, seed {seed}");
     let mut chance = Chance::new(seed);
-    let mut server = Server::start(configuration, Options::default());
+    let mut server = Server::start(QUICKSTART, Options { database_url: url, ..Options::default() });
     let mut crowd = Crowd::new(&server, SIZE);
     let mut kills = 0;
     for round in 1..=rounds {

@@ -61,9 +61,13 @@ impl Row for SqliteRow<'_, '_> {
             Some(SqliteType::Long) => read(Cell::Integer(value.read_long())),
             Some(SqliteType::Binary) => read(Cell::Bytes(value.read_blob())),
             Some(SqliteType::Text) => {
-                // `read_text` mends what is not UTF-8; a row that had to be mended is not the row that was written.
-                let may_be_mended = value.read_text().contains(char::REPLACEMENT_CHARACTER);
-                if may_be_mended && str::from_utf8(value.read_blob()).is_err() {
+                // `read_text` mends what is not UTF-8, by a letter that begins with this byte; a row that had to be mended is
+                // not the row that was written.
+                let text = value.read_text();
+                if memchr::memchr(0xEF, text.as_bytes()).is_none() {
+                    return read(Cell::Text(text));
+                }
+                if str::from_utf8(value.read_blob()).is_err() {
                     return read(Cell::TextOfOtherCharset);
                 }
                 read(Cell::Text(value.read_text()));
