@@ -82,7 +82,9 @@ impl Writer<'_> {
         for entry in batch {
             match entry {
                 Entry::Decision(presentity, decision) => {
-                    self.read_back();
+                    if self.is_here() {
+                        self.read_back();
+                    }
                     run.push((presentity, decision));
                 }
                 Entry::ReadBack(presentity) => {
@@ -102,6 +104,10 @@ impl Writer<'_> {
             }
         }
         self.commit(run);
+        if !self.is_here() {
+            // Nobody waits while the database is tried.
+            self.load_rules();
+        }
         self.read_back();
         self.load_rules();
         if !self.unread.is_empty() && self.is_here() && self.retry_rules_at <= Instant::now() {
