@@ -3,54 +3,13 @@
 
 use crate::database::Database;
 
-/// As the documentation has them; `@ENGINE@` is MyISAM there.
-const TABLES: &str = "
-CREATE TABLE `presentity` (
-  `username` varchar(64) NOT NULL,
-  `domain` varchar(124) NOT NULL,
-  `event` varchar(64) NOT NULL,
-  `etag` varchar(64) NOT NULL,
-  `expires` int(11) NOT NULL,
-  `received_time` int(11) NOT NULL,
-  `body` text NOT NULL,
-  PRIMARY KEY  (`username`,`domain`,`event`,`etag`)
-) @ENGINE@;
-CREATE TABLE `active_watchers` (
-  `to_user` varchar(64) NOT NULL,
-  `to_domain` varchar(128) NOT NULL,
-  `from_user` varchar(64) NOT NULL,
-  `from_domain` varchar(128) NOT NULL,
-  `event` varchar(64) NOT NULL default 'presence',
-  `event_id` varchar(64) NOT NULL,
-  `to_tag` varchar(128) NOT NULL,
-  `from_tag` varchar(128) NOT NULL,
-  `callid` varchar(128) NOT NULL,
-  `cseq` int(11) NOT NULL,
-  `contact` varchar(128) NOT NULL,
-  `record_route` varchar(255) NOT NULL,
-  `expires` int(11) NOT NULL,
-  `status` varchar(32) NOT NULL default 'pending',
-  `version` int(11) NOT NULL default '0',
-  PRIMARY KEY  (`from_tag`)
-) @ENGINE@;
-CREATE TABLE `watchers` (
-  `p_user` varchar(64) NOT NULL,
-  `p_domain` varchar(128) NOT NULL,
-  `w_user` varchar(64) NOT NULL,
-  `w_domain` varchar(128) NOT NULL,
-  `subs_status` varchar(64) NOT NULL,
-  `reason` varchar(64) NOT NULL,
-  `inserted_time` int(11) NOT NULL,
-  PRIMARY KEY  (`p_user`,`p_domain`,`w_user`,`w_domain`)
-) @ENGINE@;
-CREATE TABLE `xcap_xml` (
-  `user` varchar(64) NOT NULL,
-  `domain` varchar(128) NOT NULL,
-  `xcap` text NOT NULL,
-  `doc_type` int(11) NOT NULL,
-  PRIMARY KEY  (`user`,`domain`)
-) @ENGINE@;
-";
+/// As the documentation has them, for MariaDB.
+const TABLES: [&str; 4] = [
+    include_str!("../tests/fixtures/seed/14_presentity.sql"),
+    include_str!("../tests/fixtures/seed/15_active_watchers.sql"),
+    include_str!("../tests/fixtures/seed/16_watchers.sql"),
+    include_str!("../tests/fixtures/seed/17_xcap_xml.sql"),
+];
 
 /// The CSeq of 2006 began as the watcher's and grew with each NOTIFY.
 pub const CSEQ: u32 = 7;
@@ -71,7 +30,7 @@ pub fn fill(ours: &mut Database, theirs: &mut Database) {
         ("active_watchers", format!("{dialog}||',{CSEQ},'||{rest}")),
         ("watchers", columns("p_user p_domain w_user w_domain subs_status reason inserted_time")),
     ];
-    theirs.script(&TABLES.replace("@ENGINE@", "ENGINE=MyISAM"));
+    TABLES.iter().for_each(|table| theirs.script(table));
     for (table, values) in queries {
         for row in ours.lines(&values, table) {
             theirs.execute(&format!("INSERT INTO {table} VALUES ({row})"));
