@@ -203,10 +203,11 @@ impl Migration<'_> {
         Ok(secret)
     }
 
+    /// Returns an id above those in use. Another program's row may have any, and must not use them up.
     pub(crate) fn next_publication_id(&mut self) -> Result<u64, StoreError> {
         let table = self.dialect.quoted(self.names.of(TableId::Presentity));
-        let highest = self.number(&format!("SELECT id FROM {table} ORDER BY id DESC LIMIT 1"))?.unwrap_or(0);
-        Ok(u64::try_from(highest).unwrap_or(0) + 1)
+        let query = format!("SELECT id FROM {table} WHERE id < {FOREIGN_IDS_FROM} ORDER BY id DESC LIMIT 1");
+        Ok(u64::try_from(self.number(&query)?.unwrap_or(0)).unwrap_or(0) + 1)
     }
 
     /// Returns the number in the first row, if there is a row.
@@ -230,6 +231,9 @@ impl Migration<'_> {
         Ok(())
     }
 }
+
+/// No publication of ours ever gets an id as high as this.
+const FOREIGN_IDS_FROM: i64 = 1 << 62;
 
 /// Returns the names of a table's columns, none if there is no such table.
 pub(crate) fn columns(
