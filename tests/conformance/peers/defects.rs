@@ -87,7 +87,10 @@ fn names_have_namespaces_and_words_are_trimmed() {
 #[test]
 fn long_names_and_missing_headers_break_nothing() {
     let server = Server::quickstart();
-    let long = format!("sip:{}@{}.example", "u".repeat(1000), "d".repeat(60));
+    let named = |characters| format!("sip:{}@{}.example", "u".repeat(characters), "d".repeat(60));
+    let long = named(255);
+    let refused = Watcher::udp(server.udp_address(), DANA, &named(256)).subscribe(600);
+    assert_eq!(refused.code(), Some(400), "what no column holds is not cut");
     let mut watcher = watching(&server, &long);
     let mut owner = self::watcher(&server, DANA).with_event("presence.winfo");
     assert_eq!(owner.fetch().watcherinfo().only().uri, long);
