@@ -60,7 +60,7 @@ fn trap_57_long_values_are_kept_whole() {
     let note = "n".repeat(20_000);
     let mut publisher = Publisher::tcp(server.tcp_address(), DANA);
     assert_eq!(publisher.publish(&here(&note)).code(), Some(200));
-    let mut watcher = watcher(&server, &format!("sip:{}@watch.example", "a".repeat(300)));
+    let mut watcher = watcher(&server, &format!("sip:{}@watch.example", "a".repeat(255)));
     let target = format!("sip:{}@phone.invalid:5999;x={}", "p".repeat(300), "y".repeat(300));
     watcher.move_to(&format!("<{target}>"));
     let here = watcher.endpoint.local_address();
