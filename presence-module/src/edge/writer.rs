@@ -211,7 +211,7 @@ impl Writer<'_> {
                     outgoing.add(decision.effects);
                 }
                 Verdict::Guilty => self.refuse(&uri, decision, 500),
-                Verdict::Gone | Verdict::Refused => self.refuse(&uri, decision, 503),
+                Verdict::Gone | Verdict::Held | Verdict::Refused => self.refuse(&uri, decision, 503),
             }
         }
         metrics.add(metrics.committed_decisions, committed);

@@ -2,7 +2,8 @@
 //!
 //! A batch the database refuses for its data is tried once more, since a deadlock is data to some, and then committed by
 //! halves until the guilty decision stands alone: of 256 decisions and one that is guilty that takes some 2·8 transactions.
-//! What was decided on top of a refused decision is refused with it.
+//! What was decided on top of a refused decision is refused with it. Whoever needs a row that another session holds is found
+//! in the same way; since each try waits a little for the row, there are few of them.
 
 use crate::change::Change;
 use crate::presentity_uri::PresentityUri;
@@ -18,6 +19,8 @@ pub enum Verdict {
     Guilty,
     /// A row that it changes was removed by somebody else: 503, and what it rests on is read anew.
     Gone,
+    /// A row that it changes is held by another session: 503.
+    Held,
     /// It rests on one that was refused, or the database is away: 503.
     Refused,
 }
@@ -42,7 +45,7 @@ pub struct Outcome {
 
 /// Commits a batch.
 pub fn commit_group(store: &mut dyn Store, batch: &[Candidate<'_>]) -> Outcome {
-    let mut group = Group { store, batch, verdicts: vec![None; batch.len()], failure: None };
+    let mut group = Group { store, batch, verdicts: vec![None; batch.len()], held_up: 0, failure: None };
     group.commit(0, batch.len());
     let verdicts = group.verdicts.into_iter().map(|verdict| verdict.unwrap_or(Verdict::Refused)).collect();
     Outcome { verdicts, failure: group.failure }
@@ -52,8 +55,13 @@ struct Group<'a, 'b> {
     store: &'a mut dyn Store,
     batch: &'a [Candidate<'b>],
     verdicts: Vec<Option<Verdict>>,
+    /// How often a row was waited for in vain.
+    held_up: usize,
     failure: Option<CommitError>,
 }
+
+/// How often rows that others hold are waited for in vain. To find one decision of 256 takes eleven times.
+const HELD_UP_MAX: usize = 12;
 
 impl Group<'_, '_> {
     fn commit(&mut self, from: usize, to: usize) {
@@ -61,12 +69,15 @@ impl Group<'_, '_> {
         if self.failure.is_some() || chosen.is_empty() {
             return;
         }
-        let writes: Vec<_> = chosen.iter().map(|&at| self.batch[at].changes).collect();
-        let mut result = self.store.commit(&writes);
+        if self.held_up >= HELD_UP_MAX {
+            return chosen.iter().for_each(|&at| self.verdicts[at] = Some(Verdict::Held));
+        }
+        let mut result = self.try_to_commit(&chosen);
         // The halves of what was tried twice are not, but whoever stands alone is.
         let is_whole = chosen.len() == self.batch.len();
-        if (is_whole || chosen.len() == 1) && result.as_ref().is_err_and(may_pass) {
-            result = self.store.commit(&writes);
+        let is_tried_again = (is_whole || chosen.len() == 1) && self.held_up < HELD_UP_MAX;
+        if is_tried_again && result.as_ref().is_err_and(may_pass) {
+            result = self.try_to_commit(&chosen);
         }
         match result {
             Ok(()) => chosen.iter().for_each(|&at| self.verdicts[at] = Some(Verdict::Committed)),
@@ -75,7 +86,8 @@ impl Group<'_, '_> {
                 let verdict = if error.is::<RowGone>() { Verdict::Gone } else { Verdict::Guilty };
                 self.verdicts[chosen[0]] = Some(verdict);
             }
-            Err(CommitError::Data(_)) => {
+            Err(CommitError::Held(_)) if chosen.len() == 1 => self.verdicts[chosen[0]] = Some(Verdict::Held),
+            Err(CommitError::Data(_) | CommitError::Held(_)) => {
                 let middle = chosen[chosen.len() / 2];
                 self.commit(from, middle);
                 self.commit(middle, to);
@@ -83,9 +95,17 @@ impl Group<'_, '_> {
         }
     }
 
-    /// Returns whether an earlier decision of the same presentity was found guilty.
+    fn try_to_commit(&mut self, chosen: &[usize]) -> Result<(), CommitError> {
+        let writes: Vec<_> = chosen.iter().map(|&at| self.batch[at].changes).collect();
+        let result = self.store.commit(&writes);
+        self.held_up += usize::from(matches!(result, Err(CommitError::Held(_))));
+        result
+    }
+
+    /// Returns whether an earlier decision of the same presentity was refused.
     fn rests_on_refused(&self, at: usize) -> bool {
-        let is_refused = |verdict: &Option<Verdict>| matches!(verdict, Some(Verdict::Gone | Verdict::Guilty));
+        let is_refused =
+            |verdict: &Option<Verdict>| matches!(verdict, Some(Verdict::Gone | Verdict::Guilty | Verdict::Held));
         let mut before = self.batch[..at].iter().zip(&self.verdicts);
         let presentity = self.batch[at].presentity;
         before.any(|(candidate, verdict)| is_refused(verdict) && candidate.presentity == presentity)
@@ -94,7 +114,11 @@ impl Group<'_, '_> {
 
 /// Returns whether what the database refuses may be well when it is tried again.
 fn may_pass(error: &CommitError) -> bool {
-    matches!(error, CommitError::Data(error) if !error.is::<RowGone>())
+    match error {
+        CommitError::Data(error) => !error.is::<RowGone>(),
+        CommitError::Held(_) => true,
+        CommitError::World(_) => false,
+    }
 }
 
 #[cfg(test)]
@@ -109,6 +133,7 @@ mod tests {
     struct Judge {
         guilty: Vec<u64>,
         gone: Vec<u64>,
+        held: Vec<u64>,
         fails_after: usize,
         committed: Vec<u64>,
         /// How often it was asked.
@@ -125,6 +150,9 @@ mod tests {
             let ids: Vec<_> = decisions.iter().flat_map(|changes| changes.iter().map(id)).collect();
             if ids.iter().any(|id| self.gone.contains(id)) {
                 return Err(CommitError::Data(Box::new(RowGone { table: "presentity".into() })));
+            }
+            if ids.iter().any(|id| self.held.contains(id)) {
+                return Err(CommitError::Held("lock".into()));
             }
             if ids.iter().any(|id| self.guilty.contains(id)) {
                 return Err(CommitError::Data("constraint".into()));
@@ -187,7 +215,7 @@ mod tests {
         }
     }
 
-    use Verdict::{Committed, Gone, Guilty, Refused};
+    use Verdict::{Committed, Gone, Guilty, Held, Refused};
 
     #[test]
     fn a_sound_batch_is_one_transaction() {
@@ -220,6 +248,17 @@ mod tests {
         assert_eq!(judge.verdicts(&[10]), [Gone]);
         assert_eq!(judge.asked, 1);
         assert_eq!(judge.verdicts(&[20, 30, 31, 40]), [Committed, Gone, Refused, Committed]);
+    }
+
+    #[test]
+    fn who_needs_a_row_that_is_held_is_found_by_few_tries_and_refused_alone() {
+        let mut judge = Judge { held: vec![10 * 100], fails_after: 999, ..Judge::default() };
+        let ids: Vec<_> = (1..=256).map(|n| 10 * n).collect();
+        let verdicts = judge.verdicts(&ids);
+        assert_eq!((verdicts[99], judge.committed.len()), (Held, 255));
+        let mut judge = Judge { held: ids.clone(), fails_after: 999, ..Judge::default() };
+        assert_eq!(judge.verdicts(&ids), [Held; 256]);
+        assert_eq!(judge.asked, HELD_UP_MAX);
     }
 
     #[test]

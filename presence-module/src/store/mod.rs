@@ -175,6 +175,9 @@ pub enum CommitError {
     /// The database refuses what was written: one of the decisions is guilty.
     #[error("the database refuses the data: {0}")]
     Data(#[source] BoxedError),
+    /// Another session holds a row that one of the decisions needs.
+    #[error("a row is held by another session: {0}")]
+    Held(#[source] BoxedError),
     /// The database is away, full, or did not say what became of the transaction: no decision is guilty.
     #[error("the database failed: {0}")]
     World(#[source] BoxedError),

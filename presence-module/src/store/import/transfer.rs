@@ -216,7 +216,7 @@ impl<'a> Writer<'a> {
         };
         match done {
             Ok(()) => self.report.taken += batch.len() as u64,
-            Err(CommitError::World(error)) => return Err(StoreError::Database(error)),
+            Err(CommitError::Held(error) | CommitError::World(error)) => return Err(StoreError::Database(error)),
             Err(CommitError::Data(_)) if batch.len() == 1 => self.skip(Skipped::because("the database refuses it")),
             Err(CommitError::Data(_)) => {
                 let (first, second) = batch.split_at(batch.len() / 2);

@@ -28,6 +28,7 @@ fn fault(code: u16, state: &str) -> Fault {
         (1053 | 1077 | 1079 | 1152 | 1159 | 1160 | 1161 | 1317 | 1927, _) => Fault::Session,
         // What was prepared is not what is there any more; a new session prepares it anew.
         (1243 | 1615, _) => Fault::Session,
+        (1205, _) => Fault::Held,
         (_, state) if state.starts_with("08") || state.starts_with("42") => Fault::Session,
         // Bad data, a constraint, a deadlock, a trigger that refuses.
         (_, state) if ["22", "23", "40", "45"].iter().any(|class| state.starts_with(class)) => Fault::Data,
@@ -77,10 +78,11 @@ mod tests {
 
     #[test]
     fn what_the_database_suffers_is_nobodys() {
-        // Disk full, table full, read-only, a lock that is held.
-        for code in [1021, 1114, 1290, 1205, 1030] {
+        // Disk full, table full, read-only.
+        for code in [1021, 1114, 1290, 1030] {
             check(code, "HY000", Fault::World);
         }
+        check(1205, "HY000", Fault::Held);
         check(1040, "08004", Fault::Session);
         check(1053, "08S01", Fault::Session);
         check(1927, "70100", Fault::Session);

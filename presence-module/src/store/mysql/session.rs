@@ -1,6 +1,7 @@
 //! The connection to the server, opened with our settings.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use mysql::consts::{CapabilityFlags, ColumnType};
 use mysql::prelude::Queryable;
@@ -8,7 +9,7 @@ use mysql::{Conn, OptsBuilder, Params, SslOpts, Value};
 
 use super::failure;
 use crate::store::StoreError;
-use crate::store::sql::connection::{Access, Connection, Failure, check_met};
+use crate::store::sql::connection::{Access, Connection, Failure, Fault, HELD_UP_FOR, check_met};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::reading::Columns;
 use crate::store::sql::statement::{Rows, Statement, Write};
@@ -20,7 +21,12 @@ pub(super) struct Session {
     connection: Conn,
     /// What the server takes in one message: it ends the session of whoever sends more.
     packet_bytes_max: usize,
+    /// How long a row is waited for that another session holds.
+    held_up_for: Duration,
 }
+
+/// How often it is looked whether a row is still held: the server itself waits for whole seconds, or not at all.
+const HELD_LOOK: Duration = Duration::from_millis(5);
 
 /// How much of a message is not the value in it, at most.
 const PACKET_HEAD_BYTES: usize = 64;
@@ -42,20 +48,30 @@ impl Session {
         let connected = || {
             let mut connection = Conn::new(options(server, timeout))?;
             let packet_bytes_max = connection.query_first("SELECT @@max_allowed_packet")?.unwrap_or_default();
-            Ok(Self { connection, packet_bytes_max })
+            Ok(Self { connection, packet_bytes_max, held_up_for: timeout / HELD_UP_FOR })
         };
         connected().map_err(|error: mysql::Error| failure::of_a_statement(error).into())
     }
 
-    fn execute(&mut self, text: &str, values: Vec<Value>) -> Result<u64, Failure> {
+    /// Runs a statement; if another session holds a row that it needs, again and again for a while.
+    fn execute(&mut self, text: &str, values: impl Fn() -> Vec<Value>) -> Result<u64, Failure> {
+        let give_up = Instant::now() + self.held_up_for;
+        loop {
+            match self.execute_once(text, values()) {
+                Err(Failure { fault: Fault::Held, .. }) if Instant::now() < give_up => thread::park_timeout(HELD_LOOK),
+                done => return done,
+            }
+        }
+    }
+
+    fn execute_once(&mut self, text: &str, values: Vec<Value>) -> Result<u64, Failure> {
         let is_too_long = |value: &Value| matches!(value, Value::Bytes(bytes) if bytes.len() + PACKET_HEAD_BYTES > self.packet_bytes_max);
         if values.iter().any(is_too_long) {
             return Err(failure::too_long());
         }
-        let params = Params::Positional(values);
         let run = |connection: &mut Conn| {
             let statement = connection.prep(text)?;
-            connection.exec_drop(&statement, params)?;
+            connection.exec_drop(&statement, Params::Positional(values))?;
             Ok(connection.affected_rows())
         };
         run(&mut self.connection).map_err(failure::of_a_statement)
@@ -68,8 +84,7 @@ impl Session {
             let text = format!("{}{}{}", rows.head, vec![marks.as_str(); count].join(", "), rows.tail);
             while writes.len() >= count {
                 let (now, later) = writes.split_at(count);
-                let values = now.iter().flat_map(|write| write.binds.iter().map(value)).collect();
-                self.execute(&text, values)?;
+                self.execute(&text, || now.iter().flat_map(|write| write.binds.iter().map(value)).collect())?;
                 writes = later;
             }
         }
@@ -101,7 +116,7 @@ impl Connection for Session {
             self.connection.query_drop(statement.text()).map_err(failure::of_a_statement)?;
             return Ok(self.connection.affected_rows());
         }
-        self.execute(statement.text(), binds.iter().map(value).collect())
+        self.execute(statement.text(), || binds.iter().map(value).collect())
     }
 
     fn write(&mut self, writes: &[Write<'_>]) -> Result<(), Failure> {
@@ -187,8 +202,8 @@ const SETTINGS: &[&str] = &[
     // Nothing is cut to fit, and no engine is taken that has no transactions.
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO'",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    // Whoever holds one of our rows holds us up for no longer than this, in seconds.
-    "SET SESSION innodb_lock_wait_timeout = 1",
+    // In seconds; MySQL makes it 1.
+    "SET SESSION innodb_lock_wait_timeout = 0",
 ];
 
 fn value(bind: &Bind<'_>) -> Value {

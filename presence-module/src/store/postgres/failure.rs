@@ -26,6 +26,7 @@ fn fault(state: &str) -> Fault {
     match state {
         // The server ends the session.
         "57P01" | "57P02" | "57P03" | "57P05" => Fault::Session,
+        "55P03" => Fault::Held,
         // A row that is too wide for its key.
         "54000" => Fault::Data,
         // What was prepared is not what is there any more; a new session prepares it anew.
@@ -79,9 +80,10 @@ mod tests {
 
     #[test]
     fn what_the_database_suffers_is_nobodys() {
-        for state in ["53100", "53200", "55P03", "25006"] {
+        for state in ["53100", "53200", "25006"] {
             check(state, Fault::World);
         }
+        check("55P03", Fault::Held);
         for state in ["57P01", "08006", "0A000", "42P01"] {
             check(state, Fault::Session);
         }

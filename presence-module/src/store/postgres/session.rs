@@ -16,7 +16,7 @@ use super::failure;
 use super::pipeline::InOrder;
 use super::tls;
 use super::value::PostgresRow;
-use crate::store::sql::connection::{Access, Connection, Failure, check_met};
+use crate::store::sql::connection::{Access, Connection, Failure, HELD_UP_FOR, check_met};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::reading::Columns;
 use crate::store::sql::statement::{Statement, Write};
@@ -44,9 +44,7 @@ impl Session {
             Durability::Full => "on",
             Durability::Relaxed => "off",
         };
-        // Whoever holds one of our rows holds us up for less than an answer is waited for, and for more than the second after
-        // which the server looks for a deadlock, which would be tried once more.
-        let lock_timeout = (timeout.as_millis() * 3 / 4).max(1);
+        let lock_timeout = (timeout / HELD_UP_FOR).as_millis().max(1);
         session.batch(&format!("SET synchronous_commit = {commit}; SET lock_timeout = {lock_timeout}"))?;
         Ok(session)
     }

@@ -18,11 +18,17 @@ pub(crate) enum Access {
 pub(crate) enum Fault {
     /// What was to be written: the decision is refused, or tried once more, for a deadlock is told the same way.
     Data,
+    /// Another session holds a row, and has for [`HELD_UP_FOR`] of what an answer is waited for; the session is good.
+    Held,
     /// The session may be gone, and nobody knows what became of its transaction: it is dropped.
     Session,
     /// The database cannot do it now; the session is good.
     World,
 }
+
+/// The part of what an answer is waited for that is waited for a row which another session holds: whoever needs it holds
+/// up everybody else, and finding out who that is takes some tries.
+pub(crate) const HELD_UP_FOR: u32 = 16;
 
 /// Why a statement failed.
 #[derive(Debug)]
@@ -31,6 +37,16 @@ pub(crate) struct Failure {
     pub(crate) fault: Fault,
     /// What the database, or the way to it, says.
     pub(crate) error: BoxedError,
+}
+
+impl Failure {
+    /// Blames nobody: what failed is the same for all.
+    pub(crate) fn of_everybody(self) -> Self {
+        match self.fault {
+            Fault::Data | Fault::Held => Self { fault: Fault::World, ..self },
+            Fault::Session | Fault::World => self,
+        }
+    }
 }
 
 /// A session with a database. A [`Failure`] of any call leaves a transaction that can only be rolled back.
@@ -99,7 +115,7 @@ pub(crate) fn check_met(statement: &Statement, met: u64) -> Result<(), Failure> 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         Self::Database(match failure.fault {
-            Fault::Data | Fault::World => failure.error,
+            Fault::Data | Fault::Held | Fault::World => failure.error,
             Fault::Session => Box::new(SessionLost(failure.error)),
         })
     }
@@ -109,6 +125,7 @@ impl From<Failure> for CommitError {
     fn from(failure: Failure) -> Self {
         match failure.fault {
             Fault::Data => Self::Data(failure.error),
+            Fault::Held => Self::Held(failure.error),
             Fault::Session | Fault::World => Self::World(failure.error),
         }
     }

@@ -181,7 +181,7 @@ impl SqlStore {
         // Only once there is a session is it known which epoch is ours.
         let (statements, epoch) = (&self.statements, [Bind::Integer(self.ownership.epoch())]);
         let done = transaction(connection, Access::Write, |connection| {
-            check_owned(connection.run(fence(statements), &epoch)?)?;
+            check_owned(connection.run(fence(statements), &epoch).map_err(Failure::of_everybody)?)?;
             work(connection, statements)
         });
         done.map_err(|(error, is_good)| {
