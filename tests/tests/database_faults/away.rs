@@ -227,7 +227,7 @@ fn a_database_that_is_restarted_in_order_costs_nothing_but_time(kind: Kind) {
         let note = format!("after {round}");
         assert_eq!(publisher.modify(&here(&note)).code(), Some(200));
         let told = watcher.notification_where("the change", |notification| notification.notes() != last);
-        assert_eq!(told.notes(), [note.clone()]);
+        assert_eq!(told.notes(), [note.as_str()]);
         last = told.notes();
         assert_eq!(stored(&mut scene.client(), "dana"), [note]);
     }
