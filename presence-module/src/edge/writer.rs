@@ -12,6 +12,7 @@ use smol_str::SmolStr;
 use super::commit_queue::Entry;
 use super::core::Core;
 use super::delivery::Outgoing;
+use super::driver::Job;
 use super::outage::{BACK_OFF, Database};
 use super::request::RETRY_AFTER;
 use super::sweep::Sweeping;
@@ -228,7 +229,11 @@ impl Writer<'_> {
             if let Effect::Reply(mut reply) = effect {
                 (reply.code, reply.reason) = (code, SmolStr::default());
                 reply.headers = if code == 503 { RETRY_AFTER.to_vec() } else { Vec::new() };
-                (reply.mirror_record_route, reply.created) = (false, None);
+                reply.mirror_record_route = false;
+                if let Some(created) = reply.created.take() {
+                    // It may be in the database all the same, if that did not say; nobody will ever refer to it.
+                    self.core.hand_over(Job::ReplyLost(created));
+                }
                 replies.push(Effect::Reply(reply));
             }
         }

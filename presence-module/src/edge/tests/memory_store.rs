@@ -52,6 +52,8 @@ pub(super) struct Disk {
     pub(super) read: RowKeys,
     /// So many commits fail as a database that is away does.
     fails: usize,
+    /// The next commit succeeds, and nobody hears of it.
+    loses_answer: bool,
     /// Whoever publishes this text is guilty.
     poison: Option<String>,
 }
@@ -129,6 +131,10 @@ impl MemoryStore {
 
     pub(super) fn fail_next(&self) {
         self.with(|disk| disk.fails = 1);
+    }
+
+    pub(super) fn lose_next_answer(&self) {
+        self.with(|disk| disk.loses_answer = true);
     }
 
     /// Lets another server own the database.
@@ -217,7 +223,10 @@ impl Store for MemoryStore {
             return Err(CommitError::Data(refusal));
         }
         changes().for_each(|change| disk.write(change));
-        Ok(())
+        match std::mem::take(&mut disk.loses_answer) {
+            true => Err(CommitError::World("told to say nothing".into())),
+            false => Ok(()),
+        }
     }
 
     fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError> {

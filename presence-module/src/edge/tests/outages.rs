@@ -86,6 +86,19 @@ fn a_stop_while_the_database_is_away_ends() {
 }
 
 #[test]
+fn what_came_about_though_its_request_was_refused_is_ended() {
+    let rig = Rig::new();
+    rig.store.lose_next_answer();
+    assert_eq!(rig.answer(rig.publish("dana", "p1", "", 600, &document("refused"))).code, 503);
+    rig.until("it is removed", || rig.store.with(|disk| disk.publications.is_empty()));
+    rig.store.lose_next_answer();
+    assert_eq!(rig.answer(rig.subscribe("eli", "", 1, 600)).code, 503);
+    rig.until("it is removed", || rig.store.with(|disk| disk.subscriptions.is_empty()));
+    assert_eq!(rig.answer(rig.publish("dana", "p2", "", 600, &document("here"))).code, 200);
+    assert_eq!(rig.memory().0.len(), 1);
+}
+
+#[test]
 fn nothing_counts_as_durable_because_a_sweep_was_queued_behind_it() {
     let rig = Rig::new();
     rig.store.hold();
