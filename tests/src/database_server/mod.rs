@@ -13,6 +13,7 @@ mod processes; // signals to all of a server
 mod program; // what tells the two apart
 mod programs; // where they are installed, and whom they run as
 mod shared; // one for many tests
+mod small_disk; // a disk for SQLite
 mod template; // data directories, made once
 
 use std::fs::{self, File};
@@ -33,6 +34,7 @@ use processes::Tree;
 use program::{Program, Start};
 use programs::Account;
 pub use shared::new_database;
+pub use small_disk::SmallDisk;
 
 /// Whom [`DatabaseServer::url`] lets in.
 pub const USER: &str = "presence";

@@ -9,7 +9,10 @@ use tests::pidf;
 use tests::server::{Options, QUICKSTART, Server};
 use tests::user_agent::Publisher;
 
-use super::scene::{assert_unavailable, here, new_database_of, serve, settled, shown, stored};
+use super::scene::{
+    AT_ONCE, DB_TIMEOUT, assert_resumes, assert_unavailable, assert_unavailable_within, here, new_database_of, serve,
+    settled, shown, stored,
+};
 
 on! { [mariadb postgresql sqlite]
     a_key_that_somebody_else_took_costs_one_request,
@@ -18,6 +21,10 @@ on! { [mariadb postgresql sqlite]
 
 on! { [mariadb postgresql]
     a_row_that_somebody_else_holds_costs_who_needs_it,
+}
+
+on! { [sqlite]
+    a_file_that_somebody_else_holds_holds_nobody_up,
 }
 
 /// Ten publish at a time, and the key of one of them is taken.
@@ -88,6 +95,26 @@ fn a_row_that_somebody_else_holds_costs_who_needs_it(kind: Kind) {
     while publisher.modify(&here("at last")).code() != Some(200) {
         assert!(back.elapsed() < Duration::from_secs(2), "{}", server.log());
     }
+    publisher.finish();
+    watcher.finish();
+}
+
+/// Whoever writes to a file of SQLite writes alone.
+fn a_file_that_somebody_else_holds_holds_nobody_up(_: Option<Kind>) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let server = serve(&format!("sqlite://{}", directory.path().join("presence.db").display()));
+    let (mut publisher, mut watcher) = settled(&server);
+    let mut operator = server.open_database();
+    operator.execute("BEGIN IMMEDIATE");
+    assert_unavailable_within(DB_TIMEOUT + AT_ONCE, || publisher.modify(&here("held")));
+    for _ in 0..3 {
+        assert_unavailable_within(AT_ONCE, || publisher.modify(&here("held")));
+        assert_unavailable_within(AT_ONCE, || watcher.subscribe(300));
+    }
+    operator.execute("ROLLBACK");
+    assert_resumes(&server, Instant::now());
+    assert_eq!(publisher.modify(&here("after")).code(), Some(200), "{}", publisher.endpoint.ladder());
+    watcher.notification_where("what came after", |notification| notification.notes() == ["after"]);
     publisher.finish();
     watcher.finish();
 }

@@ -48,24 +48,29 @@ impl Scene {
         Publisher::udp(self.server.udp_address(), presentity)
     }
 
-    /// Asserts that service is there again soon after `back`, when the database was: nothing else is answered than 503
-    /// before, and a new publication is taken.
     pub(crate) fn assert_resumes(&self, back: Instant) {
-        let mut probe = self.publisher("sip:probe@pres.example");
-        loop {
-            let answer = probe.publish(&pidf::open("sip:probe@pres.example", "t1", "probe"));
-            if answer.code() == Some(200) {
-                break;
-            }
-            assert_unavailable(&answer);
-            assert!(back.elapsed() < DEADLINE, "service does not resume\n{}", self.server.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let took = back.elapsed();
-        assert!(took < RESUMED_WITHIN, "service resumed after {took:?}");
-        assert_eq!(probe.remove().code(), Some(200));
-        probe.finish();
+        assert_resumes(&self.server, back);
     }
+}
+
+/// Asserts that service is there again soon after `back`, when the database was: nothing else is answered than 503
+/// before, and a new publication is taken.
+pub(crate) fn assert_resumes(server: &Server, back: Instant) {
+    const PROBE: &str = "sip:probe@pres.example";
+    let mut probe = Publisher::udp(server.udp_address(), PROBE);
+    loop {
+        let answer = probe.publish(&pidf::open(PROBE, "t1", "probe"));
+        if answer.code() == Some(200) {
+            break;
+        }
+        assert_unavailable(&answer);
+        assert!(back.elapsed() < DEADLINE, "service does not resume\n{}", server.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let took = back.elapsed();
+    assert!(took < RESUMED_WITHIN, "service resumed after {took:?}\n{}", server.log());
+    assert_eq!(probe.remove().code(), Some(200));
+    probe.finish();
 }
 
 /// Starts a presence server that does not wait long for its database.
