@@ -30,6 +30,9 @@ pub(super) enum Database {
     TakenOver,
 }
 
+/// Who fails again so soon after it was back was hardly there: the pauses go on growing.
+const STEADY_AFTER: Duration = Duration::from_secs(1);
+
 /// Since when the database is away, and when it is tried again.
 pub(super) struct Outage {
     since: Moment,
@@ -123,10 +126,14 @@ impl Writer<'_> {
         let (since, pause) = match &self.database {
             _ if is_taken_over(error) => return self.give_up(),
             Database::TakenOver => return,
-            Database::Away(outage) => (outage.since, (outage.pause * 2).clamp(BACK_OFF.0, BACK_OFF.1)),
+            Database::Away(outage) => (outage.since, grown(outage.pause)),
             Database::Here(_) => {
                 self.core.warn(&format!("{error}; requests are answered 503 until the database is back"));
-                (self.core.now().mono, first_pause)
+                let pause = match self.last_outage {
+                    Some((ended_at, pause)) if ended_at.elapsed() < STEADY_AFTER => grown(pause),
+                    _ => first_pause,
+                };
+                (self.core.now().mono, pause)
             }
         };
         self.database = Database::Away(Outage { since, pause, retry_at: Instant::now() + pause });
@@ -149,6 +156,7 @@ impl Writer<'_> {
         }
         let here = Database::Here(Instant::now());
         if let Database::Away(outage) = std::mem::replace(&mut self.database, here) {
+            self.last_outage = Some((Instant::now(), outage.pause));
             self.core.prolong(outage.since, now);
             self.core.is_away.store(false, Ordering::Relaxed);
             self.core.warn("the database is back");
@@ -168,6 +176,10 @@ impl Writer<'_> {
         let message = format!("another server took over this database{by}; every request is answered 503 from here on");
         self.core.host.log(LogLevel::ERROR, &message);
     }
+}
+
+fn grown(pause: Duration) -> Duration {
+    (pause * 2).clamp(BACK_OFF.0, BACK_OFF.1)
 }
 
 impl Core {

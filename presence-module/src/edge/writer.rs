@@ -34,6 +34,7 @@ pub(super) fn run(core: &Core, store: Box<dyn Store>) -> Box<dyn Store> {
         unread: Vec::new(),
         retry_rules_at: Instant::now(),
         database: Database::Here(Instant::now()),
+        last_outage: None,
         sweeping: Sweeping::default(),
     };
     let mut batch = Vec::with_capacity(BATCH_MAX);
@@ -55,6 +56,8 @@ pub(super) struct Writer<'a> {
     pub(super) core: &'a Core,
     pub(super) store: Box<dyn Store>,
     pub(super) database: Database,
+    /// When the database was back last, and how long the pause before that was.
+    pub(super) last_outage: Option<(Instant, Duration)>,
     /// Presentities to read back; what is queued for one of them before that is refused.
     pub(super) refused: FxHashSet<Arc<PresentityUri>>,
     /// Those of them that everything queued before the order is settled of.

@@ -76,6 +76,21 @@ fn what_ended_early_in_a_long_outage_can_be_refreshed_as_well() {
     assert_eq!(rig.answer(rig.publish("dana", "r", &condition, 60, "")).code, 200);
 }
 
+/// A disk that is full takes a heartbeat, and then no row.
+#[test]
+fn a_database_that_fails_whenever_it_is_back_is_tried_now_and_then_and_seldom_spoken_of() {
+    let rig = Rig::new();
+    let began = std::time::Instant::now();
+    let mut failures = 0;
+    while began.elapsed() < Duration::from_secs(1) {
+        rig.store.fail_next();
+        rig.answer(rig.publish("dana", &format!("p{failures}"), "", 600, &document("no room")));
+        rig.until("it is back", || !rig.presence.core().is_away());
+        failures += 1;
+    }
+    assert!(failures <= 8, "{failures} outages in a second");
+}
+
 #[test]
 fn a_stop_while_the_database_is_away_ends() {
     let rig = Rig::new();
