@@ -202,6 +202,9 @@ impl Writer<'_> {
             None if run.iter().any(|(_, decision)| decision.is_durable()) => self.note_renewed(),
             None => {}
         }
+        if let Some(refusal) = outcome.refusal {
+            self.core.warn(&format!("{refusal}; only who needs that is refused"));
+        }
         let metrics = &self.core.metrics;
         metrics.count(metrics.commits);
         let count = run.len() + refused_early;

@@ -41,14 +41,16 @@ pub struct Outcome {
     pub verdicts: Vec<Verdict>,
     /// Set if the database itself failed.
     pub failure: Option<CommitError>,
+    /// What the database said of the last decision that it refused alone; of a row that is gone it says nothing.
+    pub refusal: Option<CommitError>,
 }
 
 /// Commits a batch.
 pub fn commit_group(store: &mut dyn Store, batch: &[Candidate<'_>]) -> Outcome {
-    let mut group = Group { store, batch, verdicts: vec![None; batch.len()], held_up: 0, failure: None };
+    let mut group = Group { store, batch, verdicts: vec![None; batch.len()], held_up: 0, failure: None, refusal: None };
     group.commit(0, batch.len());
     let verdicts = group.verdicts.into_iter().map(|verdict| verdict.unwrap_or(Verdict::Refused)).collect();
-    Outcome { verdicts, failure: group.failure }
+    Outcome { verdicts, failure: group.failure, refusal: group.refusal }
 }
 
 struct Group<'a, 'b> {
@@ -58,6 +60,7 @@ struct Group<'a, 'b> {
     /// How often a row was waited for in vain.
     held_up: usize,
     failure: Option<CommitError>,
+    refusal: Option<CommitError>,
 }
 
 /// How often rows that others hold are waited for in vain. To find one decision of 256 takes eleven times.
@@ -82,16 +85,24 @@ impl Group<'_, '_> {
         match result {
             Ok(()) => chosen.iter().for_each(|&at| self.verdicts[at] = Some(Verdict::Committed)),
             Err(failure @ CommitError::World(_)) => self.failure = Some(failure),
-            Err(CommitError::Data(error)) if chosen.len() == 1 => {
-                let verdict = if error.is::<RowGone>() { Verdict::Gone } else { Verdict::Guilty };
-                self.verdicts[chosen[0]] = Some(verdict);
-            }
-            Err(CommitError::Held(_)) if chosen.len() == 1 => self.verdicts[chosen[0]] = Some(Verdict::Held),
+            Err(refusal) if chosen.len() == 1 => self.refuse(chosen[0], refusal),
             Err(CommitError::Data(_) | CommitError::Held(_)) => {
                 let middle = chosen[chosen.len() / 2];
                 self.commit(from, middle);
                 self.commit(middle, to);
             }
+        }
+    }
+
+    fn refuse(&mut self, at: usize, refusal: CommitError) {
+        let verdict = match &refusal {
+            CommitError::Data(error) if error.is::<RowGone>() => Verdict::Gone,
+            CommitError::Held(_) => Verdict::Held,
+            CommitError::Data(_) | CommitError::World(_) => Verdict::Guilty,
+        };
+        self.verdicts[at] = Some(verdict);
+        if verdict != Verdict::Gone {
+            self.refusal = Some(refusal);
         }
     }
 

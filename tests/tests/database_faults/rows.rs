@@ -47,6 +47,8 @@ fn a_key_that_somebody_else_took_costs_one_request(kind: Option<Kind>) {
     assert_eq!(publisher.modify(&here("after")).code(), Some(200));
     assert_eq!(watcher.next_notification().notes(), ["after"]);
     assert_eq!(stored(&mut server.open_database(), "other"), ["foreign"], "what others wrote is theirs");
+    let said = server.wait_for_log("the database refuses the data");
+    assert!(!said.contains("u5") && !said.contains("foreign"), "{said}");
     publisher.finish();
     watcher.finish();
 }
