@@ -143,7 +143,7 @@ fn check(store: &mut dyn Store, at: usize, odd: Change, expected: Verdict) {
     changes[at] = [odd];
     let batch: Vec<_> =
         owners.iter().zip(&changes).map(|(presentity, changes)| Candidate { presentity, changes }).collect();
-    let Outcome { verdicts, failure } = commit_group(store, &batch);
+    let Outcome { verdicts, failure, .. } = commit_group(store, &batch);
     assert!(failure.is_none(), "{failure:?}");
     for (position, verdict) in verdicts.iter().enumerate() {
         assert_eq!(*verdict, if position == at { expected } else { Verdict::Committed }, "{position}");
