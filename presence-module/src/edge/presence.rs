@@ -20,7 +20,7 @@ use super::writer;
 use crate::dialog::Dialog;
 use crate::package::Package;
 use crate::store::owner::Owner;
-use crate::store::{Opening, SqlStore, Store, StoreError, Taking};
+use crate::store::{Opening, SqlStore, Store, StoreError, Taking, is_row_held};
 
 /// How long a start waits for the last owner of its database to be gone: a killed process takes a moment to die.
 const OWNER_WAIT: Duration = Duration::from_secs(1);
@@ -138,10 +138,15 @@ impl Module for Presence {
     }
 }
 
-/// Opens the database, and waits a moment for the last owner of it to be gone.
+/// Opens the database, and waits a moment for the last owner of it to be gone, and for what that had under way.
 fn open(host: &Host, database: &DatabaseSettings) -> Result<(SqlStore, Opening), StoreError> {
     let owner = Owner::this_process().to_string();
-    let until = Instant::now() + OWNER_WAIT;
+    let began = Instant::now();
+    let patience = |error: &StoreError| match error {
+        StoreError::Owned(_) => OWNER_WAIT,
+        error if is_row_held(error) => database.timeout,
+        _ => Duration::ZERO,
+    };
     loop {
         let taking = Taking {
             names: &database.names,
@@ -152,7 +157,7 @@ fn open(host: &Host, database: &DatabaseSettings) -> Result<(SqlStore, Opening),
             note: &mut |note| host.log(LogLevel::WARNING, note),
         };
         match database.url.open(database.durability, database.timeout, taking) {
-            Err(StoreError::Owned(_)) if Instant::now() < until => std::thread::park_timeout(SETTLE_STEP),
+            Err(error) if began.elapsed() < patience(&error) => std::thread::park_timeout(SETTLE_STEP),
             opened => return opened,
         }
     }

@@ -279,6 +279,16 @@ pub fn is_session_lost(error: &(dyn std::error::Error + 'static)) -> bool {
     is_caused_by::<SessionLost>(error)
 }
 
+/// Another session holds a row.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct RowHeld(#[source] pub BoxedError);
+
+/// Returns whether an error of a store means that another session holds what is to be written.
+pub fn is_row_held(error: &(dyn std::error::Error + 'static)) -> bool {
+    is_caused_by::<RowHeld>(error)
+}
+
 fn is_caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<E>())
 }

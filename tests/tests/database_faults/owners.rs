@@ -3,11 +3,15 @@
 use std::time::{Duration, Instant};
 
 use tests::database::Database;
-use tests::database_server::Kind;
+use tests::database_server::{Kind, new_database};
 use tests::server::{Ended, Options, QUICKSTART, Server};
 use tests::user_agent::{Publisher, Watcher};
 
 use super::scene::{ANN, DANA, assert_unavailable, here, new_database_of, quickstart_on, settled, shown};
+
+on! { [mariadb postgresql]
+    a_start_waits_for_what_a_killed_server_has_under_way,
+}
 
 on! { [mariadb postgresql sqlite]
     a_second_server_takes_over_only_when_it_is_told_to,
@@ -51,6 +55,24 @@ fn a_second_server_takes_over_only_when_it_is_told_to(kind: Option<Kind>) {
     drop(first);
     assert_eq!(publishes_there.modify(&here("third")).code(), Some(200), "the end of the first changes nothing");
     assert_eq!(shown(&second, DANA), ["third"]);
+}
+
+/// A transaction that has not heard of the end of its server holds the owner's row for a while.
+fn a_start_waits_for_what_a_killed_server_has_under_way(kind: Kind) {
+    let mut server = Server::quickstart_on(&new_database(kind));
+    server.kill_nine();
+    let mut under_way = server.open_database();
+    under_way.execute("BEGIN");
+    under_way.execute("UPDATE presence_owner SET heartbeat = heartbeat");
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| server.restart());
+        std::thread::sleep(Duration::from_millis(600));
+        assert!(!starting.is_finished(), "it did not wait");
+        under_way.execute("COMMIT");
+    });
+    let (publisher, watcher) = settled(&server);
+    publisher.finish();
+    watcher.finish();
 }
 
 fn a_server_of_another_machine_is_respected_while_it_lives(kind: Option<Kind>) {

@@ -2,7 +2,7 @@
 
 use super::statement::{Statement, Write};
 use super::value::{Bind, Row};
-use crate::store::{BoxedError, CommitError, SessionLost, StoreError};
+use crate::store::{BoxedError, CommitError, RowHeld, SessionLost, StoreError};
 
 /// What a transaction is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -115,7 +115,8 @@ pub(crate) fn check_met(statement: &Statement, met: u64) -> Result<(), Failure> 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         Self::Database(match failure.fault {
-            Fault::Data | Fault::Held | Fault::World => failure.error,
+            Fault::Data | Fault::World => failure.error,
+            Fault::Held => Box::new(RowHeld(failure.error)),
             Fault::Session => Box::new(SessionLost(failure.error)),
         })
     }
