@@ -268,12 +268,12 @@ impl Rig {
         });
     }
 
-    /// Waits until `is_so`, looking again whenever the machine has something else to do.
+    /// Waits until `is_so`. It looks seldom: who looks all the time takes the processor from those who are waited for.
     pub(super) fn until(&self, what: &str, is_so: impl Fn() -> bool) {
-        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
         while !is_so() {
             assert!(std::time::Instant::now() < deadline, "never: {what}");
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
