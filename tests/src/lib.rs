@@ -2,6 +2,7 @@
 //!
 //! Read in this order:
 
+pub mod patience; // for what nobody announces
 pub mod binaries; // builds what is loaded, once a process
 pub mod database; // tables, read and written from outside the server
 pub mod database_server; // a MariaDB or PostgreSQL of its own, and what can befall it

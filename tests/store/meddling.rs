@@ -1,15 +1,10 @@
 //! What operators and other programs do to a database while a server of ours works in it, and what they see of that.
 
-use std::time::{Duration, Instant};
-
 use tests::database::Database;
 use tests::database_server::{DatabaseServer, USER};
 
 use crate::backend::Backend;
 use crate::scene::Scene;
-
-/// How long what is to happen may take on a machine that has other things to do.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How a trigger refuses a row.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -154,13 +149,4 @@ impl Hold {
 /// Returns whether somebody has written a publication and not committed yet.
 pub(crate) fn is_held(other: &mut Database, id: u64) -> bool {
     other.try_execute(&format!("SELECT id FROM presentity WHERE id = {id} FOR UPDATE NOWAIT")).is_err()
-}
-
-/// Looks until it is so.
-pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let give_up = Instant::now() + DEADLINE;
-    while !is_so() {
-        assert!(Instant::now() < give_up, "it never comes to pass that {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use presence::change::Change;
 use presence::store::SqlStore;
 use presence::store::{CommitError, Scope, Store, Stored};
+use tests::patience::wait_until;
 
 use super::rows::publication_continued;
 use super::rules::changed;
 use crate::backend::Backend;
 use crate::fixtures::{commit, load, publication, publication_stored};
-use crate::meddling::{Pause, is_held, wait_until};
+use crate::meddling::{Pause, is_held};
 use crate::promise::{Promise, promise};
 use crate::scene::{Scene, Start};
 

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use presence::presentity_uri::PresentityUri;
 use presence::store::group_commit::{Candidate, Verdict, commit_group};
 use presence::store::{CommitError, Store};
+use tests::patience::wait_until;
 
 use super::rows::publication_continued;
 use crate::backend::Backend;
 use crate::fixtures::{commit, load, publication, publication_stored};
-use crate::meddling::{is_held, wait_until};
+use crate::meddling::is_held;
 use crate::promise::{Promise, promise};
 use crate::scene::{Scene, Start};
 

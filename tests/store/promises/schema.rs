@@ -6,9 +6,9 @@ use presence::store::{Scope, Store, StoreError, Stored, TableNames};
 
 use crate::backend::Backend;
 use crate::fixtures::{commit, load, publication, publication_stored, subscription, subscription_stored};
-use crate::meddling::wait_until;
 use crate::promise::{Promise, promise};
 use crate::scene::{Scene, Start};
+use tests::patience::wait_until;
 
 pub(crate) const PROMISES: &[Promise] = &[
     promise!(tables_are_called_as_the_script_says),

@@ -1,10 +1,11 @@
 //! A database server that is killed, stopped in its tracks, or restarted under those who publish and watch.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tests::database_server::Kind;
 use tests::message::Message;
+use tests::patience::wait_until;
 use tests::pidf;
 use tests::user_agent::{Publisher, Watcher};
 
@@ -141,16 +142,16 @@ fn what_a_database_that_stood_still_has_done_is_what_is_shown(kind: Kind) {
     const DEVICES: usize = 6;
     let scene = Scene::start(kind);
     let mut client = scene.client();
-    for round in 0..3_u64 {
+    for round in 0..3_usize {
         let mut crowd: Vec<_> = (0..DEVICES).map(|n| Device::new(&scene, &format!("u{round}-{n}"))).collect();
-        let is_over = AtomicBool::new(false);
+        let (is_over, acknowledged) = (AtomicBool::new(false), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for device in &mut crowd {
-                let is_over = &is_over;
-                scope.spawn(move || device.press_until(is_over));
+                let (is_over, acknowledged) = (&is_over, &acknowledged);
+                scope.spawn(move || device.press_until(is_over, acknowledged));
             }
             // A moment in the middle of it, another one each time.
-            std::thread::sleep(Duration::from_millis(150 + 37 * round));
+            wait_until("they are at it", || acknowledged.load(Ordering::Relaxed) >= 20 + 7 * round);
             scene.database.pause();
             is_over.store(true, Ordering::Relaxed);
         });
@@ -187,12 +188,15 @@ impl Device {
     }
 
     /// Publishes until it is refused.
-    fn press_until(&mut self, is_over: &AtomicBool) {
+    fn press_until(&mut self, is_over: &AtomicBool, acknowledged: &AtomicUsize) {
         while self.refused.is_none() {
             let next = self.acknowledged + 1;
             let answer = self.publisher.modify(&pidf::open(&self.presentity, "t1", &next.to_string()));
             match answer.code() {
-                Some(200) => self.acknowledged = next,
+                Some(200) => {
+                    self.acknowledged = next;
+                    acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
                 _ => {
                     assert_unavailable(&answer);
                     self.refused = Some(next);

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tests::database::Database;
 use tests::database_server::{Kind, new_database};
+use tests::patience::wait_until;
 use tests::server::{Ended, Options, QUICKSTART, Server};
 use tests::user_agent::{Publisher, Watcher};
 
@@ -61,18 +62,30 @@ fn a_second_server_takes_over_only_when_it_is_told_to(kind: Option<Kind>) {
 fn a_start_waits_for_what_a_killed_server_has_under_way(kind: Kind) {
     let mut server = Server::quickstart_on(&new_database(kind));
     server.kill_nine();
-    let mut under_way = server.open_database();
+    let (mut under_way, mut onlooker) = (server.open_database(), server.open_database());
+    wait_until("the killed server's session is gone", || sessions(kind, &mut onlooker) == 2);
+    let before = sessions(kind, &mut onlooker);
     under_way.execute("BEGIN");
     under_way.execute("UPDATE presence_owner SET heartbeat = heartbeat");
     std::thread::scope(|scope| {
         let starting = scope.spawn(|| server.restart());
-        std::thread::sleep(Duration::from_millis(600));
+        // It has come as far as the database, and the row it needs is held.
+        wait_until("the server is in the database", || sessions(kind, &mut onlooker) > before);
         assert!(!starting.is_finished(), "it did not wait");
         under_way.execute("COMMIT");
     });
     let (publisher, watcher) = settled(&server);
     publisher.finish();
     watcher.finish();
+}
+
+/// Returns how many sessions there are in the database of one.
+fn sessions(kind: Kind, onlooker: &mut Database) -> usize {
+    let all = match kind {
+        Kind::MariaDb => "information_schema.processlist WHERE db = DATABASE()",
+        Kind::PostgreSql => "pg_stat_activity WHERE datname = current_database()",
+    };
+    onlooker.lines("1", all).len()
 }
 
 fn a_server_of_another_machine_is_respected_while_it_lives(kind: Option<Kind>) {
