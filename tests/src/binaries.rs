@@ -51,7 +51,15 @@ fn build() -> Result<Binaries, String> {
     let lock = File::create(&lock_path).map_err(|error| format!("{}: {error}", lock_path.display()))?;
     lock.lock().map_err(|error| format!("{}: {error}", lock_path.display()))?;
     let profile = env::var("PRESENCE_TEST_PROFILE").unwrap_or_else(|_| "checked".into());
-    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What cargo tells a test of its package: build scripts of others read the same names, and would run anew.
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|begin| text.starts_with(begin)) {
+            cargo.env_remove(&name);
+        }
+    }
+    let output = cargo
         .current_dir(workspace)
         .args(["build", "--profile", &profile, "--message-format=json-render-diagnostics"])
         .args(["-p", "proxy-host", "-p", "presence-module", "-p", "tests", "--lib", "--bins", "--examples"])
