@@ -1,7 +1,7 @@
 //! A Kamailio of a test's own, from Debian's packages: its presence modules on a private port, directory and database.
 //!
-//! It is configured as its documentation advises and decides by privacy rules. What it leaves in its database is what an
-//! import meets. It is ready when it answers OPTIONS.
+//! It is configured as its documentation advises. What it leaves in its database is what an import meets; what it costs under
+//! load is what ours is compared with. It is ready when it answers OPTIONS.
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
@@ -27,6 +27,7 @@ pub struct Kamailio {
     directory: TempDir,
     address: SocketAddr,
     database: String,
+    setup: Setup,
     process: Option<Process>,
 }
 
@@ -42,6 +43,28 @@ pub enum SubscriptionStorage {
     Later,
     /// With each change (`subs_db_mode` 1).
     AtOnce,
+    /// Never, and publications neither: a crash loses all (`subs_db_mode` 0, `publ_cache` 2).
+    Never,
+}
+
+/// How it is set up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Setup {
+    /// When it writes subscriptions down; publications are always written at once unless nothing is.
+    pub storage: SubscriptionStorage,
+    /// Whether it decides by privacy rules; otherwise everybody may watch (`force_active`).
+    pub decides: bool,
+    /// How many processes take requests.
+    pub workers: u32,
+    /// What they share, in MiB, kept by the allocator that does not slow down (`-x tlsf`).
+    pub shared_mib: u32,
+}
+
+impl Setup {
+    /// Small, and with rules.
+    pub fn small(storage: SubscriptionStorage) -> Self {
+        Self { storage, decides: true, workers: 1, shared_mib: 32 }
+    }
 }
 
 impl Kamailio {
@@ -54,28 +77,28 @@ impl Kamailio {
         let database = format!("sqlite://{}", directory.path().join("kamailio.db").display());
         // Else its processes lock one another out.
         Database::connect(&database).script("PRAGMA journal_mode = WAL;");
-        Self::on(directory, database, storage)
+        Self::on(directory, database, Setup::small(storage))
     }
 
     /// Starts one on the empty database at `url`.
     ///
     /// # Panics
     /// As [`start`](Self::start).
-    pub fn start_on(url: &str, storage: SubscriptionStorage) -> Self {
-        Self::on(tempfile::tempdir().expect("a temporary directory"), url.to_owned(), storage)
+    pub fn start_on(url: &str, setup: Setup) -> Self {
+        Self::on(tempfile::tempdir().expect("a temporary directory"), url.to_owned(), setup)
     }
 
-    fn on(directory: TempDir, database: String, storage: SubscriptionStorage) -> Self {
+    fn on(directory: TempDir, database: String, setup: Setup) -> Self {
         // It is free for now; Kamailio does not say which port it took if it may choose.
         let probe = UdpSocket::bind("127.0.0.1:0").expect("a loopback UDP socket");
         let address = probe.local_addr().expect("a bound socket has an address");
         drop(probe);
-        let mut kamailio = Self { directory, address, database, process: None };
+        let mut kamailio = Self { directory, address, database, setup, process: None };
         for script in ["standard-create.sql", "presence-create.sql"] {
             let file = installed(&format!("/{}/{script}", kamailio.kind().scripts));
             Database::connect(&kamailio.database).script(&fs::read_to_string(file).expect("Debian's scripts"));
         }
-        kamailio.launch(storage);
+        kamailio.launch();
         kamailio
     }
 
@@ -105,6 +128,23 @@ impl Kamailio {
         ));
     }
 
+    /// Returns the id of its first process, which all others are below.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().expect("it runs").child.id()
+    }
+
+    /// Starts it again on the same port and database.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start), or if it still runs.
+    pub fn restart(&mut self) {
+        assert!(self.process.is_none(), "it still runs");
+        self.launch();
+    }
+
     /// Stops it as an operator does; it writes down what it had not.
     ///
     /// # Panics
@@ -123,11 +163,12 @@ impl Kamailio {
         self.process.take().expect("it runs").end();
     }
 
-    fn launch(&mut self, storage: SubscriptionStorage) {
+    fn launch(&mut self) {
         let file = self.directory.path().join("kamailio.cfg");
-        fs::write(&file, self.configuration(storage)).expect("the configuration is written");
+        fs::write(&file, self.configuration()).expect("the configuration is written");
         let mut command = Command::new(installed("/sbin/kamailio"));
-        command.arg("-f").arg(&file).arg("-Y").arg(self.directory.path()).args(["-DD", "-E", "-m", "32", "-M", "4"]);
+        command.arg("-f").arg(&file).arg("-Y").arg(self.directory.path()).args(["-DD", "-E", "-x", "tlsf", "-M", "8"]);
+        command.arg("-m").arg(self.setup.shared_mib.to_string());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("Kamailio does not run: {error}"));
         let log = Log::follow(child.stderr.take().expect("stderr is piped"));
@@ -142,14 +183,21 @@ impl Kamailio {
         endpoint.finish();
     }
 
-    fn configuration(&self, storage: SubscriptionStorage) -> String {
-        let mode = if storage == SubscriptionStorage::Later { "2" } else { "1" };
+    fn configuration(&self) -> String {
+        let (mode, cache) = match self.setup.storage {
+            SubscriptionStorage::Later => ("2", "1"),
+            SubscriptionStorage::AtOnce => ("1", "1"),
+            SubscriptionStorage::Never => ("0", "2"),
+        };
         let url = self.database.replacen("://", self.kind().separator, 1);
         CONFIGURATION
             .replace("@ADDRESS@", &self.address.to_string())
             .replace("@DRIVER@", self.kind().driver)
             .replace("@DB@", &url)
             .replace("@MODE@", mode)
+            .replace("@CACHE@", cache)
+            .replace("@FORCE@", if self.setup.decides { "0" } else { "1" })
+            .replace("@WORKERS@", &self.setup.workers.to_string())
     }
 
     fn kind(&self) -> &'static Kind {
@@ -207,7 +255,7 @@ const CONFIGURATION: &str = r#"#!KAMAILIO
 debug=2
 log_stderror=yes
 fork=yes
-children=1
+children=@WORKERS@
 listen=udp:@ADDRESS@
 disable_tcp=yes
 auto_aliases=no
@@ -227,11 +275,15 @@ loadmodule "presence_xml.so"
 modparam("presence", "db_url", "@DB@")
 modparam("presence", "server_address", "sip:@ADDRESS@")
 modparam("presence", "subs_db_mode", @MODE@)
+modparam("presence", "publ_cache", @CACHE@)
+# As large as it gets: chains stay short.
+modparam("presence", "subs_htable_size", 16)
+modparam("presence", "pres_htable_size", 16)
 # Writes to two tables under the lock of one are refused by MariaDB.
 modparam("presence", "db_table_lock_type", 0)
 modparam("presence_xml", "db_url", "@DB@")
 modparam("presence_xml", "integrated_xcap_server", 1)
-modparam("presence_xml", "force_active", 0)
+modparam("presence_xml", "force_active", @FORCE@)
 
 request_route {
     if (!mf_process_maxfwd_header("10")) {

@@ -4,6 +4,7 @@
 
 pub mod patience; // for what nobody announces
 pub mod binaries; // builds what is loaded, once a process
+pub mod processes; // all of a server, to be stopped or to be measured
 pub mod database; // tables, read and written from outside the server
 pub mod database_server; // a MariaDB or PostgreSQL of its own, and what can befall it
 pub mod server; // a proxy-host process with its own database and ports

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use tests::binaries::Binaries;
 use tests::database::Database;
 use tests::database_server::{DatabaseServer, Kind, Options as DatabaseOptions};
-use tests::kamailio::{Kamailio, SubscriptionStorage};
+use tests::kamailio::{Kamailio, Setup, SubscriptionStorage};
 use tests::pidf;
 use tests::rules::{Rule, ruleset};
 use tests::server::{Options, QUICKSTART, Server};
@@ -162,7 +162,7 @@ fn switch_on(kind: Kind, end: impl FnOnce(&mut Kamailio)) {
     Binaries::get();
     let databases = DatabaseServer::start(kind, &DatabaseOptions::default());
     let (theirs, ours) = (databases.create_database("kamailio"), databases.create_database("presence"));
-    switch(Kamailio::start_on(&theirs, SubscriptionStorage::AtOnce), end, &ours);
+    switch(Kamailio::start_on(&theirs, Setup::small(SubscriptionStorage::AtOnce)), end, &ours);
 }
 
 #[test]

@@ -1,14 +1,138 @@
-//! Prints what a message costs: `load [PRESENTITIES [WATCHERS]]`, CPU of the server from the operating system's accounts.
+//! Measures what messages cost: `load [--quick] [--peer kamailio] [--only NAME]… [--rounds N] [--write DIRECTORY]`.
+//!
+//! `scripts/bench` is how people call it. Servers are measured in turn, `N` times over; of each figure the median counts.
 
-use tests::load::phases;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tests::load::figures::Row;
+use tests::load::phases::{self, Results, Scale};
+use tests::load::subject::Subject;
+use tests::load::{plot, report};
+
+const FULL: Scale = Scale {
+    requests: 40_000,
+    crowd: 1000,
+    rounds: 40,
+    presentities: 10_000,
+    idle: Duration::from_secs(20),
+    growth: &[10_000, 100_000, 1_000_000],
+};
+const QUICK: Scale =
+    Scale { requests: 10_000, crowd: 1000, rounds: 20, presentities: 2_000, idle: Duration::from_secs(5), growth: &[] };
+
+struct Arguments {
+    scale: Scale,
+    subjects: Vec<Subject>,
+    rounds: usize,
+    directory: Option<PathBuf>,
+    command: String,
+}
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse().expect("a number"));
-    let presentities = arguments.next().unwrap_or(20_000);
-    let watchers = arguments.next().unwrap_or(1000);
-    println!("| work                                       | window | CPU µs/op | op/s      |");
-    println!("|--------------------------------------------|--------|-----------|-----------|");
-    for (window, presentities) in [(128, presentities), (1, presentities / 10)] {
-        phases::run(window, presentities, watchers, |row| println!("{row}"));
+    let arguments = arguments();
+    let mut rounds: Vec<Vec<(Subject, Results)>> = Vec::new();
+    for round in 1..=arguments.rounds {
+        let measured = arguments.subjects.iter().map(|subject| {
+            println!("\n{}, round {round} of {}", subject.name(), arguments.rounds);
+            println!("  {:<42} window   server database µs/op       op/s", "");
+            (*subject, phases::run(*subject, arguments.scale, &mut print))
+        });
+        rounds.push(measured.collect());
     }
+    let all = medians(rounds);
+    if let Some(directory) = &arguments.directory {
+        write(directory, "benchmarks.md", &report::page(&all, &arguments.command));
+        write(directory, "benchmarks-cost.svg", &plot::costs(&all));
+        if let Some((_, results)) = all.iter().find(|(_, results)| !results.steps.is_empty()) {
+            write(directory, "benchmarks-growth.svg", &plot::growth(results));
+        }
+    }
+    println!("\n{}", report::page(&all, &arguments.command));
+    let is_at_fault = |(subject, results): &(Subject, Results)| {
+        subject.is_ours() && results.rows.iter().any(|row| !row.seen.faults.is_none())
+    };
+    if all.iter().any(is_at_fault) {
+        eprintln!("ours did what must not be, see above");
+        std::process::exit(1);
+    }
+}
+
+fn print(row: &Row) {
+    let ((server, database), faults) = (row.cost(), row.seen.faults);
+    println!("  {:<42} {:>6} {server:>8.1} {database:>8.1} {:>16.0}", row.work, row.window, row.rate());
+    if !faults.is_none() {
+        println!("    {faults}");
+    }
+}
+
+fn arguments() -> Arguments {
+    let mut given = std::env::args().skip(1);
+    let mut command = String::from("scripts/bench");
+    let (mut scale, mut rounds, mut directory, mut peer, mut only) = (FULL, 1, None, false, Vec::new());
+    while let Some(argument) = given.next() {
+        let mut value = || given.next().unwrap_or_else(|| usage(&format!("{argument} needs a value")));
+        match argument.as_str() {
+            "--quick" => scale = QUICK,
+            "--peer" => match value().as_str() {
+                "kamailio" => peer = true,
+                other => usage(&format!("`{other}` is no peer; there is `kamailio`")),
+            },
+            "--only" => only.push(value()),
+            "--rounds" => rounds = value().parse().unwrap_or_else(|_| usage("--rounds takes a number")),
+            "--write" => {
+                directory = Some(PathBuf::from(value()));
+                continue;
+            }
+            other => usage(&format!("`{other}` is not known")),
+        }
+        command.push(' ');
+        command.push_str(&argument);
+        match argument.as_str() {
+            "--peer" => command.push_str(" kamailio"),
+            "--only" => command.push_str(&format!(" '{}'", only.last().map_or("", String::as_str))),
+            "--rounds" => command.push_str(&format!(" {rounds}")),
+            _ => {}
+        }
+    }
+    let all = Subject::OURS.into_iter().chain(Subject::KAMAILIO.into_iter().filter(|_| peer));
+    let subjects: Vec<_> =
+        all.filter(|subject| only.is_empty() || only.iter().any(|name| name == subject.name())).collect();
+    if subjects.is_empty() {
+        usage("nothing of that name is measured");
+    }
+    Arguments { scale, subjects, rounds, directory, command }
+}
+
+fn usage(problem: &str) -> ! {
+    let names: Vec<_> = Subject::OURS.iter().chain(&Subject::KAMAILIO).map(|subject| subject.name()).collect();
+    eprintln!("{problem}\nusage: load [--quick] [--peer kamailio] [--only NAME]… [--rounds N] [--write DIRECTORY]");
+    eprintln!("NAME is one of: {}", names.join("; "));
+    std::process::exit(64)
+}
+
+/// Of each server's rows takes the median of all rounds by cost, of its figures the median by value.
+fn medians(rounds: Vec<Vec<(Subject, Results)>>) -> Vec<(Subject, Results)> {
+    let mut rounds = rounds.into_iter();
+    let Some(mut all) = rounds.next() else { return Vec::new() };
+    let others: Vec<_> = rounds.collect();
+    for (at, (_, results)) in all.iter_mut().enumerate() {
+        let same: Vec<_> = others.iter().map(|round| &round[at].1).collect();
+        for (n, row) in results.rows.iter_mut().enumerate() {
+            let mut of_all: Vec<_> = same.iter().map(|other| other.rows[n].clone()).chain([row.clone()]).collect();
+            of_all.sort_by(|a, b| a.total_cost().total_cmp(&b.total_cost()));
+            *row = of_all.swap_remove(of_all.len() / 2);
+        }
+        for (n, figure) in results.figures.iter_mut().enumerate() {
+            let mut values: Vec<_> = same.iter().map(|other| other.figures[n].value).chain([figure.value]).collect();
+            values.sort_by(f64::total_cmp);
+            figure.value = values[values.len() / 2];
+        }
+    }
+    all
+}
+
+fn write(directory: &std::path::Path, name: &str, text: &str) {
+    let file = directory.join(name);
+    std::fs::write(&file, text).unwrap_or_else(|error| panic!("{} is not written: {error}", file.display()));
 }

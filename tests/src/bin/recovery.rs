@@ -4,9 +4,9 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use tests::database::Database;
-use tests::load::cost::{cpu_time, memory};
 use tests::load::stored::{Stored, entity_tag, fill};
 use tests::message::Message;
+use tests::processes::Tree;
 use tests::server::{Options, QUICKSTART, Server};
 use tests::user_agent::Publisher;
 
@@ -37,8 +37,8 @@ fn measure(after: &str, server: &mut Server, stored: Stored) {
     let begun = Instant::now();
     server.restart();
     let ready = begun.elapsed();
-    let id = server.process_id();
-    let (cpu, settled) = (cpu_time(id), memory(id));
+    let processes = Tree::of(server.process_id());
+    let (cpu, settled) = (processes.cpu_time(), processes.memory());
     let user = stored.presentities / 2;
     let mut publisher = Publisher::udp(server.udp_address(), &format!("sip:user{user:07}@pres.example"));
     // The second start finds what the first made of it.
@@ -49,7 +49,7 @@ fn measure(after: &str, server: &mut Server, stored: Stored) {
     let rows = stored.presentities + stored.subscriptions;
     let per_row = Duration::from_nanos((ready.as_nanos() / rows.max(1) as u128) as u64);
     let per_subscription = settled.resident / stored.subscriptions.max(1) as u64;
-    let peak = memory(id).peak;
+    let peak = processes.memory().peak;
     println!(
         "| {after:<10} | {ready:>6.2?} | {first:>9.2?} | {cpu:>6.2?} | {per_row:>7.1?} | {:>5} MB | {per_subscription:>14} B | {:>4} MB |",
         settled.resident >> 20,

@@ -9,7 +9,6 @@ mod guardian; // cleans up after tests that were killed
 mod mariadb; // the one
 mod port; // free ones
 mod postgresql; // and the other
-mod processes; // signals to all of a server
 mod program; // what tells the two apart
 mod programs; // where they are installed, and whom they run as
 mod shared; // one for many tests
@@ -27,10 +26,10 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::database::Database;
+use crate::processes::{self, Tree};
 use certificates::Certificates;
 use disk::Disk;
 use guardian::Guardian;
-use processes::Tree;
 use program::{Program, Start};
 use programs::Account;
 pub use shared::new_database;

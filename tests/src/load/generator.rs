@@ -1,169 +1,268 @@
-//! Requests in a window over one UDP socket, every answer checked; NOTIFYs are answered as they come.
+//! Requests in a window, every answer and NOTIFY checked, lost ones repeated as RFC 3261 §17.1.2 has it.
 //!
-//! Speaks just enough SIP to be correct: transactions are told apart by the number in their branch, dialogs by the number
-//! in their Call-ID. A wrong answer ends the run; speed never excuses one.
+//! A request is finished when it has its answer and every watcher concerned its NOTIFY; then the next begins.
 
-use std::collections::HashMap;
-use std::net::{SocketAddr, UdpSocket};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Longer than any answer may take.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
+use memchr::memmem;
+use rustc_hash::FxHashMap;
 
-/// One request on its way: its number, and what it is about.
-pub struct Sent {
-    /// Which presentity or dialog.
-    pub subject: usize,
-    /// How many NOTIFYs it causes.
-    pub notifies: usize,
+use super::agents::{Agents, Work};
+use super::figures::Seen;
+use super::text::{number_after, tag, uri, value_after};
+use super::wire::{Outbox, Wire};
+
+/// RFC 3261 §17.1.1.1, and the longest interval.
+const T1: Duration = Duration::from_millis(500);
+const T2: Duration = Duration::from_secs(4);
+/// Nothing has come for so long: nothing more will.
+const SILENCE: Duration = Duration::from_secs(12);
+
+/// How requests follow one another.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How many are unfinished at most.
+    pub window: usize,
+    /// How many begin a second, if fewer than the window allows; what is late is measured from when it was due.
+    pub rate: Option<f64>,
 }
 
-/// What is known of a dialog.
-#[derive(Clone, Debug, Default)]
-pub struct Dialog {
-    /// The server's tag.
-    pub to_tag: String,
-    /// The CSeq of the last NOTIFY.
-    pub notify_cseq: u32,
-    /// The body of the last NOTIFY.
-    pub document: Vec<u8>,
+impl Pace {
+    /// As fast as a window allows.
+    pub fn window(window: usize) -> Self {
+        Self { window, rate: None }
+    }
 }
 
-/// What a phase saw.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Seen {
-    /// Requests answered 200.
-    pub answered: usize,
-    /// NOTIFYs received and answered.
-    pub notified: usize,
-    /// NOTIFYs that came a second time.
-    pub repeated: usize,
-}
-
-/// A generator and the state of its user agents.
+/// A generator: a socket and all who use it.
 pub struct Generator {
-    socket: UdpSocket,
-    server: SocketAddr,
-    /// Entity-tags by presentity.
-    pub entity_tags: Vec<String>,
-    /// Dialogs by number.
-    pub dialogs: HashMap<usize, Dialog>,
-    requests: usize,
+    wire: Wire,
+    agents: Agents,
+    open: FxHashMap<u32, Open>,
+    /// When which request is repeated, for those of them that are still open.
+    repetitions: VecDeque<(Instant, u32)>,
+    requests: u32,
+}
+
+struct Open {
+    work: Work,
+    subject: usize,
+    due: Instant,
+    /// What is sent again; empty once it is answered.
+    bytes: Vec<u8>,
+    interval: Duration,
+    notifies_left: u32,
 }
 
 impl Generator {
-    /// Talks to `server` from a socket of its own.
-    ///
-    /// # Panics
-    /// If no socket can be had.
-    pub fn new(server: SocketAddr, presentities: usize) -> Self {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).expect("a socket");
-        // As large as the system allows: a fan-out of 1000 comes in one burst.
-        let _ = socket.set_recv_buffer_size(8 << 20);
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
-        let socket = UdpSocket::from(socket);
-        socket.set_read_timeout(Some(SILENCE_MAX)).expect("a time limit");
-        Self { socket, server, entity_tags: vec![String::new(); presentities], dialogs: HashMap::new(), requests: 0 }
+    /// Makes `presentities` users, and watchers of them: `watchers[n]` is whom watcher `n` watches.
+    pub fn new(wire: Wire, presentities: usize, watchers: impl Iterator<Item = u32>) -> Self {
+        let mut generator = Self {
+            wire,
+            agents: Agents::default(),
+            open: FxHashMap::default(),
+            repetitions: VecDeque::new(),
+            requests: 0,
+        };
+        generator.agents.publishers.resize_with(presentities, Default::default);
+        generator.watch(watchers);
+        generator
     }
 
-    /// Sends `count` requests that `write` writes, at most `window` of them unanswered, and waits for all they cause.
-    ///
-    /// # Panics
-    /// If an answer is not 200, breaks the order of CSeqs, or does not come.
-    pub fn run(&mut self, count: usize, window: usize, write: impl Fn(&Self, usize, usize) -> (Vec<u8>, Sent)) -> Seen {
-        let (mut seen, mut expected) = (Seen::default(), 0);
-        let mut open: HashMap<usize, Sent> = HashMap::new();
-        let (mut next, mut buffer) = (0, vec![0; 65_536]);
-        while seen.answered < count || seen.notified < expected {
-            while next < count && open.len() < window {
-                self.requests += 1;
-                let (bytes, sent) = write(self, next, self.requests);
-                expected += sent.notifies;
-                open.insert(self.requests, sent);
-                self.socket.send_to(&bytes, self.server).expect("loopback takes it");
-                next += 1;
+    /// Makes further watchers.
+    pub fn watch(&mut self, presentities: impl Iterator<Item = u32>) {
+        let watcher = |presentity| super::agents::Watcher { presentity, ..Default::default() };
+        self.agents.watchers.extend(presentities.map(watcher));
+    }
+
+    /// Notes that the server was started again: the CSeqs of its NOTIFYs may go on above some that were never used.
+    pub fn server_was_restarted(&mut self) {
+        self.agents.watchers.iter_mut().for_each(|watcher| watcher.may_jump = true);
+    }
+
+    /// Has each of `subjects` do `work`, and waits for all that follows from it.
+    pub fn run(&mut self, work: Work, subjects: impl ExactSizeIterator<Item = usize>, pace: Pace) -> Seen {
+        let (mut seen, mut subjects) = (Seen::default(), subjects);
+        let (begun, mut started, mut heard) = (Instant::now(), 0_u32, Instant::now());
+        while !self.open.is_empty() || subjects.len() > 0 {
+            while self.open.len() < pace.window {
+                let due = pace
+                    .rate
+                    .map_or_else(Instant::now, |rate| begun + Duration::from_secs_f64(f64::from(started) / rate));
+                if due > Instant::now() {
+                    break;
+                }
+                let Some(subject) = subjects.next() else { break };
+                self.begin(work, subject, due);
+                started += 1;
             }
-            let length = self.socket.recv(&mut buffer).unwrap_or_else(|_| {
-                panic!("silence: {} of {count} answered, {} of {expected} notified", seen.answered, seen.notified)
-            });
-            self.take_in(&buffer[..length], &mut open, &mut seen);
+            self.wire.flush();
+            if self.receive(&mut seen) {
+                heard = Instant::now();
+            }
+            if self.wire.may_lose() {
+                self.repeat(&mut seen);
+            }
+            if heard.elapsed() > SILENCE {
+                seen.faults.lost += self.open.len();
+                self.open.clear();
+            }
         }
+        self.wire.flush();
+        self.repetitions.clear();
+        seen.faults.outdated = self.outdated();
         seen
     }
 
-    fn take_in(&mut self, bytes: &[u8], open: &mut HashMap<usize, Sent>, seen: &mut Seen) {
-        if bytes.starts_with(b"NOTIFY ") {
-            match self.on_notify(bytes) {
-                true => seen.notified += 1,
-                false => seen.repeated += 1,
+    fn begin(&mut self, work: Work, subject: usize, due: Instant) {
+        self.requests += 1;
+        let mut text = String::with_capacity(2048);
+        let notifies_left = self.agents.begin(work, subject, self.requests, &self.wire, &mut text);
+        self.wire.send(text.as_bytes());
+        let open = Open { work, subject, due, bytes: text.into_bytes(), interval: T1, notifies_left };
+        self.open.insert(self.requests, open);
+        if self.wire.may_lose() {
+            self.repetitions.push_back((Instant::now() + T1, self.requests));
+        }
+    }
+
+    /// Takes in what has come, and returns whether anything has.
+    fn receive(&mut self, seen: &mut Seen) -> bool {
+        let Self { wire, agents, open, .. } = self;
+        let mut is_anything = false;
+        wire.receive(Duration::from_millis(1), |bytes, outbox| {
+            is_anything = true;
+            if bytes.starts_with(b"SIP/2.0 ") {
+                on_answer(bytes, agents, open, seen);
+            } else {
+                on_notify(bytes, outbox, agents, open, seen);
             }
-            return;
-        }
-        assert!(bytes.starts_with(b"SIP/2.0 200 "), "{}", String::from_utf8_lossy(bytes));
-        let request = number_after(bytes, b";branch=z9hG4bKload-").expect("our branch comes back");
-        let Some(sent) = open.remove(&request) else { return };
-        if let Some(tag) = value_after(bytes, b"\r\nSIP-ETag: ") {
-            self.entity_tags[sent.subject] = tag;
-        } else if let Some(tag) = value_after(bytes, b">;tag=s") {
-            // The To of a response to SUBSCRIBE: the server's tags begin with `s`, ours with `w`.
-            self.dialogs.entry(sent.subject).or_default().to_tag = format!("s{tag}");
-        }
-        seen.answered += 1;
+        });
+        is_anything
     }
 
-    /// Answers a NOTIFY; returns whether it is a new one.
-    fn on_notify(&mut self, bytes: &[u8]) -> bool {
-        let mut answer = b"SIP/2.0 200 OK\r\n".to_vec();
-        for name in [&b"\r\nVia: "[..], b"\r\nFrom: ", b"\r\nTo: ", b"\r\nCall-ID: ", b"\r\nCSeq: "] {
-            let value = value_after(bytes, name).expect("a mandatory header");
-            answer.extend_from_slice(&name[2..]);
-            answer.extend_from_slice(value.as_bytes());
-            answer.extend_from_slice(b"\r\n");
+    /// Repeats what was not answered in time.
+    fn repeat(&mut self, seen: &mut Seen) {
+        let now = Instant::now();
+        while let Some((at, number)) = self.repetitions.front().copied().filter(|(at, _)| *at <= now) {
+            self.repetitions.pop_front();
+            let Some(open) = self.open.get_mut(&number).filter(|open| !open.bytes.is_empty()) else { continue };
+            self.wire.send(&open.bytes);
+            seen.retransmitted += 1;
+            open.interval = (open.interval * 2).min(T2);
+            // Nearly in order: what is repeated for the first time stands behind for a while.
+            self.repetitions.push_back((at + open.interval, number));
         }
-        answer.extend_from_slice(b"Content-Length: 0\r\n\r\n");
-        self.socket.send_to(&answer, self.server).expect("loopback takes it");
-        let dialog = number_after(bytes, b"\r\nCall-ID: load-").expect("our Call-ID comes back");
-        let cseq = number_after(bytes, b"\r\nCSeq: ").expect("a CSeq") as u32;
-        let known = self.dialogs.entry(dialog).or_default();
-        if cseq == known.notify_cseq {
-            return false;
-        }
-        assert_eq!(cseq, known.notify_cseq + 1, "CSeqs of dialog {dialog}");
-        known.notify_cseq = cseq;
-        known.document.clear();
-        let body = find(bytes, b"\r\n\r\n").map_or(&[][..], |at| &bytes[at + 4..]);
-        known.document.extend_from_slice(body);
-        true
     }
 
-    /// Returns the address answers come to.
-    ///
-    /// # Panics
-    /// If the socket has lost its address.
-    pub fn address(&self) -> SocketAddr {
-        self.socket.local_addr().expect("a bound socket")
+    /// Returns how many watchers hold another document than the one that is published.
+    fn outdated(&self) -> usize {
+        let published = |presentity: u32| self.agents.publishers[presentity as usize].version;
+        let watching = self.agents.watchers.iter().filter(|watcher| watcher.is_subscribed && watcher.notify_cseq > 0);
+        watching.filter(|watcher| watcher.version != published(watcher.presentity)).count()
     }
 }
 
-/// Measures how long `run` takes and what process `server` spends on it.
-pub fn measured<R>(server: u32, run: impl FnOnce() -> R) -> (R, Duration, Duration) {
-    let (before, started) = (super::cost::cpu_time(server), Instant::now());
-    let result = run();
-    (result, super::cost::cpu_time(server).saturating_sub(before), started.elapsed())
+fn on_answer(bytes: &[u8], agents: &mut Agents, open: &mut FxHashMap<u32, Open>, seen: &mut Seen) {
+    let code = number_after(bytes, b"SIP/2.0 ").unwrap_or(0);
+    let number = number_after(bytes, b";branch=z9hG4bKload-").unwrap_or(0);
+    if code < 200 {
+        return;
+    }
+    let Some(request) = open.get_mut(&number).filter(|request| !request.bytes.is_empty()) else { return };
+    request.bytes = Vec::new();
+    seen.answers.add(request.due.elapsed());
+    // A SUBSCRIBE may be accepted by 202, which RFC 6665 §8.3.1 still reads as 200.
+    let is_right = code == request.work.code() || (code == 202 && !request.work.is_publish());
+    if !is_right || !learn(bytes, request, agents) {
+        seen.faults.wrong_answers += 1;
+        request.notifies_left = 0;
+    }
+    finish(number, agents, open, seen);
 }
 
-fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    bytes.windows(needle.len()).position(|window| window == needle)
+/// Takes from an answer what the next request needs; returns whether it was there.
+fn learn(bytes: &[u8], request: &Open, agents: &mut Agents) -> bool {
+    if request.work == Work::SubscribeUnknown {
+        return true;
+    }
+    if request.work.is_publish() {
+        let tag = value_after(bytes, b"\r\nSIP-ETag: ").and_then(|tag| std::str::from_utf8(tag).ok());
+        return tag.is_some_and(|tag| {
+            agents.publishers[request.subject].entity_tag = tag.into();
+            true
+        });
+    }
+    let tag = value_after(bytes, b"\r\nTo: ").and_then(tag);
+    let target = value_after(bytes, b"\r\nContact: ").and_then(uri).map(|uri| agents.target(uri));
+    let watcher = &mut agents.watchers[request.subject];
+    let is_known = !watcher.to_tag.is_empty() && request.work != Work::SubscribeInitial;
+    let (Some(tag), Some(target)) = (tag, target.or(is_known.then_some(watcher.target))) else { return false };
+    let is_same = !is_known || watcher.to_tag == tag;
+    (watcher.to_tag, watcher.target) = (tag.into(), target);
+    is_same
 }
 
-fn value_after(bytes: &[u8], name: &[u8]) -> Option<String> {
-    let rest = &bytes[find(bytes, name)? + name.len()..];
-    let end = rest.iter().position(|byte| *byte == b'\r').unwrap_or(rest.len());
-    Some(String::from_utf8_lossy(&rest[..end]).into_owned())
+fn on_notify(
+    bytes: &[u8],
+    outbox: &mut Outbox<'_>,
+    agents: &mut Agents,
+    open: &mut FxHashMap<u32, Open>,
+    seen: &mut Seen,
+) {
+    answer(bytes, outbox);
+    let dialog = number_after(bytes, b"\r\nCall-ID: load-").map_or(usize::MAX, |number| number as usize);
+    let (Some(cseq), Some(watcher)) = (number_after(bytes, b"\r\nCSeq: "), agents.watchers.get_mut(dialog)) else {
+        seen.faults.disordered += 1;
+        return;
+    };
+    if cseq == watcher.notify_cseq {
+        seen.repeated += 1;
+        return;
+    }
+    // The first may begin anywhere (RFC 3261 §12.2.1.1).
+    let may_jump = watcher.notify_cseq == 0 || std::mem::take(&mut watcher.may_jump);
+    let is_next = cseq == watcher.notify_cseq + 1 || (may_jump && cseq > watcher.notify_cseq);
+    seen.faults.disordered += usize::from(!is_next);
+    if cseq < watcher.notify_cseq {
+        return;
+    }
+    watcher.notify_cseq = cseq;
+    let body = memmem::find(bytes, b"\r\n\r\n").map_or(&[][..], |at| &bytes[at + 4..]);
+    watcher.version = number_after(body, b"<note>v").unwrap_or(0);
+    seen.notified += 1;
+    let publisher = &agents.publishers[watcher.presentity as usize];
+    let number = match watcher.request {
+        // What it brings is what the publisher's request caused, or nobody's.
+        0 if watcher.version == publisher.version => publisher.request,
+        own => own,
+    };
+    if let Some(request) = open.get_mut(&number) {
+        request.notifies_left = request.notifies_left.saturating_sub(1);
+        finish(number, agents, open, seen);
+    }
 }
 
-fn number_after(bytes: &[u8], name: &[u8]) -> Option<usize> {
-    let rest = &bytes[find(bytes, name)? + name.len()..];
-    let end = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
-    std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+/// Ends a request that has all it waits for.
+fn finish(number: u32, agents: &mut Agents, open: &mut FxHashMap<u32, Open>, seen: &mut Seen) {
+    let Some(request) = open.get(&number).filter(|request| request.bytes.is_empty() && request.notifies_left == 0)
+    else {
+        return;
+    };
+    seen.notifies.add(request.due.elapsed());
+    seen.done += 1;
+    match request.work.is_publish() {
+        true => agents.publishers[request.subject].request = 0,
+        false => agents.watchers[request.subject].request = 0,
+    }
+    open.remove(&number);
+}
+
+/// Confirms a NOTIFY with what RFC 3261 §8.2.6.2 has a UAS copy.
+fn answer(notify: &[u8], outbox: &mut Outbox<'_>) {
+    let value = |name: &[u8]| value_after(notify, name).unwrap_or_default();
+    let names: [&[u8]; 5] = [b"\r\nVia: ", b"\r\nFrom: ", b"\r\nTo: ", b"\r\nCall-ID: ", b"\r\nCSeq: "];
+    let copied = names.into_iter().flat_map(|name| [name, value(name)]);
+    outbox.send([&b"SIP/2.0 200 OK"[..]].into_iter().chain(copied).chain([&b"\r\nContent-Length: 0\r\n\r\n"[..]]));
 }

@@ -1,128 +1,268 @@
 //! What is measured, one phase after the other, on a server of its own.
 
-use std::fmt;
-use std::time::Duration;
+use std::ops::Range;
+use std::time::{Duration, Instant};
 
-use super::generator::{Generator, Sent, measured};
-use crate::server::{Options, Server, with_setting};
+use super::agents::Work;
+use super::figures::{Row, Seen};
+use super::generator::{Generator, Pace};
+use super::subject::{Running, Subject};
+use super::wire::Wire;
 
-/// One line of the result.
-pub struct Row {
-    /// What was done.
-    pub work: String,
-    /// How many requests were unanswered at most.
-    pub window: usize,
-    /// How often.
-    pub operations: usize,
-    /// The server's CPU for all of it.
-    pub cpu: Duration,
-    /// The time it took.
-    pub elapsed: Duration,
+/// How much of everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// How many requests of each kind at a window of 128; at 16 a quarter of them, at 1 a tenth.
+    pub requests: usize,
+    /// Who watches one presentity in the fan-out.
+    pub crowd: usize,
+    /// How often the crowd is told.
+    pub rounds: usize,
+    /// The presentities of the steady state, with ten watchers each.
+    pub presentities: usize,
+    /// How long the idle server is watched.
+    pub idle: Duration,
+    /// How many subscriptions one server grows to, step by step; empty for no such phase.
+    pub growth: &'static [usize],
 }
 
-impl fmt::Display for Row {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let per_operation = self.cpu.as_secs_f64() * 1e6 / self.operations as f64;
-        let rate = self.operations as f64 / self.elapsed.as_secs_f64();
-        write!(f, "| {:<42} | {:>6} | {per_operation:>9.1} | {rate:>9.0} |", self.work, self.window)
+/// A figure that is no cost of an operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Figure {
+    /// What it is of.
+    pub what: &'static str,
+    /// In `unit`.
+    pub value: f64,
+    /// Its unit.
+    pub unit: &'static str,
+}
+
+/// One step of growth.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// How many subscriptions there are.
+    pub subscriptions: usize,
+    /// What a modification with one NOTIFY costs by then, in microseconds.
+    pub modify: f64,
+    /// What a refresh of a subscription with its NOTIFY costs.
+    pub refresh: f64,
+    /// Bytes a subscription.
+    pub bytes: f64,
+}
+
+/// All that was found out about one server.
+#[derive(Clone, Debug, Default)]
+pub struct Results {
+    /// Costs of operations.
+    pub rows: Vec<Row>,
+    /// The rest.
+    pub figures: Vec<Figure>,
+    /// How it grows.
+    pub steps: Vec<Step>,
+}
+
+/// The windows, and the share of [`Scale::requests`] that is sent in each.
+pub const WINDOWS: [(usize, usize); 3] = [(128, 1), (16, 4), (1, 10)];
+/// The window of the design's table.
+pub const WINDOW: usize = 128;
+/// Watchers of each presentity in the steady state.
+const WATCHERS_EACH: usize = 10;
+
+/// Measures everything there is to `subject`; `note` is told of each row as it is found.
+pub fn run(subject: Subject, scale: Scale, note: &mut dyn FnMut(&Row)) -> Results {
+    let mut bench = Bench { is_ours: subject.is_ours(), results: Results::default(), note };
+    bench.requests(&subject.start(), scale);
+    bench.crowd(&subject.start(), scale);
+    bench.steady_state(&mut subject.start(), scale);
+    if subject.is_ours() {
+        bench.connections(&subject.start(), scale);
+    }
+    if subject == Subject::Sqlite && !scale.growth.is_empty() {
+        bench.growth(&subject.start(), scale.growth);
+    }
+    bench.results
+}
+
+struct Bench<'n> {
+    is_ours: bool,
+    results: Results,
+    note: &'n mut dyn FnMut(&Row),
+}
+
+impl Bench<'_> {
+    /// Runs one phase and keeps its row; `per` operations are in each request.
+    fn phase(
+        &mut self,
+        name: &'static str,
+        server: &Running,
+        window: usize,
+        per: usize,
+        run: impl FnOnce() -> Seen,
+    ) -> f64 {
+        let (before, begun) = (server.cpu_time(), Instant::now());
+        let seen = run();
+        let (elapsed, after) = (begun.elapsed(), server.cpu_time());
+        let row = Row {
+            work: name,
+            window,
+            operations: seen.done * per,
+            server: after.0.saturating_sub(before.0),
+            database: after.1.saturating_sub(before.1),
+            elapsed,
+            seen,
+        };
+        (self.note)(&row);
+        let rate = row.rate();
+        self.results.rows.push(row);
+        rate
+    }
+
+    fn figure(&mut self, what: &'static str, value: f64, unit: &'static str) {
+        self.results.figures.push(Figure { what, value, unit });
+    }
+
+    /// Each kind of request alone, in windows of three sizes, each for users of its own.
+    fn requests(&mut self, server: &Running, scale: Scale) {
+        let users = scale.requests;
+        let all = WINDOWS.iter().map(|(_, share)| users / share).sum::<usize>();
+        let mut generator = Generator::new(Wire::udp(server.udp_address()), all, 0..u32_of(all));
+        let mut begin = 0;
+        for (window, share) in WINDOWS {
+            let range = begin..begin + users / share;
+            begin = range.end;
+            for (name, work) in REQUESTS {
+                self.phase(name, server, window, 1, || generator.run(work, range.clone(), Pace::window(window)));
+            }
+        }
+    }
+
+    /// One presentity with many watchers, who are told again and again.
+    fn crowd(&mut self, server: &Running, scale: Scale) {
+        let watchers = std::iter::repeat_n(0, scale.crowd);
+        let mut generator = Generator::new(Wire::udp(server.udp_address()), 1, watchers);
+        generator.run(Work::PublishInitial, 0..1, Pace::window(1));
+        generator.run(Work::SubscribeInitial, 0..scale.crowd, Pace::window(WINDOW));
+        self.phase(CROWD, server, 1, scale.crowd, || {
+            let mut all = Seen::default();
+            (0..scale.rounds).for_each(|_| all.add(generator.run(Work::PublishModify, 0..1, Pace::window(1))));
+            all
+        });
+    }
+
+    /// Many presentities with ten watchers each: saturated, at half of that, idle, and started again.
+    fn steady_state(&mut self, server: &mut Running, scale: Scale) {
+        let (users, subscriptions) = (scale.presentities, scale.presentities * WATCHERS_EACH);
+        let watched = (0..u32_of(users)).flat_map(|user| std::iter::repeat_n(user, WATCHERS_EACH));
+        let mut generator = Generator::new(Wire::udp(server.udp_address()), users, watched);
+        let pace = Pace::window(WINDOW);
+        generator.run(Work::PublishInitial, 0..users, pace);
+        let before = server.processes().memory().resident;
+        self.phase("SUBSCRIBE initial, 10 watchers each", server, WINDOW, 1, || {
+            generator.run(Work::SubscribeInitial, 0..subscriptions, pace)
+        });
+        let peak = server.processes().memory().peak;
+        let rate =
+            self.phase(SATURATED, server, WINDOW, WATCHERS_EACH, || generator.run(Work::PublishModify, 0..users, pace));
+        let half = Pace { window: 4096, rate: Some(rate / WATCHERS_EACH as f64 / 2.0) };
+        self.phase(HALF, server, 4096, WATCHERS_EACH, || generator.run(Work::PublishModify, 0..users, half));
+        self.idle(server, scale.idle);
+        let settled = server.processes().memory().resident;
+        self.figure("memory a subscription", settled.saturating_sub(before) as f64 / subscriptions as f64, "B");
+        self.figure("peak memory", peak as f64 / 1e6, "MB");
+        let took = server.restart();
+        self.figure("start with these subscriptions", took.as_secs_f64(), "s");
+        if !self.is_ours {
+            // Kamailio uses CSeqs again that it used before, so that nobody can tell whether a NOTIFY is new.
+            return;
+        }
+        generator.server_was_restarted();
+        self.phase("NOTIFY, 10 watchers, after a restart", server, WINDOW, WATCHERS_EACH, || {
+            generator.run(Work::PublishModify, 0..users, pace)
+        });
+    }
+
+    fn idle(&mut self, server: &Running, time: Duration) {
+        let before = server.cpu_time();
+        std::thread::sleep(time);
+        let after = server.cpu_time();
+        let used = (after.0 + after.1).saturating_sub(before.0 + before.1);
+        self.figure("idle, of one core", used.as_secs_f64() / time.as_secs_f64() * 100.0, "%");
+    }
+
+    /// The same requests over one connection.
+    fn connections(&mut self, server: &Running, scale: Scale) {
+        let Some(address) = server.tcp_address() else { return };
+        let users = scale.requests;
+        let mut generator = Generator::new(Wire::tcp(address), users, 0..u32_of(users));
+        for (name, work) in OVER_TCP {
+            self.phase(name, server, WINDOW, 1, || generator.run(work, 0..users, Pace::window(WINDOW)));
+        }
+    }
+
+    /// One server that grows, and what the same work costs at each size.
+    fn growth(&mut self, server: &Running, sizes: &[usize]) {
+        let sample = sizes.first().copied().unwrap_or(0) / WATCHERS_EACH;
+        let users = sizes.last().copied().unwrap_or(0) / WATCHERS_EACH;
+        let mut generator = Generator::new(Wire::udp(server.udp_address()), users, std::iter::empty());
+        let pace = Pace::window(WINDOW);
+        let empty = server.processes().memory().resident;
+        let mut so_far: Range<usize> = 0..0;
+        for size in sizes {
+            so_far = so_far.end..size / WATCHERS_EACH;
+            generator.watch(so_far.clone().flat_map(|user| std::iter::repeat_n(u32_of(user), WATCHERS_EACH)));
+            generator.run(Work::PublishInitial, so_far.clone(), pace);
+            let (first, end) = (so_far.start * WATCHERS_EACH, so_far.end * WATCHERS_EACH);
+            generator.run(Work::SubscribeInitial, first..end, pace);
+            // Users from all over, as many at each size.
+            let chosen = |n: usize| n * (so_far.end / sample);
+            let modify = self.cost(server, || generator.run(Work::PublishModify, chosen_of(sample, chosen), pace));
+            let refresh = self.cost(server, || {
+                generator.run(Work::SubscribeRefresh, chosen_of(sample, |n| chosen(n) * WATCHERS_EACH), pace)
+            });
+            let bytes = server.processes().memory().resident.saturating_sub(empty) as f64 / *size as f64;
+            self.results.steps.push(Step { subscriptions: *size, modify, refresh, bytes });
+        }
+    }
+
+    /// Returns what one request of a run costs, in microseconds.
+    fn cost(&mut self, server: &Running, run: impl FnOnce() -> Seen) -> f64 {
+        self.phase("a step of growth", server, WINDOW, 1, run);
+        self.results.rows.pop().map_or(0.0, |row| row.total_cost())
     }
 }
 
-/// Runs all phases with `window` requests in flight over `presentities` users, and `watchers` of one user.
-pub fn run(window: usize, presentities: usize, watchers: usize, mut report: impl FnMut(&Row)) {
-    // The generator tells the server's tags from its own by their first letter.
-    let server = Server::start(&with_setting("modparam(\"presence\", \"to_tag_pref\", \"s\")"), Options::default());
-    let id = server.process_id();
-    let mut generator = Generator::new(server.udp_address(), presentities.max(watchers) + 1);
-    let mut phase = |work: &str, count: usize, per: usize, generator: &mut Generator, write: &Write| {
-        let (seen, cpu, elapsed) = measured(id, || generator.run(count, window, write));
-        assert_eq!(seen.answered, count, "{work}");
-        report(&Row { work: work.into(), window, operations: count * per, cpu, elapsed });
-    };
-    phase("PUBLISH initial", presentities, 1, &mut generator, &|_, user, number| {
-        publish(user, number, "", Some("a"), 0)
-    });
-    let refresh: &Write = &|generator, user, number| publish(user, number, &generator.entity_tags[user], None, 0);
-    phase("PUBLISH refresh", presentities, 1, &mut generator, refresh);
-    let subscribe_to: &Write = &|generator, user, number| subscribe(generator, user, user, number, "");
-    phase("SUBSCRIBE initial, its NOTIFY", presentities, 1, &mut generator, subscribe_to);
-    let modify: &Write = &|generator, user, number| publish(user, number, &generator.entity_tags[user], Some("b"), 1);
-    phase("PUBLISH modify, 1 NOTIFY", presentities, 1, &mut generator, modify);
-    let resubscribe: &Write = &|generator, user, number| {
-        let tag = format!(";tag={}", generator.dialogs[&user].to_tag);
-        subscribe(generator, user, user, number, &tag)
-    };
-    phase("SUBSCRIBE refresh, its NOTIFY", presentities, 1, &mut generator, resubscribe);
-    fan_out(&mut generator, window, presentities, watchers, id, &mut report);
+fn chosen_of(count: usize, choose: impl Fn(usize) -> usize) -> impl ExactSizeIterator<Item = usize> {
+    (0..count).map(choose)
 }
 
-type Write = dyn Fn(&Generator, usize, usize) -> (Vec<u8>, Sent);
-
-/// One user, many watchers: the user publishes again and again, each time when all watchers have been told.
-fn fan_out(
-    generator: &mut Generator,
-    window: usize,
-    presentities: usize,
-    watchers: usize,
-    id: u32,
-    report: &mut impl FnMut(&Row),
-) {
-    const ROUNDS: usize = 20;
-    let star = presentities;
-    generator.run(1, 1, |_, _, number| publish(star, number, "", Some("start"), 0));
-    generator
-        .run(watchers, window, |generator, at, number| subscribe(generator, presentities + 1 + at, star, number, ""));
-    let (seen, cpu, elapsed) = measured(id, || {
-        let mut total = 0;
-        for round in 0..ROUNDS {
-            let note = format!("round {round}");
-            let seen = generator.run(1, 1, |generator, _, number| {
-                publish(star, number, &generator.entity_tags[star], Some(&note), watchers)
-            });
-            total += seen.notified;
-            let told = |at: usize| generator.dialogs[&(presentities + 1 + at)].document.as_slice();
-            assert!((0..watchers).all(|at| told(at).windows(note.len()).any(|part| part == note.as_bytes())), "{note}");
-        }
-        total
-    });
-    let work = format!("NOTIFY, 1 presentity × {watchers} watchers");
-    report(&Row { work, window, operations: seen, cpu, elapsed });
+fn u32_of(count: usize) -> u32 {
+    u32::try_from(count).expect("fewer than four thousand millions")
 }
 
-fn publish(user: usize, number: usize, tag: &str, note: Option<&str>, notifies: usize) -> (Vec<u8>, Sent) {
-    let condition = if tag.is_empty() { String::new() } else { format!("SIP-If-Match: {tag}\r\n") };
-    let body = note.map(document).unwrap_or_default();
-    let content = if body.is_empty() { "" } else { "Content-Type: application/pidf+xml\r\n" };
-    let message = format!(
-        "PUBLISH sip:user{user}@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;rport;branch=z9hG4bKload-{number}\r\n\
-         Max-Forwards: 70\r\nFrom: <sip:user{user}@pres.example>;tag=p\r\nTo: <sip:user{user}@pres.example>\r\n\
-         Call-ID: publish-{user}\r\nCSeq: {number} PUBLISH\r\nEvent: presence\r\nExpires: 3600\r\n{condition}{content}\
-         User-Agent: load\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    (message.into_bytes(), Sent { subject: user, notifies })
-}
+/// The fan-out to a crowd.
+pub const CROWD: &str = "NOTIFY, 1 presentity × 1000 watchers";
+/// The steady state, as fast as it goes.
+pub const SATURATED: &str = "NOTIFY, 10 watchers, saturated";
+/// The steady state at half of that rate.
+pub const HALF: &str = "NOTIFY, 10 watchers, half the rate";
+/// A refresh over a connection, and what it is compared with.
+pub const REFRESH: (&str, &str) = ("PUBLISH refresh", "PUBLISH refresh, TCP");
 
-fn subscribe(generator: &Generator, dialog: usize, user: usize, number: usize, to_tag: &str) -> (Vec<u8>, Sent) {
-    let contact = generator.address();
-    let message = format!(
-        "SUBSCRIBE sip:user{user}@pres.example SIP/2.0\r\nVia: SIP/2.0/UDP {contact};rport;branch=z9hG4bKload-{number}\r\n\
-         Max-Forwards: 70\r\nFrom: <sip:watcher{dialog}@pres.example>;tag=w{dialog}\r\n\
-         To: <sip:user{user}@pres.example>{to_tag}\r\nCall-ID: load-{dialog}\r\nCSeq: {number} SUBSCRIBE\r\n\
-         Contact: <sip:watcher{dialog}@{contact}>\r\nEvent: presence\r\nAccept: application/pidf+xml\r\nExpires: 3600\r\n\
-         User-Agent: load\r\nContent-Length: 0\r\n\r\n"
-    );
-    (message.into_bytes(), Sent { subject: dialog, notifies: 1 })
-}
+/// What is done with each user, in order.
+const REQUESTS: [(&str, Work); 8] = [
+    ("PUBLISH initial", Work::PublishInitial),
+    (REFRESH.0, Work::PublishRefresh),
+    ("SUBSCRIBE initial → NOTIFY", Work::SubscribeInitial),
+    ("PUBLISH modify → 1 NOTIFY", Work::PublishModify),
+    ("SUBSCRIBE refresh → NOTIFY", Work::SubscribeRefresh),
+    ("SUBSCRIBE of an unknown dialog", Work::SubscribeUnknown),
+    ("SUBSCRIBE with Expires 0 → NOTIFY", Work::Unsubscribe),
+    ("PUBLISH remove", Work::PublishRemove),
+];
 
-/// A document as a softphone publishes it, about 600 bytes.
-fn document(note: &str) -> String {
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" \
-         xmlns:dm=\"urn:ietf:params:xml:ns:pidf:data-model\" xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\" \
-         entity=\"sip:user@pres.example\">\n<tuple id=\"t4109\"><status><basic>open</basic></status>\
-         <contact priority=\"0.8\">sip:user@192.0.2.7:5060</contact><note>{note}</note>\
-         <timestamp>2026-01-01T00:00:00Z</timestamp></tuple>\n<dm:person id=\"p7\"><rpid:activities><rpid:busy/>\
-         </rpid:activities><dm:note>{note}</dm:note></dm:person>\n</presence>\n"
-    )
-}
+const OVER_TCP: [(&str, Work); 4] = [
+    ("PUBLISH initial, TCP", Work::PublishInitial),
+    (REFRESH.1, Work::PublishRefresh),
+    ("SUBSCRIBE initial → NOTIFY, TCP", Work::SubscribeInitial),
+    ("PUBLISH modify → 1 NOTIFY, TCP", Work::PublishModify),
+];

@@ -7,37 +7,37 @@ use crate::message::Message;
 use crate::pidf;
 
 /// A socket that breaks promises on command.
-pub(super) struct FakeServer {
+pub(crate) struct FakeServer {
     socket: UdpSocket,
     client: Option<SocketAddr>,
 }
 
 impl FakeServer {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a loopback socket");
         socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket takes a timeout");
         Self { socket, client: None }
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.socket.local_addr().expect("a bound socket has an address")
     }
 
     /// Receives one message.
-    pub(super) fn receive(&mut self) -> Message {
+    pub(crate) fn receive(&mut self) -> Message {
         let mut buffer = [0; 65_536];
         let (length, source) = self.socket.recv_from(&mut buffer).expect("a message within the deadline");
         self.client = Some(source);
         Message::parse(&buffer[..length]).expect("our own messages parse")
     }
 
-    pub(super) fn send(&self, message: &Message) {
+    pub(crate) fn send(&self, message: &Message) {
         let client = self.client.expect("the client has spoken first");
         self.socket.send_to(&message.to_bytes(), client).expect("loopback takes a datagram");
     }
 
     /// Builds a faultless answer.
-    pub(super) fn answer(request: &Message, code: u16, tag: &str) -> Message {
+    pub(crate) fn answer(request: &Message, code: u16, tag: &str) -> Message {
         let answer = Message::response_to(request, code);
         let to = request.expect("To").to_owned();
         match request.tag("To") {
@@ -47,7 +47,7 @@ impl FakeServer {
     }
 
     /// Builds a faultless NOTIFY in the dialog of `subscribe`.
-    pub(super) fn notify(&self, subscribe: &Message, tag: &str, cseq: u32, note: &str) -> Message {
+    pub(crate) fn notify(&self, subscribe: &Message, tag: &str, cseq: u32, note: &str) -> Message {
         let presentity = subscribe.uri_of("To").expect("a To");
         let body = pidf::open(&presentity, "t1", note);
         Message::request("NOTIFY", &subscribe.uri_of("Contact").expect("a Contact"))

@@ -16,7 +16,7 @@ mod endpoint; // a socket with transactions on it
 mod retransmission; // timers E and F
 
 #[cfg(test)]
-mod fake_server; // a peer that breaks promises on command
+pub(crate) mod fake_server; // a peer that breaks promises on command
 
 pub(crate) use endpoint::{DEADLINE, unique};
 pub use endpoint::{Endpoint, RequestHandler};

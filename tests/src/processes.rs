@@ -1,4 +1,4 @@
-//! The processes of a server, a tree below the one we started: signals to all of them, and the time they used.
+//! The processes of a server, a tree below the one we started: signals to all of them, and the time and memory they use.
 
 use std::collections::HashSet;
 use std::fs;
@@ -8,14 +8,12 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Linux tells processor time in these, whatever its clock does (`USER_HZ`).
-const TICKS_A_SECOND: u64 = 100;
 /// How long signals may take to do what they do.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A process and all below it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tree {
+pub struct Tree {
     root: u32,
 }
 
@@ -25,17 +23,25 @@ struct Status {
     id: u32,
     parent: u32,
     state: char,
-    /// Its own time, and that of its children who have gone.
-    ticks: u64,
+}
+
+/// Memory of a server, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// What is resident now; what processes share is counted once.
+    pub resident: u64,
+    /// The most that ever was, of the process that had most.
+    pub peak: u64,
 }
 
 impl Tree {
-    pub(super) fn of(root: u32) -> Self {
+    /// Returns `root` and whatever is below it whenever that is asked for.
+    pub fn of(root: u32) -> Self {
         Self { root }
     }
 
     /// Kills all of them and waits until none is left but the root, which its parent has to reap.
-    pub(super) fn kill(self) {
+    pub fn kill(self) {
         // While the root stands, no child is born behind our back.
         signal(self.root, Signal::SIGSTOP);
         let root = format!("/proc/{}/stat", self.root);
@@ -51,7 +57,7 @@ impl Tree {
     }
 
     /// Stops all of them in their tracks and waits until they stand.
-    pub(super) fn pause(self) {
+    pub fn pause(self) {
         signal(self.root, Signal::SIGSTOP);
         poll("stand", || {
             self.members().iter().all(|process| {
@@ -62,16 +68,34 @@ impl Tree {
     }
 
     /// Lets them go on.
-    pub(super) fn resume(self) {
+    pub fn resume(self) {
         for process in self.members().iter().rev() {
             signal(process.id, Signal::SIGCONT);
         }
     }
 
-    /// Returns the processor time they and their children that are gone have used.
-    pub(super) fn cpu_time(self) -> Duration {
-        let ticks: u64 = self.members().iter().map(|process| process.ticks).sum();
-        Duration::from_millis(ticks * 1000 / TICKS_A_SECOND)
+    /// Returns the processor time they have used, as the scheduler accounts for it; threads that have ended are not in it.
+    pub fn cpu_time(self) -> Duration {
+        let account = |entry: fs::DirEntry| {
+            // A thread that has just ended has no account any more.
+            let text = fs::read_to_string(entry.path().join("schedstat")).unwrap_or_default();
+            text.split(' ').next().and_then(|field| field.parse::<u64>().ok()).unwrap_or(0)
+        };
+        let threads = self.members().into_iter().flat_map(|process| entries(&format!("/proc/{}/task", process.id)));
+        Duration::from_nanos(threads.map(account).sum())
+    }
+
+    /// Returns the memory they use.
+    pub fn memory(self) -> Memory {
+        let kib = |process: &Status, file: &str, name: &str| {
+            let text = fs::read_to_string(format!("/proc/{}/{file}", process.id)).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
+        };
+        let members = self.members();
+        let resident: u64 = members.iter().map(|process| kib(process, "smaps_rollup", "Pss:")).sum();
+        let peak = members.iter().map(|process| kib(process, "status", "VmHWM:")).max().unwrap_or(0);
+        Memory { resident: resident * 1024, peak: peak * 1024 }
     }
 
     /// Returns the root and all below it, parents before their children.
@@ -91,7 +115,7 @@ impl Tree {
 }
 
 /// Sends a signal; a process that has gone meanwhile needs none.
-pub(super) fn signal(id: u32, signal: Signal) {
+pub fn signal(id: u32, signal: Signal) {
     let id = i32::try_from(id).expect("a process id is positive");
     let _ = kill(Pid::from_raw(id), signal);
 }
@@ -106,15 +130,17 @@ fn poll(what: &str, done: impl Fn() -> bool) {
 }
 
 fn all_processes() -> Vec<Status> {
-    let entries = fs::read_dir("/proc").expect("Linux has /proc").filter_map(Result::ok);
     let processes =
-        entries.filter(|entry| entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit));
+        entries("/proc").filter(|entry| entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit));
     processes.filter_map(|entry| status(&entry.path().join("stat"))).collect()
 }
 
 fn threads(process: u32) -> Vec<Status> {
-    let entries = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().filter_map(Result::ok);
-    entries.filter_map(|entry| status(&entry.path().join("stat"))).collect()
+    entries(&format!("/proc/{process}/task")).filter_map(|entry| status(&entry.path().join("stat"))).collect()
+}
+
+fn entries(directory: &str) -> impl Iterator<Item = fs::DirEntry> + use<> {
+    fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok)
 }
 
 /// Reads a `stat`; `None` if the process has gone.
@@ -127,9 +153,8 @@ fn parse(stat: &str) -> Option<Status> {
     let (id, _) = stat.split_once(' ')?;
     let (_, rest) = stat.rsplit_once(") ")?;
     let fields: Vec<_> = rest.split_whitespace().collect();
-    let ticks = fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
     let state = fields.first()?.chars().next()?;
-    Some(Status { id: id.parse().ok()?, parent: fields.get(1)?.parse().ok()?, state, ticks })
+    Some(Status { id: id.parse().ok()?, parent: fields.get(1)?.parse().ok()?, state })
 }
 
 #[cfg(test)]
@@ -139,7 +164,7 @@ mod tests {
     #[test]
     fn a_process_is_read_whatever_it_is_called() {
         let stat = "42 (a) S (b) T 7 42 42 0 -1 4194304 1 2 3 4 10 20 3 4 20 0 1 0 5";
-        assert_eq!(parse(stat), Some(Status { id: 42, parent: 7, state: 'T', ticks: 37 }));
+        assert_eq!(parse(stat), Some(Status { id: 42, parent: 7, state: 'T' }));
         assert_eq!(parse("42 (a"), None);
     }
 
