@@ -197,6 +197,8 @@ impl Kamailio {
             .replace("@MODE@", mode)
             .replace("@CACHE@", cache)
             .replace("@FORCE@", if self.setup.decides { "0" } else { "1" })
+            // Powers of two: its default, or chains that stay short.
+            .replace("@HASH@", if self.setup.shared_mib < 1024 { "9" } else { "16" })
             .replace("@WORKERS@", &self.setup.workers.to_string())
     }
 
@@ -276,9 +278,8 @@ modparam("presence", "db_url", "@DB@")
 modparam("presence", "server_address", "sip:@ADDRESS@")
 modparam("presence", "subs_db_mode", @MODE@)
 modparam("presence", "publ_cache", @CACHE@)
-# As large as it gets: chains stay short.
-modparam("presence", "subs_htable_size", 16)
-modparam("presence", "pres_htable_size", 16)
+modparam("presence", "subs_htable_size", @HASH@)
+modparam("presence", "pres_htable_size", @HASH@)
 # Writes to two tables under the lock of one are refused by MariaDB.
 modparam("presence", "db_table_lock_type", 0)
 modparam("presence_xml", "db_url", "@DB@")

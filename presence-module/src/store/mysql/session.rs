@@ -31,9 +31,6 @@ const HELD_LOOK: Duration = Duration::from_millis(5);
 /// How much of a message is not the value in it, at most.
 const PACKET_HEAD_BYTES: usize = 64;
 
-/// Rows in one INSERT: few sizes, so that few statements are prepared.
-const ROWS_AT_ONCE: [usize; 3] = [64, 8, 1];
-
 /// The number of the character set of columns that hold bytes.
 const BINARY: u16 = 63;
 
@@ -79,12 +76,10 @@ impl Session {
 
     /// Writes rows with one INSERT for many of them.
     fn insert(&mut self, rows: &Rows, mut writes: &[Write<'_>]) -> Result<(), Failure> {
-        for count in ROWS_AT_ONCE {
-            let marks = format!("({})", vec!["?"; rows.width].join(", "));
-            let text = format!("{}{}{}", rows.head, vec![marks.as_str(); count].join(", "), rows.tail);
-            while writes.len() >= count {
-                let (now, later) = writes.split_at(count);
-                self.execute(&text, || now.iter().flat_map(|write| write.binds.iter().map(value)).collect())?;
+        for (count, text) in rows.texts() {
+            while writes.len() >= *count {
+                let (now, later) = writes.split_at(*count);
+                self.execute(text, || now.iter().flat_map(|write| write.binds.iter().map(value)).collect())?;
                 writes = later;
             }
         }

@@ -1,5 +1,7 @@
 //! A statement: its text in the dialect of its database, the table it is about, and where its values go.
 
+use std::sync::OnceLock;
+
 use super::dialect::Dialect;
 use super::value::Bind;
 
@@ -18,9 +20,22 @@ pub(crate) struct Statement {
 /// A statement that can write many rows at once: `head`, a list of values for each row, `tail`.
 #[derive(Debug)]
 pub(crate) struct Rows {
-    pub(crate) head: String,
-    pub(crate) tail: String,
-    pub(crate) width: usize,
+    head: String,
+    tail: String,
+    width: usize,
+    texts: OnceLock<Vec<(usize, String)>>,
+}
+
+/// Rows in one statement: few sizes, so that few statements are prepared.
+const ROWS_AT_ONCE: [usize; 3] = [64, 8, 1];
+
+impl Rows {
+    /// Returns the text for each of some numbers of rows, large ones first and 1 last.
+    pub(crate) fn texts(&self) -> &[(usize, String)] {
+        let marks = || format!("({})", vec!["?"; self.width].join(", "));
+        let text = |count| format!("{}{}{}", self.head, vec![marks(); count].join(", "), self.tail);
+        self.texts.get_or_init(|| ROWS_AT_ONCE.map(|count| (count, text(count))).into())
+    }
 }
 
 impl Statement {
@@ -49,7 +64,7 @@ impl Statement {
     pub(crate) fn insert(dialect: Dialect, table: &str, columns: &[&str], tail: &str) -> Self {
         let head = format!("INSERT INTO {} ({}) VALUES ", dialect.quoted(table), dialect.list(columns));
         let marks = vec!["?"; columns.len()].join(", ");
-        let rows = Rows { head, tail: tail.to_owned(), width: columns.len() };
+        let rows = Rows { head, tail: tail.to_owned(), width: columns.len(), texts: OnceLock::new() };
         let text = format!("{}({marks}){tail}", rows.head);
         Self { rows: Some(rows), ..Self::on(dialect, table, &text) }
     }
