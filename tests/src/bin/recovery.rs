@@ -1,9 +1,10 @@
-//! Prints how long a server takes to be back: `recovery [PRESENTITIES [SUBSCRIPTIONS]]`, after a clean stop and after a kill.
+//! Prints how long a server takes to be back: `recovery [PRESENTITIES [SUBSCRIPTIONS [sqlite|mysql|postgres]]]`, after a clean
+//! stop and after a kill.
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use tests::database::Database;
+use tests::database_server::{self, DatabaseServer, Kind};
 use tests::load::stored::{Stored, entity_tag, fill};
 use tests::message::Message;
 use tests::processes::Tree;
@@ -11,16 +12,26 @@ use tests::server::{Options, QUICKSTART, Server};
 use tests::user_agent::Publisher;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse().expect("a number"));
-    let presentities = arguments.next().unwrap_or(100_000);
-    let stored = Stored { presentities, subscriptions: arguments.next().unwrap_or(10 * presentities) };
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |default| arguments.next().map_or(default, |argument| argument.parse().expect("a number"));
+    let presentities = number(100_000);
+    let stored = Stored { presentities, subscriptions: number(10 * presentities) };
+    let kind = match arguments.next().as_deref() {
+        None | Some("sqlite") => None,
+        Some("mysql") => Some(Kind::MariaDb),
+        Some("postgres") => Some(Kind::PostgreSql),
+        Some(other) => panic!("`{other}` is no database; there are sqlite, mysql and postgres"),
+    };
+    let options = database_server::Options { cache_mib: Some(2048), ..database_server::Options::default() };
+    let database = kind.map(|kind| DatabaseServer::start(kind, &options));
+    let database_url = database.as_ref().map(|server| server.create_database("presence"));
     let watchers = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let ready_within = Some(Duration::from_secs(600));
-    let mut server = Server::start(QUICKSTART, Options { ready_within, ..Options::default() });
+    let mut server = Server::start(QUICKSTART, Options { ready_within, database_url, ..Options::default() });
     assert_eq!(server.terminate().code(), Some(0), "{}", server.log());
     let begun = Instant::now();
     let at = watchers.local_addr().expect("a bound socket");
-    fill(&mut Database::open(&server.database()), stored, server.udp_address(), at);
+    fill(&server.database_url(), stored, server.udp_address(), at);
     let Stored { presentities, subscriptions } = stored;
     println!("{presentities} presentities and {subscriptions} subscriptions, written in {:.1?}", begun.elapsed());
     std::thread::spawn(move || answer(&watchers));
