@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use presence::change::{Change, Ending, Moment, Status};
 use presence::presentity_uri::UserAtDomain;
-use presence::store::{CommitError, RowGone, Store};
+use presence::store::{CommitError, RowGone, Store, Stored};
 use presence::watcher;
 use smol_str::SmolStr;
 
@@ -18,7 +18,61 @@ pub(crate) const PROMISES: &[Promise] = &[
     promise!(a_number_too_large_is_refused),
     promise!(a_row_that_is_gone_refuses_whoever_changes_it),
     promise!(a_change_to_the_same_is_no_refusal),
+    promise!(each_of_many_rows_takes_its_own_values),
+    promise!(one_row_of_many_that_is_gone_refuses_all),
 ];
+
+/// How many rows are changed together: enough for statements of every size.
+const MANY: u64 = 150;
+
+/// Rows of one kind that are changed together each take what was meant for them, however long, and the last change of a row
+/// that is changed twice is what stays.
+fn each_of_many_rows_takes_its_own_values(scene: &Scene<'_>) {
+    let mut store = scene.open();
+    let key = |n: u64| subscription(n as u8, "dana").key;
+    let stored = (0..MANY).map(|n| publication_stored(&publication(n, "dana")));
+    let subscribed = (0..MANY).map(|n| subscription_stored(&subscription(n as u8, "dana")));
+    commit(&mut store, &stored.chain(subscribed).collect::<Vec<_>>());
+    // Short values first: what was made ready for them has to take longer ones, too.
+    for length in [0, 1, 300, 90_000, 2] {
+        let tag = |n| format!("{n}-{}", "é".repeat(length.min(100)));
+        let body = |n| format!("{n}{}", "🦀\\'?".repeat(length));
+        let continued = |n| publication_continued(n % MANY, &tag(n), Some(&body(n)));
+        let reserved = |n| Change::CseqReserved { key: key(n), local_cseq: (n * 7 + length as u64) as u32 };
+        let changes: Vec<_> = (0..MANY + 10).map(continued).chain((0..MANY).map(reserved)).collect();
+        commit(&mut store, &changes);
+        for row in load(&mut store) {
+            match row {
+                Stored::Publication(row) => {
+                    let last = if row.id < 10 { row.id + MANY } else { row.id };
+                    assert_eq!((row.entity_tag.as_str(), &*row.body), (&*tag(last), &*body(last)), "{}", row.id);
+                }
+                Stored::Subscription(row) => {
+                    let n = (0..MANY).find(|n| key(*n) == row.key).expect("a known key");
+                    assert_eq!(u64::from(row.local_cseq), n * 7 + length as u64);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let removed = (0..MANY).map(|id| Change::PublicationRemoved { id });
+    let ended = (1..MANY).map(|n| Change::SubscriptionRemoved { key: key(n), ending: Ending::Silent, waits: false });
+    commit(&mut store, &removed.chain(ended).collect::<Vec<_>>());
+    assert_eq!(load(&mut store).len(), 1);
+}
+
+/// Of many changes of one kind one that meets no row refuses the transaction, as it does alone.
+fn one_row_of_many_that_is_gone_refuses_all(scene: &Scene<'_>) {
+    let mut store = scene.open();
+    commit(&mut store, &(0..MANY).map(|n| publication_stored(&publication(n, "dana"))).collect::<Vec<_>>());
+    let before = load(&mut store);
+    let changes: Vec<_> = (1..=MANY).map(|n| publication_continued(n, "refreshed", None)).collect();
+    let decisions: Vec<&[Change]> = changes.iter().map(std::slice::from_ref).collect();
+    let Err(CommitError::Data(error)) = store.commit(&decisions) else { panic!("it was committed") };
+    assert_eq!(error.downcast_ref(), Some(&RowGone { table: "presentity".into() }));
+    assert_eq!(load(&mut store), before);
+    commit(&mut store, &changes[..changes.len() - 1]);
+}
 
 /// Of a batch with one impossible row, nothing is written; the store goes on.
 fn a_batch_is_whole_or_nothing(scene: &Scene<'_>) {

@@ -1,5 +1,6 @@
 //! The connection to the server, opened with our settings.
 
+use std::collections::HashSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::store::StoreError;
 use crate::store::sql::connection::{Access, Connection, Failure, Fault, HELD_UP_FOR, check_met};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::reading::Columns;
-use crate::store::sql::statement::{Rows, Statement, Write};
+use crate::store::sql::statement::{Statement, Write};
 use crate::store::sql::value::{Bind, Cell, Row};
 use crate::store::url::{Server, Tls};
 
@@ -74,17 +75,31 @@ impl Session {
         run(&mut self.connection).map_err(failure::of_a_statement)
     }
 
-    /// Writes rows with one INSERT for many of them.
-    fn insert(&mut self, rows: &Rows, mut writes: &[Write<'_>]) -> Result<(), Failure> {
-        for (count, text) in rows.texts() {
-            while writes.len() >= *count {
-                let (now, later) = writes.split_at(*count);
-                self.execute(text, || now.iter().flat_map(|write| write.binds.iter().map(value)).collect())?;
-                writes = later;
-            }
+    /// Runs a statement for many rows, as many as can be at a time.
+    fn run_many(&mut self, statement: &Statement, mut writes: &[Write<'_>]) -> Result<(), Failure> {
+        let (texts, is_keyed) = statement.rows().map_or((&[][..], false), |rows| (rows.texts(), rows.is_keyed));
+        while let Some(first) = writes.first() {
+            let fits = |count| count <= writes.len() && (!is_keyed || are_different(&writes[..count]));
+            let fitting = texts.iter().find(|(count, _)| fits(*count));
+            let Some((count, text)) = fitting else {
+                check_met(statement, self.run(statement, &first.binds)?)?;
+                writes = &writes[1..];
+                continue;
+            };
+            let (now, later) = writes.split_at(*count);
+            let met = self.execute(text, || now.iter().flat_map(|write| write.binds.iter().map(value)).collect())?;
+            // Which of them met no row is found out by trying fewer.
+            check_met(statement, if met < *count as u64 { 0 } else { met })?;
+            writes = later;
         }
         Ok(())
     }
+}
+
+/// Returns whether no two of `writes` have the same key: of those a statement could carry out only one.
+fn are_different(writes: &[Write<'_>]) -> bool {
+    let keys: HashSet<&Bind<'_>> = writes.iter().filter_map(|write| write.binds.last()).collect();
+    keys.len() == writes.len()
 }
 
 impl Connection for Session {
@@ -116,13 +131,7 @@ impl Connection for Session {
 
     fn write(&mut self, writes: &[Write<'_>]) -> Result<(), Failure> {
         for run in writes.chunk_by(|one, next| std::ptr::eq(one.statement, next.statement)) {
-            if let Some(rows) = run[0].statement.rows() {
-                self.insert(rows, run)?;
-                continue;
-            }
-            for write in run {
-                check_met(write.statement, self.run(write.statement, &write.binds)?)?;
-            }
+            self.run_many(run[0].statement, run)?;
         }
         Ok(())
     }

@@ -17,24 +17,34 @@ pub(crate) struct Statement {
     is_met: bool,
 }
 
-/// A statement that can write many rows at once: `head`, a list of values for each row, `tail`.
+/// A statement that can write many rows at once: `head`, a part for each row, `tail`.
 #[derive(Debug)]
 pub(crate) struct Rows {
-    head: String,
-    tail: String,
-    width: usize,
-    texts: OnceLock<Vec<(usize, String)>>,
+    pub(crate) head: String,
+    /// The part of the first row.
+    pub(crate) first: String,
+    /// What stands before each further row.
+    pub(crate) between: &'static str,
+    /// The part of a further row.
+    pub(crate) row: String,
+    pub(crate) tail: String,
+    /// Whether the last value of each row is its key, and no two may have the same.
+    pub(crate) is_keyed: bool,
+    pub(crate) texts: OnceLock<Vec<(usize, String)>>,
 }
 
 /// Rows in one statement: few sizes, so that few statements are prepared.
-const ROWS_AT_ONCE: [usize; 3] = [64, 8, 1];
+const ROWS_AT_ONCE: [usize; 3] = [64, 16, 4];
 
 impl Rows {
-    /// Returns the text for each of some numbers of rows, large ones first and 1 last.
+    /// Returns the text for each of some numbers of rows, large ones first.
     pub(crate) fn texts(&self) -> &[(usize, String)] {
-        let marks = || format!("({})", vec!["?"; self.width].join(", "));
-        let text = |count| format!("{}{}{}", self.head, vec![marks(); count].join(", "), self.tail);
-        self.texts.get_or_init(|| ROWS_AT_ONCE.map(|count| (count, text(count))).into())
+        self.texts.get_or_init(|| ROWS_AT_ONCE.map(|count| (count, self.text(count))).into())
+    }
+
+    fn text(&self, count: usize) -> String {
+        let further = format!("{}{}", self.between, self.row).repeat(count - 1);
+        format!("{}{}{further}{}", self.head, self.first, self.tail)
     }
 }
 
@@ -63,10 +73,16 @@ impl Statement {
     /// Writes a row of `columns` into `table`; `tail` says what happens if its key is taken.
     pub(crate) fn insert(dialect: Dialect, table: &str, columns: &[&str], tail: &str) -> Self {
         let head = format!("INSERT INTO {} ({}) VALUES ", dialect.quoted(table), dialect.list(columns));
-        let marks = vec!["?"; columns.len()].join(", ");
-        let rows = Rows { head, tail: tail.to_owned(), width: columns.len(), texts: OnceLock::new() };
-        let text = format!("{}({marks}){tail}", rows.head);
+        let row = format!("({})", vec!["?"; columns.len()].join(", "));
+        let (first, tail, texts) = (row.clone(), tail.to_owned(), OnceLock::new());
+        let rows = Rows { head, first, between: ", ", row, tail, is_keyed: false, texts };
+        let text = rows.text(1);
         Self { rows: Some(rows), ..Self::on(dialect, table, &text) }
+    }
+
+    /// Says how it writes many rows at once.
+    pub(crate) fn with_rows(self, rows: Rows) -> Self {
+        Self { rows: Some(rows), ..self }
     }
 
     /// Says that the row it is about must be there.

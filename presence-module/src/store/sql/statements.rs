@@ -1,9 +1,11 @@
 //! Every statement that runs again and again, with the run-time names of the tables in it.
 
+use std::sync::OnceLock;
+
 use super::dialect::Dialect;
-use super::statement::Statement;
+use super::statement::{Rows, Statement};
 use crate::store::TableNames;
-use crate::store::schema::TableId;
+use crate::store::schema::{SqlType, TableId, table};
 
 /// The columns of a publication, in the order they are written and read.
 pub(crate) const PUBLICATION: &[&str] =
@@ -229,13 +231,57 @@ impl Writer<'_> {
 
     /// Changes `columns` of the row with an id, which must be there.
     fn update(&self, table: TableId, columns: &[&str]) -> Statement {
-        let columns = columns.iter().map(|column| format!("{column} = ?")).collect::<Vec<_>>().join(", ");
-        self.on(table, |table| format!("UPDATE {table} SET {columns} WHERE id = ?")).meeting_its_row()
+        let assigned = columns.iter().map(|column| format!("{column} = ?")).collect::<Vec<_>>().join(", ");
+        let statement = self.on(table, |table| format!("UPDATE {table} SET {assigned} WHERE id = ?")).meeting_its_row();
+        match self.dialect {
+            Dialect::MySql => statement.with_rows(self.updates(table, columns)),
+            // Where a row costs no round trip.
+            Dialect::Postgres | Dialect::Sqlite => statement,
+        }
+    }
+
+    /// Changes many rows, each to values of its own, which stand in a table that is made for the statement: MySQL's way.
+    fn updates(&self, table: TableId, columns: &[&str]) -> Rows {
+        let name = self.dialect.quoted(self.names.of(table));
+        let places: Vec<String> = columns.iter().chain(&["id"]).map(|column| self.typed_place(table, column)).collect();
+        let named = places.iter().enumerate().map(|(at, place)| format!("{place} AS v{at}")).collect::<Vec<_>>();
+        let assigned =
+            columns.iter().enumerate().map(|(at, column)| format!("t.{column} = v.v{at}")).collect::<Vec<_>>();
+        Rows {
+            head: format!("UPDATE {name} AS t JOIN ("),
+            first: format!("SELECT {}", named.join(", ")),
+            between: " UNION ALL ",
+            row: format!("SELECT {}", places.join(", ")),
+            tail: format!(") AS v ON t.id = v.v{} SET {}", columns.len(), assigned.join(", ")),
+            is_keyed: true,
+            texts: OnceLock::new(),
+        }
+    }
+
+    /// Returns the place of a value that has no column to take its type from, as MySQL writes it.
+    fn typed_place(&self, id: TableId, name: &str) -> String {
+        let column = table(id).columns.iter().find(|column| column.name == name).expect("a column of the table");
+        let type_name = match column.sql_type {
+            SqlType::Key | SqlType::Secret => "BINARY(16)",
+            SqlType::Integer | SqlType::Serial => "SIGNED",
+            SqlType::Name | SqlType::Token | SqlType::Text | SqlType::Document => "CHAR CHARACTER SET utf8mb4",
+        };
+        format!("CAST(? AS {type_name})")
     }
 
     fn delete(&self, table: TableId, key: &[&str]) -> Statement {
-        let key = self.all_of(key);
-        self.on(table, |table| format!("DELETE FROM {table} WHERE {key}"))
+        let all = self.all_of(key);
+        let statement = self.on(table, |table| format!("DELETE FROM {table} WHERE {all}"));
+        let ([key], Dialect::MySql) = (key, self.dialect) else { return statement };
+        statement.with_rows(Rows {
+            head: format!("DELETE FROM {} WHERE {key} IN (", self.dialect.quoted(self.names.of(table))),
+            first: "?".into(),
+            between: ", ",
+            row: "?".into(),
+            tail: ")".into(),
+            is_keyed: true,
+            texts: OnceLock::new(),
+        })
     }
 
     fn select(&self, table: TableId, columns: &[&str], tail: &str) -> Statement {
