@@ -1,6 +1,5 @@
 //! The connection to the server, opened with our settings.
 
-use std::collections::HashSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,8 +11,9 @@ use super::failure;
 use crate::store::StoreError;
 use crate::store::sql::connection::{Access, Connection, Failure, Fault, HELD_UP_FOR, check_met};
 use crate::store::sql::dialect::Dialect;
+use crate::store::sql::grouping::grouped;
 use crate::store::sql::reading::Columns;
-use crate::store::sql::statement::{Statement, Write};
+use crate::store::sql::statement::{Rows, Statement, Write};
 use crate::store::sql::value::{Bind, Cell, Row};
 use crate::store::url::{Server, Tls};
 
@@ -75,13 +75,11 @@ impl Session {
         run(&mut self.connection).map_err(failure::of_a_statement)
     }
 
-    /// Runs a statement for many rows, as many as can be at a time.
-    fn run_many(&mut self, statement: &Statement, mut writes: &[Write<'_>]) -> Result<(), Failure> {
-        let (texts, is_keyed) = statement.rows().map_or((&[][..], false), |rows| (rows.texts(), rows.is_keyed));
+    /// Runs a statement for many different rows, as many as can be at a time.
+    fn run_many(&mut self, statement: &Statement, mut writes: &[&Write<'_>]) -> Result<(), Failure> {
+        let texts = statement.rows().map_or(&[][..], Rows::texts);
         while let Some(first) = writes.first() {
-            let fits = |count| count <= writes.len() && (!is_keyed || are_different(&writes[..count]));
-            let fitting = texts.iter().find(|(count, _)| fits(*count));
-            let Some((count, text)) = fitting else {
+            let Some((count, text)) = texts.iter().find(|(count, _)| *count <= writes.len()) else {
                 check_met(statement, self.run(statement, &first.binds)?)?;
                 writes = &writes[1..];
                 continue;
@@ -94,12 +92,6 @@ impl Session {
         }
         Ok(())
     }
-}
-
-/// Returns whether no two of `writes` have the same key: of those a statement could carry out only one.
-fn are_different(writes: &[Write<'_>]) -> bool {
-    let keys: HashSet<&Bind<'_>> = writes.iter().filter_map(|write| write.binds.last()).collect();
-    keys.len() == writes.len()
 }
 
 impl Connection for Session {
@@ -130,8 +122,8 @@ impl Connection for Session {
     }
 
     fn write(&mut self, writes: &[Write<'_>]) -> Result<(), Failure> {
-        for run in writes.chunk_by(|one, next| std::ptr::eq(one.statement, next.statement)) {
-            self.run_many(run[0].statement, run)?;
+        for run in grouped(writes) {
+            self.run_many(run[0].statement, &run)?;
         }
         Ok(())
     }

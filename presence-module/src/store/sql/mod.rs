@@ -7,6 +7,7 @@ pub(crate) mod connection; // the seam: a session with one database
 pub(crate) mod transaction; // a transaction of it, and whether it is lost
 pub(crate) mod statements; // all the SQL that runs again and again
 pub(crate) mod writing; // changes to rows
+pub(crate) mod grouping; // and rows that are written together
 pub(crate) mod reading; // rows to Rust
 pub(crate) mod migration; // tables made, brought up to date, or refused
 pub(crate) mod old_tables; // those of 2006, set aside

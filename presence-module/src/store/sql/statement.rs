@@ -14,6 +14,8 @@ pub(crate) struct Statement {
     pieces: Vec<String>,
     table: String,
     rows: Option<Rows>,
+    /// The places of the values that are the key of the one row it is about, if it is about one.
+    key: Option<Vec<usize>>,
     is_met: bool,
 }
 
@@ -28,8 +30,6 @@ pub(crate) struct Rows {
     /// The part of a further row.
     pub(crate) row: String,
     pub(crate) tail: String,
-    /// Whether the last value of each row is its key, and no two may have the same.
-    pub(crate) is_keyed: bool,
     pub(crate) texts: OnceLock<Vec<(usize, String)>>,
 }
 
@@ -61,13 +61,13 @@ impl Statement {
             Dialect::MySql | Dialect::Sqlite => text.to_owned(),
             Dialect::Postgres => numbered(&pieces),
         };
-        Self { text, pieces, table: table.to_owned(), rows: None, is_met: false }
+        Self { text, pieces, table: table.to_owned(), rows: None, key: None, is_met: false }
     }
 
     /// Takes `text` as it is: a statement without values, in which `?` is a character.
     pub(crate) fn verbatim(text: &str) -> Self {
         let (text, pieces) = (text.to_owned(), vec![text.to_owned()]);
-        Self { text, pieces, table: String::new(), rows: None, is_met: false }
+        Self { text, pieces, table: String::new(), rows: None, key: None, is_met: false }
     }
 
     /// Writes a row of `columns` into `table`; `tail` says what happens if its key is taken.
@@ -75,9 +75,14 @@ impl Statement {
         let head = format!("INSERT INTO {} ({}) VALUES ", dialect.quoted(table), dialect.list(columns));
         let row = format!("({})", vec!["?"; columns.len()].join(", "));
         let (first, tail, texts) = (row.clone(), tail.to_owned(), OnceLock::new());
-        let rows = Rows { head, first, between: ", ", row, tail, is_keyed: false, texts };
+        let rows = Rows { head, first, between: ", ", row, tail, texts };
         let text = rows.text(1);
         Self { rows: Some(rows), ..Self::on(dialect, table, &text) }
+    }
+
+    /// Says which of its values are the key of the one row it is about.
+    pub(crate) fn about(self, key: impl IntoIterator<Item = usize>) -> Self {
+        Self { key: Some(key.into_iter().collect()), ..self }
     }
 
     /// Says how it writes many rows at once.
@@ -108,6 +113,11 @@ impl Statement {
     /// Returns how it writes many rows at once, if it can.
     pub(crate) fn rows(&self) -> Option<&Rows> {
         self.rows.as_ref()
+    }
+
+    /// Returns the places of the values that are the key of the one row it is about.
+    pub(crate) fn key(&self) -> Option<&[usize]> {
+        self.key.as_deref()
     }
 
     /// Returns whether the row it is about must be there.

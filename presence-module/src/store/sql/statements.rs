@@ -119,7 +119,7 @@ impl Statements {
             mark_clean: writer.own("clean = 1"),
             owner: writer.select(TableId::Owner, &["owner"], " WHERE id = 1"),
 
-            publication_stored: writer.insert(publications, PUBLICATION),
+            publication_stored: writer.insert(publications, PUBLICATION).about([0]),
             publication_refreshed: writer.update(publications, &["etag", "expires"]),
             publication_modified: writer.update(publications, &["etag", "expires", "received_time", "body"]),
             publication_removed: writer.delete(publications, one_key),
@@ -208,7 +208,8 @@ impl Writer<'_> {
             Dialect::MySql => self.on_duplicate_key(&changed, differing),
             Dialect::Postgres | Dialect::Sqlite => self.on_conflict(name, &changed, key, differing),
         };
-        Statement::insert(self.dialect, name, columns, &tail)
+        let places = columns.iter().enumerate().filter(|(_, column)| key.contains(column)).map(|(place, _)| place);
+        Statement::insert(self.dialect, name, columns, &tail).about(places)
     }
 
     fn on_conflict(&self, table: &str, changed: &[&str], key: &[&str], differing: &[&str]) -> String {
@@ -232,7 +233,8 @@ impl Writer<'_> {
     /// Changes `columns` of the row with an id, which must be there.
     fn update(&self, table: TableId, columns: &[&str]) -> Statement {
         let assigned = columns.iter().map(|column| format!("{column} = ?")).collect::<Vec<_>>().join(", ");
-        let statement = self.on(table, |table| format!("UPDATE {table} SET {assigned} WHERE id = ?")).meeting_its_row();
+        let statement = self.on(table, |table| format!("UPDATE {table} SET {assigned} WHERE id = ?"));
+        let statement = statement.meeting_its_row().about([columns.len()]);
         match self.dialect {
             Dialect::MySql => statement.with_rows(self.updates(table, columns)),
             // Where a row costs no round trip.
@@ -253,7 +255,6 @@ impl Writer<'_> {
             between: " UNION ALL ",
             row: format!("SELECT {}", places.join(", ")),
             tail: format!(") AS v ON t.id = v.v{} SET {}", columns.len(), assigned.join(", ")),
-            is_keyed: true,
             texts: OnceLock::new(),
         }
     }
@@ -271,7 +272,7 @@ impl Writer<'_> {
 
     fn delete(&self, table: TableId, key: &[&str]) -> Statement {
         let all = self.all_of(key);
-        let statement = self.on(table, |table| format!("DELETE FROM {table} WHERE {all}"));
+        let statement = self.on(table, |table| format!("DELETE FROM {table} WHERE {all}")).about(0..key.len());
         let ([key], Dialect::MySql) = (key, self.dialect) else { return statement };
         statement.with_rows(Rows {
             head: format!("DELETE FROM {} WHERE {key} IN (", self.dialect.quoted(self.names.of(table))),
@@ -279,7 +280,6 @@ impl Writer<'_> {
             between: ", ",
             row: "?".into(),
             tail: ")".into(),
-            is_keyed: true,
             texts: OnceLock::new(),
         })
     }
