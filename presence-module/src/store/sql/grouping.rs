@@ -1,11 +1,11 @@
 //! Writes put together by what they do, for databases where a statement costs a round trip and may carry many rows.
 //!
-//! Two writes may change places where they are about different rows. So a batch is cut wherever a row is met again, and
-//! between two cuts the writes of each statement are put together.
-
-use std::collections::HashSet;
+//! Two writes may change places where they are about different rows. So what is about a row comes in the order in which it
+//! was given, a round each, and in each round the writes of one statement are put together.
 
 use smallvec::SmallVec;
+
+use rustc_hash::FxHashMap;
 
 use super::statement::Write;
 use super::value::Bind;
@@ -16,23 +16,31 @@ type RowOf<'w> = (&'w str, SmallVec<[&'w Bind<'w>; 1]>);
 /// Returns runs of writes, each of one statement and no two about one row, in an order that cannot be told from that of
 /// `writes`.
 pub(crate) fn grouped<'w>(writes: &'w [Write<'w>]) -> Vec<Vec<&'w Write<'w>>> {
-    let mut runs: Vec<Vec<&Write<'_>>> = Vec::new();
-    let (mut met, mut first_of_part) = (HashSet::new(), 0);
+    let mut rounds: Vec<Vec<Vec<&Write<'_>>>> = Vec::new();
+    // How many rounds each row has seen, and how many are over for all of them.
+    let (mut seen, mut over) = (FxHashMap::<RowOf<'_>, usize>::default(), 0);
     for write in writes {
-        let row = row_of(write);
-        // What is about no row we know of stays where it is.
-        if row.is_none() || !met.insert(row) {
-            (met, first_of_part) = (HashSet::from([row_of(write)]), runs.len());
-        }
-        let same = |run: &&mut Vec<&Write<'_>>| {
-            run.first().is_some_and(|first| std::ptr::eq(first.statement, write.statement))
+        let round = match row_of(write) {
+            Some(row) => {
+                let next = seen.entry(row).or_insert(over);
+                *next += 1;
+                *next - 1
+            }
+            // What is about no row we know of comes after all before it, and before all after it.
+            None => {
+                seen.clear();
+                over = rounds.len() + 1;
+                rounds.len()
+            }
         };
-        match runs[first_of_part..].iter_mut().find(same) {
+        rounds.resize_with(rounds.len().max(round + 1), Vec::new);
+        let is_same = |run: &&mut Vec<&Write<'_>>| std::ptr::eq(run[0].statement, write.statement);
+        match rounds[round].iter_mut().find(is_same) {
             Some(run) => run.push(write),
-            None => runs.push(vec![write]),
+            None => rounds[round].push(vec![write]),
         }
     }
-    runs
+    rounds.into_iter().flatten().collect()
 }
 
 fn row_of<'w>(write: &'w Write<'w>) -> Option<RowOf<'w>> {
@@ -91,14 +99,15 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_met_again_is_a_cut() {
-        check("s1 r2 r1 s3 r4", &["s1", "r2", "r1,4", "s3"]);
+    fn what_is_about_one_row_keeps_its_order() {
+        check("s1 r2 r1 s3 r4", &["s1,3", "r2,4", "r1"]);
         check("r1 r1 r1", &["r1", "r1", "r1"]);
-        check("s1 d1 s1", &["s1", "d1", "s1"]);
+        check("r1 d1 r2 d2 r3 d3", &["r1,2,3", "d1,2,3"]);
+        check("s1 d1 s1 d2", &["s1", "d2", "d1", "s1"]);
     }
 
     #[test]
     fn what_is_about_no_known_row_stays_where_it_is() {
-        check("r1 f9 r2", &["r1", "f9", "r2"]);
+        check("r1 f9 r2 f8 r1", &["r1", "f9", "r2", "f8", "r1"]);
     }
 }

@@ -101,7 +101,8 @@ pub(crate) struct Statements {
 
     pub(crate) document_stored: Statement,
     pub(crate) rules: Statement,
-    pub(crate) rules_of_one: Statement,
+    /// For some numbers of users, large ones first and 1 last; in whatever domain.
+    pub(crate) rules_of: [(usize, Statement); 3],
     pub(crate) changed_rules: Statement,
     pub(crate) changed_rules_seen: Statement,
 }
@@ -144,17 +145,7 @@ impl Statements {
 
             document_stored: writer.insert(rules, NEW_DOCUMENT),
             rules: writer.select(rules, RULES_DOCUMENT, &format!(" ORDER BY {}", dialect.list(RULES_KEY))),
-            rules_of_one: writer.select(
-                rules,
-                RULES_DOCUMENT,
-                // Whoever writes these rows may not know that domains are lower-case here; to pass over a row would open
-                // what it closes.
-                &format!(
-                    " WHERE {} = ? AND lower(domain) = ? ORDER BY {}",
-                    dialect.quoted("user"),
-                    dialect.list(&RULES_KEY[2..])
-                ),
-            ),
+            rules_of: [64, 8, 1].map(|count| (count, writer.rules_of(count))),
             changed_rules: writer.select(changed, &["seq", "user", "domain"], " ORDER BY seq LIMIT 4096"),
             changed_rules_seen: writer.delete(changed, &["seq"]),
         }
@@ -287,6 +278,14 @@ impl Writer<'_> {
     fn select(&self, table: TableId, columns: &[&str], tail: &str) -> Statement {
         let columns = self.dialect.list(columns);
         self.on(table, |table| format!("SELECT {columns} FROM {table}{tail}"))
+    }
+
+    /// Reads the rules of so many users. Whoever writes these rows may not know that domains are lower-case here, and to pass
+    /// over a row would open what it closes: it is the reader who tells domains apart.
+    fn rules_of(&self, count: usize) -> Statement {
+        let (user, places, order) =
+            (self.dialect.quoted("user"), vec!["?"; count].join(", "), self.dialect.list(RULES_KEY));
+        self.select(TableId::XcapXml, RULES_DOCUMENT, &format!(" WHERE {user} IN ({places}) ORDER BY {order}"))
     }
 
     fn all_of(&self, columns: &[&str]) -> String {

@@ -1,6 +1,6 @@
 //! A database as a [`Store`]: the session, got back when it is lost; the transaction, fenced; the rows, read and written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::connection::{Access, Connect, Connection, Failure, Fault};
@@ -226,7 +226,7 @@ impl SqlStore {
 
 impl Store for SqlStore {
     fn commit(&mut self, decisions: &[&[Change]]) -> Result<(), CommitError> {
-        let changes = || decisions.iter().copied().flatten().filter(|change| change.is_durable());
+        let changes = || decisions.iter().copied().flat_map(written);
         if changes().next().is_none() {
             return Ok(());
         }
@@ -254,9 +254,19 @@ impl Store for SqlStore {
     ) -> Result<(), StoreError> {
         self.transaction(Access::Read, |connection, statements| {
             let Some(owners) = owners else { return read_rules(connection, &statements.rules, &[], visit) };
-            for owner in owners {
-                let owner = [Bind::Text(&owner.user), Bind::Text(&owner.domain)];
-                read_rules(connection, &statements.rules_of_one, &owner, visit)?;
+            let mut owners = owners;
+            while !owners.is_empty() {
+                let fits = |(count, _): &&(usize, Statement)| *count <= owners.len();
+                let (count, statement) = statements.rules_of.iter().find(fits).expect("1 fits");
+                let (now, later) = owners.split_at(*count);
+                let users: Vec<_> = now.iter().map(|owner| Bind::Text(&owner.user)).collect();
+                let asked: HashSet<&PresentityUri> = now.iter().map(|owner| &**owner).collect();
+                read_rules(connection, statement, &users, &mut |document| {
+                    if asked.contains(&document.owner) {
+                        visit(document);
+                    }
+                })?;
+                owners = later;
             }
             Ok(())
         })
@@ -324,6 +334,23 @@ fn connected<'a>(
     }
     let session = connection.as_mut().expect("it was just put there");
     Ok(&mut **session)
+}
+
+/// Returns what of a decision is to be written: not what only memory knows of, and not how a subscription goes on that the
+/// same decision ends.
+fn written(decision: &[Change]) -> impl Iterator<Item = &Change> {
+    decision
+        .iter()
+        .enumerate()
+        .filter(|(at, change)| change.is_durable() && !is_over(change, &decision[at + 1..]))
+        .map(|(_, change)| change)
+}
+
+fn is_over(change: &Change, later: &[Change]) -> bool {
+    let (Change::SubscriptionRefreshed { row, .. } | Change::SubscriptionMoved { row, .. }) = change else {
+        return false;
+    };
+    later.iter().any(|change| matches!(change, Change::SubscriptionRemoved { key, .. } if *key == row.key))
 }
 
 fn check_owned(met: u64) -> Result<(), Failure> {
