@@ -11,15 +11,15 @@ use tests::load::subject::Subject;
 use tests::load::{plot, report};
 
 const FULL: Scale = Scale {
-    requests: 40_000,
+    requests: 10_000,
     crowd: 1000,
-    rounds: 40,
+    rounds: 20,
     presentities: 10_000,
     idle: Duration::from_secs(20),
     growth: &[10_000, 100_000, 1_000_000],
 };
 const QUICK: Scale =
-    Scale { requests: 10_000, crowd: 1000, rounds: 20, presentities: 2_000, idle: Duration::from_secs(5), growth: &[] };
+    Scale { requests: 4_000, crowd: 1000, rounds: 10, presentities: 1_000, idle: Duration::from_secs(3), growth: &[] };
 
 struct Arguments {
     scale: Scale,

@@ -13,7 +13,7 @@ use crate::store::sql::connection::{Access, Connection, Failure, Fault, HELD_UP_
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::grouping::grouped;
 use crate::store::sql::reading::Columns;
-use crate::store::sql::statement::{Rows, Statement, Write};
+use crate::store::sql::statement::{Statement, Write};
 use crate::store::sql::value::{Bind, Cell, Row};
 use crate::store::url::{Server, Tls};
 
@@ -77,7 +77,7 @@ impl Session {
 
     /// Runs a statement for many different rows, as many as can be at a time.
     fn run_many(&mut self, statement: &Statement, mut writes: &[&Write<'_>]) -> Result<(), Failure> {
-        let texts = statement.rows().map_or(&[][..], Rows::texts);
+        let (texts, met_each) = statement.rows().map_or((&[][..], 0), |rows| (rows.texts(), rows.met_each));
         while let Some(first) = writes.first() {
             let Some((count, text)) = texts.iter().find(|(count, _)| *count <= writes.len()) else {
                 check_met(statement, self.run(statement, &first.binds)?)?;
@@ -86,8 +86,8 @@ impl Session {
             };
             let (now, later) = writes.split_at(*count);
             let met = self.execute(text, || now.iter().flat_map(|write| write.binds.iter().map(value)).collect())?;
-            // Which of them met no row is found out by trying fewer.
-            check_met(statement, if met < *count as u64 { 0 } else { met })?;
+            // Which of them met no row, or changed nothing in it, is found out by trying fewer.
+            check_met(statement, if met < met_each * *count as u64 { 0 } else { 1 })?;
             writes = later;
         }
         Ok(())
@@ -186,7 +186,7 @@ fn options(server: &Server, timeout: Duration) -> OptsBuilder {
         .tcp_connect_timeout(Some(timeout))
         .read_timeout(Some(timeout))
         .write_timeout(Some(timeout))
-        .stmt_cache_size(128)
+        .stmt_cache_size(256)
         // An UPDATE counts the rows it met, whether or not it changed them.
         .additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS)
         .init(SETTINGS.iter().map(|setting| (*setting).to_owned()).collect())

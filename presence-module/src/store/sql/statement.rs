@@ -23,18 +23,18 @@ pub(crate) struct Statement {
 #[derive(Debug)]
 pub(crate) struct Rows {
     pub(crate) head: String,
-    /// The part of the first row.
-    pub(crate) first: String,
-    /// What stands before each further row.
-    pub(crate) between: &'static str,
-    /// The part of a further row.
+    /// The part of a row.
     pub(crate) row: String,
+    /// What stands between two of them.
+    pub(crate) between: &'static str,
     pub(crate) tail: String,
+    /// What the database counts for a row that is changed as it should be; 0 if that does not matter.
+    pub(crate) met_each: u64,
     pub(crate) texts: OnceLock<Vec<(usize, String)>>,
 }
 
 /// Rows in one statement: few sizes, so that few statements are prepared.
-const ROWS_AT_ONCE: [usize; 3] = [64, 16, 4];
+const ROWS_AT_ONCE: [usize; 6] = [64, 32, 16, 8, 4, 2];
 
 impl Rows {
     /// Returns the text for each of some numbers of rows, large ones first.
@@ -43,8 +43,7 @@ impl Rows {
     }
 
     fn text(&self, count: usize) -> String {
-        let further = format!("{}{}", self.between, self.row).repeat(count - 1);
-        format!("{}{}{further}{}", self.head, self.first, self.tail)
+        format!("{}{}{}", self.head, vec![self.row.as_str(); count].join(self.between), self.tail)
     }
 }
 
@@ -74,8 +73,8 @@ impl Statement {
     pub(crate) fn insert(dialect: Dialect, table: &str, columns: &[&str], tail: &str) -> Self {
         let head = format!("INSERT INTO {} ({}) VALUES ", dialect.quoted(table), dialect.list(columns));
         let row = format!("({})", vec!["?"; columns.len()].join(", "));
-        let (first, tail, texts) = (row.clone(), tail.to_owned(), OnceLock::new());
-        let rows = Rows { head, first, between: ", ", row, tail, texts };
+        let (tail, texts) = (tail.to_owned(), OnceLock::new());
+        let rows = Rows { head, row, between: ", ", tail, met_each: 0, texts };
         let text = rows.text(1);
         Self { rows: Some(rows), ..Self::on(dialect, table, &text) }
     }

@@ -233,32 +233,29 @@ impl Writer<'_> {
         }
     }
 
-    /// Changes many rows, each to values of its own, which stand in a table that is made for the statement: MySQL's way.
-    fn updates(&self, table: TableId, columns: &[&str]) -> Rows {
-        let name = self.dialect.quoted(self.names.of(table));
-        let places: Vec<String> = columns.iter().chain(&["id"]).map(|column| self.typed_place(table, column)).collect();
-        let named = places.iter().enumerate().map(|(at, place)| format!("{place} AS v{at}")).collect::<Vec<_>>();
-        let assigned =
-            columns.iter().enumerate().map(|(at, column)| format!("t.{column} = v.v{at}")).collect::<Vec<_>>();
+    /// Changes many rows, each to values of its own: MySQL's way is to insert them where they are. A row that is not there is
+    /// made of nothing, which counts less than a change, so that the transaction is refused and it is gone again.
+    fn updates(&self, id: TableId, columns: &[&str]) -> Rows {
+        let given: Vec<&str> = columns.iter().copied().chain(["id"]).collect();
+        let others: Vec<_> = table(id).columns.iter().filter(|column| !given.contains(&column.name)).collect();
+        let nothing = others.iter().map(|column| match column.sql_type {
+            SqlType::Integer | SqlType::Serial => ", 0",
+            _ => ", ''",
+        });
+        let names: Vec<&str> = given.iter().copied().chain(others.iter().map(|column| column.name)).collect();
+        let assigned = columns.iter().map(|column| format!("{column} = VALUES({column})")).collect::<Vec<_>>();
         Rows {
-            head: format!("UPDATE {name} AS t JOIN ("),
-            first: format!("SELECT {}", named.join(", ")),
-            between: " UNION ALL ",
-            row: format!("SELECT {}", places.join(", ")),
-            tail: format!(") AS v ON t.id = v.v{} SET {}", columns.len(), assigned.join(", ")),
+            head: format!(
+                "INSERT INTO {} ({}) VALUES ",
+                self.dialect.quoted(self.names.of(id)),
+                self.dialect.list(&names)
+            ),
+            row: format!("({}{})", vec!["?"; given.len()].join(", "), nothing.collect::<String>()),
+            between: ", ",
+            tail: format!(" ON DUPLICATE KEY UPDATE {}", assigned.join(", ")),
+            met_each: 2,
             texts: OnceLock::new(),
         }
-    }
-
-    /// Returns the place of a value that has no column to take its type from, as MySQL writes it.
-    fn typed_place(&self, id: TableId, name: &str) -> String {
-        let column = table(id).columns.iter().find(|column| column.name == name).expect("a column of the table");
-        let type_name = match column.sql_type {
-            SqlType::Key | SqlType::Secret => "BINARY(16)",
-            SqlType::Integer | SqlType::Serial => "SIGNED",
-            SqlType::Name | SqlType::Token | SqlType::Text | SqlType::Document => "CHAR CHARACTER SET utf8mb4",
-        };
-        format!("CAST(? AS {type_name})")
     }
 
     fn delete(&self, table: TableId, key: &[&str]) -> Statement {
@@ -267,10 +264,10 @@ impl Writer<'_> {
         let ([key], Dialect::MySql) = (key, self.dialect) else { return statement };
         statement.with_rows(Rows {
             head: format!("DELETE FROM {} WHERE {key} IN (", self.dialect.quoted(self.names.of(table))),
-            first: "?".into(),
-            between: ", ",
             row: "?".into(),
+            between: ", ",
             tail: ")".into(),
+            met_each: 0,
             texts: OnceLock::new(),
         })
     }
