@@ -19,7 +19,7 @@ const FULL: Scale = Scale {
     growth: &[10_000, 100_000, 1_000_000],
 };
 const QUICK: Scale =
-    Scale { requests: 4_000, crowd: 1000, rounds: 10, presentities: 1_000, idle: Duration::from_secs(3), growth: &[] };
+    Scale { requests: 4_000, crowd: 1000, rounds: 10, presentities: 1_000, idle: Duration::ZERO, growth: &[] };
 
 struct Arguments {
     scale: Scale,
