@@ -35,7 +35,7 @@ fn main() {
     for round in 1..=arguments.rounds {
         let measured = arguments.subjects.iter().map(|subject| {
             println!("\n{}, round {round} of {}", subject.name(), arguments.rounds);
-            println!("  {:<42} window   server database µs/op       op/s", "");
+            println!("  {:<42} window   server database µs/op       op/s    99 % ms", "");
             (*subject, phases::run(*subject, arguments.scale, &mut print))
         });
         rounds.push(measured.collect());
@@ -60,7 +60,13 @@ fn main() {
 
 fn print(row: &Row) {
     let ((server, database), faults) = (row.cost(), row.seen.faults);
-    println!("  {:<42} {:>6} {server:>8.1} {database:>8.1} {:>16.0}", row.work, row.window, row.rate());
+    let slowest_ms = f64::from(row.seen.notifies.percentile(0.99)) / 1000.0;
+    println!(
+        "  {:<42} {:>6} {server:>8.1} {database:>8.1} {:>16.0} {slowest_ms:>10.2}",
+        row.work,
+        row.window,
+        row.rate()
+    );
     if !faults.is_none() {
         println!("    {faults}");
     }
