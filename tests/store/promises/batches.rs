@@ -141,6 +141,25 @@ fn a_change_to_the_same_is_no_refusal(scene: &Scene<'_>) {
         commit(&mut store, &[Change::CseqReserved { key: row.key, local_cseq: row.local_cseq }]);
         commit(&mut store, &[Change::SubscriptionAuthorized { key: row.key, status: row.status }]);
     }
+    // Nor among others, in a decision that changes some of its rows.
+    let others = [subscription(2, "dana"), subscription(3, "dana")];
+    commit(&mut store, &[subscription_stored(&others[0]), subscription_stored(&others[1])]);
+    let reserved = |key, local_cseq| Change::CseqReserved { key, local_cseq };
+    let decision = [
+        reserved(others[0].key, others[0].local_cseq + 64),
+        reserved(row.key, row.local_cseq),
+        reserved(others[1].key, others[1].local_cseq + 64),
+    ];
+    assert!(store.commit(&[&decision]).is_ok());
+    let loaded = load(&mut store);
+    let reserved_for = |key| {
+        loaded.iter().find_map(|stored| match stored {
+            Stored::Subscription(row) if row.key == key => Some(row.local_cseq),
+            _ => None,
+        })
+    };
+    assert_eq!(reserved_for(row.key), Some(row.local_cseq));
+    others.iter().for_each(|other| assert_eq!(reserved_for(other.key), Some(other.local_cseq + 64)));
 }
 
 pub(super) fn check_data(outcome: Result<(), CommitError>) {

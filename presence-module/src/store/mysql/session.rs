@@ -75,22 +75,39 @@ impl Session {
         run(&mut self.connection).map_err(failure::of_a_statement)
     }
 
-    /// Runs a statement for many different rows, as many as can be at a time.
-    fn run_many(&mut self, statement: &Statement, mut writes: &[&Write<'_>]) -> Result<(), Failure> {
+    /// Runs a statement for many different rows, as many as can be at a time. Returns whether each of them was changed: if
+    /// not, one was not there, and has been made of nothing, or one was already as it should be.
+    fn run_many(&mut self, statement: &Statement, mut writes: &[&Write<'_>]) -> Result<bool, Failure> {
         let (texts, met_each) = statement.rows().map_or((&[][..], 0), |rows| (rows.texts(), rows.met_each));
-        while let Some(first) = writes.first() {
+        while !writes.is_empty() {
             let Some((count, text)) = texts.iter().find(|(count, _)| *count <= writes.len()) else {
-                check_met(statement, self.run(statement, &first.binds)?)?;
-                writes = &writes[1..];
-                continue;
+                return self.run_each(writes).map(|()| true);
             };
             let (now, later) = writes.split_at(*count);
             let met = self.execute(text, || now.iter().flat_map(|write| write.binds.iter().map(value)).collect())?;
-            // Which of them met no row, or changed nothing in it, is found out by trying fewer.
-            check_met(statement, if met < met_each * *count as u64 { 0 } else { 1 })?;
+            if met < met_each * *count as u64 {
+                return Ok(false);
+            }
             writes = later;
         }
-        Ok(())
+        Ok(true)
+    }
+
+    fn run_each(&mut self, writes: &[&Write<'_>]) -> Result<(), Failure> {
+        writes.iter().try_for_each(|write| check_met(write.statement, self.run(write.statement, &write.binds)?))
+    }
+
+    fn run_all(&mut self, runs: &[Vec<&Write<'_>>]) -> Result<bool, Failure> {
+        for run in runs {
+            if !self.run_many(run[0].statement, run)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn simple(&mut self, text: &str) -> Result<(), Failure> {
+        self.connection.query_drop(text).map_err(failure::of_a_statement)
     }
 }
 
@@ -122,10 +139,17 @@ impl Connection for Session {
     }
 
     fn write(&mut self, writes: &[Write<'_>]) -> Result<(), Failure> {
-        for run in grouped(writes) {
-            self.run_many(run[0].statement, &run)?;
+        let runs = grouped(writes);
+        if runs.iter().all(|run| run.len() == 1) {
+            return runs.iter().try_for_each(|run| self.run_each(run));
         }
-        Ok(())
+        self.simple("SAVEPOINT writes")?;
+        if self.run_all(&runs)? {
+            return Ok(());
+        }
+        // One by one a row that is not there is told from one that is as it should be.
+        self.simple("ROLLBACK TO SAVEPOINT writes")?;
+        runs.iter().try_for_each(|run| self.run_each(run))
     }
 
     fn query(

@@ -234,7 +234,7 @@ impl Writer<'_> {
     }
 
     /// Changes many rows, each to values of its own: MySQL's way is to insert them where they are. A row that is not there is
-    /// made of nothing, which counts less than a change, so that the transaction is refused and it is gone again.
+    /// made of nothing, which counts less than a change, so that it is noticed and undone.
     fn updates(&self, id: TableId, columns: &[&str]) -> Rows {
         let given: Vec<&str> = columns.iter().copied().chain(["id"]).collect();
         let others: Vec<_> = table(id).columns.iter().filter(|column| !given.contains(&column.name)).collect();
