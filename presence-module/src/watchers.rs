@@ -105,7 +105,8 @@ impl Watchers {
 }
 
 impl Watcher {
-    fn is_undecided(&self) -> bool {
+    /// Returns whether somebody is still to decide on it.
+    pub fn is_undecided(&self) -> bool {
         matches!(self.status, Status::Pending | Status::Waiting)
     }
 }

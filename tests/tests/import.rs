@@ -208,6 +208,10 @@ fn the_tables_of_2006_are_taken_over_from() {
     let mut theirs = Database::connect(&url);
     tables_of_2006::fill(&mut Database::open(&former.database()), &mut theirs);
     theirs.execute(
+        "INSERT INTO watchers (p_user, p_domain, w_user, w_domain, subs_status, reason, inserted_time) \
+         VALUES ('dana', 'pres.example', 'ann', 'watch.example', 'active', '', 1166000000)",
+    );
+    theirs.execute(
         "INSERT INTO active_watchers SELECT to_user, to_domain, from_user, from_domain, event, event_id, to_tag, \
          'another', callid, cseq, '', record_route, expires, status, version FROM active_watchers",
     );

@@ -62,8 +62,7 @@ impl Presentity {
     /// Returns whether somebody stands elsewhere than the rules and the policy say, or may see something else since a rule
     /// began or ceased to be valid while nobody served.
     pub fn needs_review(&self, policy: &Policy, now: Now) -> bool {
-        // Where nobody has written rules everybody is active, whoever it is.
-        let are_all_active = policy.force_active && self.rules.as_ref().is_some_and(|rules| rules.is_absent());
+        let are_all_active = self.are_all_active(policy);
         let stands_elsewhere = |usage: &Usage| {
             if are_all_active && usage.row.status == Status::Active && usage.row.event == Package::Presence.name() {
                 return false;
@@ -99,6 +98,16 @@ impl Presentity {
             }
             Package::PresenceWinfo | Package::PresenceWinfoWinfo => None,
         }
+    }
+
+    /// Returns whether anybody has a say in what a watcher with `identity` may see.
+    pub(super) fn decides_on(&self, identity: &str, policy: &Policy) -> bool {
+        !is_identity_of(identity, &self.uri) && !self.are_all_active(policy)
+    }
+
+    /// Returns whether everybody is active, whoever it is: nobody has written rules.
+    fn are_all_active(&self, policy: &Policy) -> bool {
+        policy.force_active && self.rules.as_ref().is_some_and(|rules| rules.is_absent())
     }
 
     fn by_rules(&self, identity: &str, policy: &Policy, now: Now) -> Standing {

@@ -2,7 +2,8 @@
 //! (RFC 3857 §4.7.1).
 //!
 //! Of a watcher who has not proven who it is, nothing is written and nobody waits: whoever asks under many names would
-//! leave as many states (RFC 3857 §6.1).
+//! leave as many states (RFC 3857 §6.1). Nor is anything written where there is nothing to decide: of the presentity's own
+//! devices, and of whoever watches a user without rules under a policy that lets everybody.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
@@ -153,9 +154,13 @@ impl Presentity {
     ) -> Option<Change> {
         let is_it =
             |known: &Watcher| known.status == status && known.reason == reason && known.identity == row.identity;
-        let is_written = || self.watchers.get(&row.watcher, &row.event).is_some_and(is_it);
+        let is_up_to_date = || match self.watchers.get(&row.watcher, &row.event) {
+            Some(known) if is_it(known) => true,
+            Some(known) if known.is_undecided() => false,
+            _ => status == watcher::Status::Active && !self.decides_on(&row.identity, policy),
+        };
         let is_proven = !row.identity.is_empty();
-        (is_proven && !is_written()).then(|| self.watcher_stored(row, status, reason, policy, now))
+        (is_proven && !is_up_to_date()).then(|| self.watcher_stored(row, status, reason, policy, now))
     }
 
     fn watcher_stored(

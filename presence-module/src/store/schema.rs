@@ -333,7 +333,8 @@ pub const TABLES: &[Table] = &[
     },
     Table {
         id: TableId::Watchers,
-        meaning: "An authorisation state: what is decided about one watcher of one user; written when it changes.",
+        meaning: "An authorisation state: what was decided last about one watcher of one user; written when it changes, and not \
+                  where there is nothing to decide.",
         columns: &[
             user("p_user", "The user part of who is watched, unescaped, case-sensitive."),
             token("p_domain", "The domain of who is watched, lower-case."),

@@ -130,7 +130,7 @@ fn nothing_counts_as_durable_because_a_sweep_was_queued_behind_it() {
 
 #[test]
 fn an_authorisation_state_whose_commit_was_refused_is_written_with_the_next_subscription() {
-    let rig = Rig::new();
+    let rig = Rig::new().restart_forced(true, false);
     let known = || rig.store.with(|disk| disk.watchers.len());
     rig.store.fail_next();
     assert_eq!((rig.answer(rig.subscribe("eli", "", 1, 600)).code, known()), (503, 0));

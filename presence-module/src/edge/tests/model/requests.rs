@@ -166,10 +166,8 @@ impl Truth {
 
     /// Lets a subscription begin, or asks once.
     fn join(&mut self, request: &Subscribe, remote_target: SmolStr, rules: Option<usize>, now: Now) -> u16 {
-        if rules.is_none() {
-            return 503;
-        }
-        let standing = self.standing(rules.unwrap_or_default(), request.identity, request.package, now);
+        let Some(rules) = rules else { return 503 };
+        let standing = self.standing(rules, request.identity, request.package, now);
         let Some((status, shows)) = standing else { return 403 };
         let granted_s = request.expires.min(3600);
         let subscription = Subscription {
@@ -195,7 +193,7 @@ impl Truth {
             changed: Default::default(),
         };
         if granted_s > 0 {
-            self.begin(request.key(), subscription, now);
+            self.begin(request.key(), subscription, rules, now);
             return 200;
         }
         let known = self.watchers.get(&subscription.of()).map(|known| known.status);

@@ -186,6 +186,11 @@ pub(super) fn standing(
     }
 }
 
+/// Returns whether anybody has a say in where somebody stands.
+pub(super) fn are_asked((rules, force_active): (usize, bool), identity: &str) -> bool {
+    identity != OWNER && !(force_active && matches!(RULESETS[rules], Absent))
+}
+
 fn decided(rules: &[Rule], identity: &str, sphere: Option<&str>, now_s: u64) -> Standing {
     let (mut handling, mut shows) = (Block, NOTHING);
     for rule in rules.iter().filter(|rule| rule.who.is(identity) && rule.when.is(sphere, now_s)) {

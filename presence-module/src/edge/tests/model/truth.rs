@@ -78,13 +78,13 @@ impl Truth {
         let mut denied = Vec::new();
         for (key, standing) in standings {
             match standing {
-                Some((status, shows)) => self.authorize(key, status, shows, now),
+                Some((status, shows)) => self.authorize(key, status, shows, rules, now),
                 None => denied.push((key, Ending::Rejected)),
             }
         }
         for (key, _) in &denied {
             let subscription = self.subscriptions[key].clone();
-            self.write(&subscription, (watcher::Status::Terminated, "rejected"), now);
+            self.write(&subscription, (watcher::Status::Terminated, "rejected"), true, now);
         }
         self.end(denied, now, disk);
         let mut over = std::mem::take(&mut self.over);
@@ -106,7 +106,7 @@ impl Truth {
         }
     }
 
-    fn authorize(&mut self, key: SubscriptionKey, status: Status, shows: Shows, now: Now) {
+    fn authorize(&mut self, key: SubscriptionKey, status: Status, shows: Shows, rules: usize, now: Now) {
         let subscription = self.subscriptions.get_mut(&key).expect("it lives");
         let former = std::mem::replace(&mut subscription.status, status);
         subscription.shows = shows;
@@ -125,16 +125,18 @@ impl Truth {
         if is_shown {
             self.tell(&subscription, (status.watcher(), subscription.event), false);
         }
-        self.write(&subscription, (status.watcher(), status.reason()), now);
+        let is_decided = rules::are_asked((rules, self.policy.force_active), subscription.identity);
+        self.write(&subscription, (status.watcher(), status.reason()), is_decided, now);
     }
 
     /// Takes in a subscription.
-    pub(super) fn begin(&mut self, key: SubscriptionKey, subscription: Subscription, now: Now) {
+    pub(super) fn begin(&mut self, key: SubscriptionKey, subscription: Subscription, rules: usize, now: Now) {
         let status = subscription.status;
         self.over.remove(&key);
         self.tell(&subscription, (status.watcher(), subscription.event), true);
         self.subscriptions.insert(key, subscription.clone());
-        self.write(&subscription, (status.watcher(), status.reason()), now);
+        let is_decided = rules::are_asked((rules, self.policy.force_active), subscription.identity);
+        self.write(&subscription, (status.watcher(), status.reason()), is_decided, now);
     }
 
     /// Ends subscriptions. Who loses the last one undecided waits, if it is proven who that is; under which of several ids,
@@ -169,13 +171,22 @@ impl Truth {
 
     /// Lets a person wait for a decision.
     pub(super) fn wait(&mut self, subscription: &Subscription, now: Now) {
-        self.write(subscription, (watcher::Status::Waiting, "timeout"), now);
+        self.write(subscription, (watcher::Status::Waiting, "timeout"), true, now);
         self.tell(subscription, (watcher::Status::Waiting, watcher::Event::Timeout), false);
     }
 
-    /// Writes where somebody stands of whom it is proven who that is, unless it is written.
-    fn write(&mut self, of: &Subscription, (status, reason): (watcher::Status, &'static str), now: Now) {
+    /// Writes where somebody stands of whom it is proven who that is, unless it is written, or there was nothing to decide.
+    fn write(
+        &mut self,
+        of: &Subscription,
+        (status, reason): (watcher::Status, &'static str),
+        is_decided: bool,
+        now: Now,
+    ) {
         let known = self.watchers.get(&of.of()).cloned();
+        if !is_decided && known.as_ref().is_none_or(|known| known.deadline.is_none()) {
+            return;
+        }
         let is_it = |known: &Watcher| (known.status, known.reason, known.identity) == (status, reason, of.identity);
         if known.as_ref().is_some_and(is_it) || of.identity.is_empty() {
             return;
