@@ -12,7 +12,7 @@ use super::reading::{self, Columns};
 use super::statement::{Statement, Write};
 use super::statements::{RULES_DOCUMENT, Statements};
 use super::sweep::Walk;
-use super::transaction::transaction;
+use super::transaction::{transaction, without_transaction};
 use super::value::{Bind, Row};
 use super::writing;
 use crate::change::Change;
@@ -146,12 +146,19 @@ impl SqlStore {
     ) -> Result<T, E> {
         let statements = &self.statements;
         let connection = connected(&mut self.connection, &mut self.connect, &mut self.ownership)?;
-        transaction(connection, access, |connection| work(connection, statements)).map_err(|(error, is_good)| {
-            if !is_good {
-                self.connection = None;
-            }
-            error
-        })
+        let done = transaction(connection, access, |connection| work(connection, statements));
+        kept(&mut self.connection, done)
+    }
+
+    /// Reads, each statement for itself: a transaction would cost more than what is read.
+    fn reading<T>(
+        &mut self,
+        work: impl FnOnce(&mut dyn Connection, &Statements) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let statements = &self.statements;
+        let connection = connected(&mut self.connection, &mut self.connect, &mut self.ownership)?;
+        let done = without_transaction(connection, |connection| work(connection, statements));
+        kept(&mut self.connection, done)
     }
 
     /// Runs `work` in the session, which is dropped if it fails.
@@ -184,12 +191,7 @@ impl SqlStore {
             check_owned(connection.run(fence(statements), &epoch).map_err(Failure::of_everybody)?)?;
             work(connection, statements)
         });
-        done.map_err(|(error, is_good)| {
-            if !is_good {
-                self.connection = None;
-            }
-            error
-        })
+        kept(&mut self.connection, done)
     }
 
     /// Takes over whose rules changed, as the triggers wrote it down, and removes what they wrote: some thousand rows at
@@ -252,9 +254,9 @@ impl Store for SqlStore {
         owners: Option<&[Arc<PresentityUri>]>,
         visit: &mut dyn FnMut(RulesDocument),
     ) -> Result<(), StoreError> {
-        self.transaction(Access::Read, |connection, statements| {
-            let Some(owners) = owners else { return read_rules(connection, &statements.rules, &[], visit) };
-            let mut owners = owners;
+        // All of one user's documents come from one statement.
+        self.reading(|connection, statements| {
+            let Some(mut owners) = owners else { return read_rules(connection, &statements.rules, &[], visit) };
             while !owners.is_empty() {
                 let fits = |(count, _): &&(usize, Statement)| *count <= owners.len();
                 let (count, statement) = statements.rules_of.iter().find(fits).expect("1 fits");
@@ -334,6 +336,16 @@ fn connected<'a>(
     }
     let session = connection.as_mut().expect("it was just put there");
     Ok(&mut **session)
+}
+
+/// Returns what was done, and drops the session if it is not good after it.
+fn kept<T, E>(connection: &mut Option<Box<dyn Connection>>, done: Result<T, (E, bool)>) -> Result<T, E> {
+    done.map_err(|(error, is_good)| {
+        if !is_good {
+            *connection = None;
+        }
+        error
+    })
 }
 
 /// Returns what of a decision is to be written: not what only memory knows of, and not how a subscription goes on that the

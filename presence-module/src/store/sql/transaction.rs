@@ -1,4 +1,4 @@
-//! One transaction in a session, and whether the session is still good after it.
+//! Work in a session, in one transaction or in none, and whether the session is still good after it.
 
 use super::connection::{Access, Connection, Failure, Fault};
 use super::statement::{Statement, Write};
@@ -21,6 +21,15 @@ pub(super) fn transaction<T, E: From<Failure>>(
         let is_good = !session.is_lost && session.roll_back().is_ok();
         (error, is_good)
     })
+}
+
+/// Runs `work`, of which each statement stands for itself. An error says whether the session is still good.
+pub(super) fn without_transaction<T, E: From<Failure>>(
+    connection: &mut dyn Connection,
+    work: impl FnOnce(&mut dyn Connection) -> Result<T, E>,
+) -> Result<T, (E, bool)> {
+    let mut session = Watched { connection, is_lost: false };
+    work(&mut session).map_err(|error| (error, !session.is_lost))
 }
 
 /// A session that remembers whether it was lost.
