@@ -69,6 +69,9 @@ pub(crate) const RULES_DOCUMENT: &[&str] = &["user", "domain", "doc_type", "xcap
 /// The columns of a document that is put there, in the order they are written.
 pub(crate) const NEW_DOCUMENT: &[&str] = &["user", "domain", "doc_type", "doc_uri", "xcap"];
 
+/// For how many users rules documents are read at once, at most.
+pub(crate) const RULES_AT_ONCE: usize = 64;
+
 /// Every statement that is run again and again.
 #[derive(Debug)]
 pub(crate) struct Statements {
@@ -101,8 +104,8 @@ pub(crate) struct Statements {
 
     pub(crate) document_stored: Statement,
     pub(crate) rules: Statement,
-    /// For some numbers of users, large ones first and 1 last; in whatever domain.
-    pub(crate) rules_of: [(usize, Statement); 3],
+    /// For some numbers of users, small ones first; in whatever domain.
+    pub(crate) rules_of: [(usize, Statement); 4],
     pub(crate) changed_rules: Statement,
     pub(crate) changed_rules_seen: Statement,
 }
@@ -145,7 +148,7 @@ impl Statements {
 
             document_stored: writer.insert(rules, NEW_DOCUMENT),
             rules: writer.select(rules, RULES_DOCUMENT, &format!(" ORDER BY {}", dialect.list(RULES_KEY))),
-            rules_of: [64, 8, 1].map(|count| (count, writer.rules_of(count))),
+            rules_of: [1, 4, 16, RULES_AT_ONCE].map(|count| (count, writer.rules_of(count))),
             changed_rules: writer.select(changed, &["seq", "user", "domain"], " ORDER BY seq LIMIT 4096"),
             changed_rules_seen: writer.delete(changed, &["seq"]),
         }

@@ -1,6 +1,7 @@
 //! A database as a [`Store`]: the session, got back when it is lost; the transaction, fenced; the rows, read and written.
 
 use std::collections::{BTreeSet, HashSet};
+use std::iter::repeat;
 use std::sync::Arc;
 
 use super::connection::{Access, Connect, Connection, Failure, Fault};
@@ -10,7 +11,7 @@ use super::old_tables::OldTables;
 use super::ownership::{Ownership, TakeOver};
 use super::reading::{self, Columns};
 use super::statement::{Statement, Write};
-use super::statements::{RULES_DOCUMENT, Statements};
+use super::statements::{RULES_AT_ONCE, RULES_DOCUMENT, Statements};
 use super::sweep::Walk;
 use super::transaction::{transaction, without_transaction};
 use super::value::{Bind, Row};
@@ -256,21 +257,8 @@ impl Store for SqlStore {
     ) -> Result<(), StoreError> {
         // All of one user's documents come from one statement.
         self.reading(|connection, statements| {
-            let Some(mut owners) = owners else { return read_rules(connection, &statements.rules, &[], visit) };
-            while !owners.is_empty() {
-                let fits = |(count, _): &&(usize, Statement)| *count <= owners.len();
-                let (count, statement) = statements.rules_of.iter().find(fits).expect("1 fits");
-                let (now, later) = owners.split_at(*count);
-                let users: Vec<_> = now.iter().map(|owner| Bind::Text(&owner.user)).collect();
-                let asked: HashSet<&PresentityUri> = now.iter().map(|owner| &**owner).collect();
-                read_rules(connection, statement, &users, &mut |document| {
-                    if asked.contains(&document.owner) {
-                        visit(document);
-                    }
-                })?;
-                owners = later;
-            }
-            Ok(())
+            let Some(owners) = owners else { return read_rules(connection, &statements.rules, &[], visit) };
+            owners.chunks(RULES_AT_ONCE).try_for_each(|some| read_rules_of(connection, statements, some, visit))
         })
     }
 
@@ -421,6 +409,26 @@ pub(super) fn show(
         visit(row, stored);
     })?;
     Ok(())
+}
+
+/// Reads the rules documents of up to [`RULES_AT_ONCE`] presentities.
+fn read_rules_of(
+    connection: &mut dyn Connection,
+    statements: &Statements,
+    owners: &[Arc<PresentityUri>],
+    visit: &mut dyn FnMut(RulesDocument),
+) -> Result<(), StoreError> {
+    let Some(last) = owners.last() else { return Ok(()) };
+    let fits = |(count, _): &&(usize, Statement)| *count >= owners.len();
+    let (count, statement) = statements.rules_of.iter().find(fits).expect("as many as there are at once");
+    // A place that is left over asks for the last one again.
+    let users: Vec<_> = owners.iter().chain(repeat(last)).take(*count).map(|owner| Bind::Text(&owner.user)).collect();
+    let asked: HashSet<&PresentityUri> = owners.iter().map(|owner| &**owner).collect();
+    read_rules(connection, statement, &users, &mut |document| {
+        if asked.contains(&document.owner) {
+            visit(document);
+        }
+    })
 }
 
 /// Reads rules documents; one that cannot be read denies, as one that is malformed does.
