@@ -2,24 +2,27 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use module_api::sip::writer::ResponseHead;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
 
 use super::proxy::Proxy;
 use crate::transaction::table::Action;
-use crate::transaction::timers::TICK;
+use crate::transaction::timers::{T1, TICK};
 use crate::transport::udp::WhenFull;
 use crate::user_agent::outbox::Outbox;
 
+/// How long nobody looks while there is no transaction: whichever comes meanwhile, its first timer is not missed.
+const TICK_AT_REST: Duration = Duration::from_millis(250);
+const _: () = assert!(TICK_AT_REST.as_millis() + TICK.as_millis() <= T1.as_millis());
+
 /// Ticks for as long as the server runs.
 pub(super) async fn run(proxy: Arc<Proxy>) -> io::Error {
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut outbox = Outbox::new(Arc::clone(&proxy.wire.network), WhenFull::Drop);
     let mut actions = Vec::new();
     loop {
-        ticks.tick().await;
+        sleep(if proxy.wire.table.is_empty() { TICK_AT_REST } else { TICK }).await;
         proxy.on_tick(&mut actions, &mut outbox);
     }
 }

@@ -116,7 +116,8 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
         self.len() == 0
     }
 
-    /// Appends to `actions` what is to be done at `now`. To be called each [`super::timers::TICK`].
+    /// Appends to `actions` what is to be done at `now`. To be called each [`super::timers::TICK`]
+    /// while there is any transaction.
     pub fn tick(&self, now: Moment, actions: &mut Vec<Action<B>>) {
         self.tick_servers(now, actions);
         self.tick_clients(now, actions);
