@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 /// The log is copied into the database file whenever it is this much longer: often enough to stay in the page cache,
-/// seldom enough that a page changed a hundred times is copied once.
-const BYTES: u64 = 8 << 20;
+/// seldom enough that a page changed a hundred times is copied once, for whoever commits meanwhile waits.
+pub(super) const BYTES: u64 = 64 << 20;
 
 /// Above this length of the log, commits wait until all of it is in the database file.
 pub(super) const WAL_BYTES_MAX: u64 = 256 << 20;

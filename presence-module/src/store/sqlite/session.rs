@@ -6,7 +6,7 @@ use std::time::Duration;
 use diesel::connection::{DefaultLoadingMode, LoadConnection, SimpleConnection};
 use diesel::{Connection as _, SqliteConnection};
 
-use super::checkpoint::{Log, Mode, WAL_BYTES_MAX};
+use super::checkpoint::{self, Log, Mode, WAL_BYTES_MAX};
 use super::failure;
 use super::query::{Bound, SqliteRow};
 use crate::store::sql::connection::{Access, Connection, Failure};
@@ -206,7 +206,9 @@ fn connect(path: &str, durability: Durability, timeout: Duration) -> Result<Sqli
     };
     // Whoever else holds the file is waited for, from the next setting on.
     let busy_timeout = format!("PRAGMA busy_timeout = {}", timeout.as_millis());
-    for setting in [busy_timeout.as_str()].iter().chain(SETTINGS).chain([&synchronous]) {
+    // After a checkpoint the log's file is cut back to this length, and written over from its beginning.
+    let log_length = format!("PRAGMA journal_size_limit = {}", checkpoint::BYTES);
+    for setting in [busy_timeout.as_str()].iter().chain(SETTINGS).chain(&[synchronous, log_length.as_str()]) {
         connection.batch_execute(setting).map_err(|error| cannot_open(path, &error.to_string()))?;
     }
     Ok(connection)
@@ -222,9 +224,8 @@ pub(super) const MEMORY: &str = ":memory:";
 /// Each on its own.
 const SETTINGS: &[&str] = &[
     "PRAGMA journal_mode = WAL",
-    // Checkpoints are ours, between commits. After one the log's file is cut back to this length.
+    // Checkpoints are ours, between commits.
     "PRAGMA wal_autocheckpoint = 0",
-    "PRAGMA journal_size_limit = 8388608",
     "PRAGMA cache_size = -32768",
     "PRAGMA temp_store = MEMORY",
     // Through a mapping, an unreadable sector is a signal that ends the process instead of an error.
