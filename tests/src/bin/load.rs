@@ -41,8 +41,13 @@ fn main() {
         rounds.push(measured.collect());
     }
     let all = medians(rounds);
+    let is_quick = arguments.scale.growth.is_empty();
+    let part = if is_quick { report::quick } else { report::page }(&all, &arguments.command);
     if let Some(directory) = &arguments.directory {
-        write(directory, "benchmarks.md", &report::page(&all, &arguments.command));
+        let former = std::fs::read_to_string(directory.join("benchmarks.md")).unwrap_or_default();
+        write(directory, "benchmarks.md", &report::with_part(&former, &part, is_quick));
+    }
+    if let Some(directory) = arguments.directory.as_deref().filter(|_| !is_quick) {
         write(directory, "benchmarks-cost.svg", &plot::costs(&all));
         if let Some((_, results)) = all.iter().find(|(_, results)| !results.steps.is_empty()) {
             write(directory, "benchmarks-growth.svg", &plot::growth(results));

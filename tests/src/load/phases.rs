@@ -169,10 +169,10 @@ impl Bench<'_> {
         self.phase(HALF, server, 4096, WATCHERS_EACH, || generator.run(Work::PublishModify, 0..users, half));
         self.idle(server, scale.idle);
         let settled = server.processes().memory().resident;
-        self.figure("memory a subscription", settled.saturating_sub(before) as f64 / subscriptions as f64, "B");
+        self.figure(MEMORY, settled.saturating_sub(before) as f64 / subscriptions as f64, "B");
         self.figure("peak memory", peak as f64 / 1e6, "MB");
         let took = server.restart();
-        self.figure("start with these subscriptions", took.as_secs_f64(), "s");
+        self.figure(START, took.as_secs_f64(), "s");
         if !self.is_ours {
             // Kamailio uses CSeqs again that it used before, so that nobody can tell whether a NOTIFY is new.
             return;
@@ -193,7 +193,7 @@ impl Bench<'_> {
         std::thread::sleep(time);
         let after = server.cpu_time();
         let used = (after.0 + after.1).saturating_sub(before.0 + before.1);
-        self.figure("idle, of one core", used.as_secs_f64() / time.as_secs_f64() * 100.0, "%");
+        self.figure(IDLE, used.as_secs_f64() / time.as_secs_f64() * 100.0, "%");
     }
 
     /// The same requests over one connection.
@@ -248,10 +248,23 @@ fn u32_of(count: usize) -> u32 {
 
 /// The fan-out to a crowd.
 pub const CROWD: &str = "NOTIFY, 1 presentity × 1000 watchers";
+/// Returns whether a row is that of the fan-out.
+pub(super) fn is_crowd(row: &Row) -> bool {
+    row.work == CROWD
+}
+
 /// The steady state, as fast as it goes.
 pub const SATURATED: &str = "NOTIFY, 10 watchers, saturated";
 /// The steady state at half of that rate.
 pub const HALF: &str = "NOTIFY, 10 watchers, half the rate";
+/// Somebody subscribes in a dialog that there is not.
+pub const UNKNOWN_DIALOG: &str = "SUBSCRIBE of an unknown dialog";
+/// What a server does with nothing to do.
+pub const IDLE: &str = "idle, of one core";
+/// What a subscription takes.
+pub const MEMORY: &str = "memory a subscription";
+/// How long a server takes to be back.
+pub const START: &str = "start with these subscriptions";
 /// A refresh over a connection, and what it is compared with.
 pub const REFRESH: (&str, &str) = ("PUBLISH refresh", "PUBLISH refresh, TCP");
 
@@ -262,7 +275,7 @@ const REQUESTS: [(&str, Work); 8] = [
     ("SUBSCRIBE initial → NOTIFY", Work::SubscribeInitial),
     ("PUBLISH modify → 1 NOTIFY", Work::PublishModify),
     ("SUBSCRIBE refresh → NOTIFY", Work::SubscribeRefresh),
-    ("SUBSCRIBE of an unknown dialog", Work::SubscribeUnknown),
+    (UNKNOWN_DIALOG, Work::SubscribeUnknown),
     ("SUBSCRIBE with Expires 0 → NOTIFY", Work::Unsubscribe),
     ("PUBLISH remove", Work::PublishRemove),
 ];

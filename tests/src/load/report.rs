@@ -4,13 +4,36 @@ use std::fmt::Write;
 use std::process::Command;
 
 use super::figures::Row;
-use super::phases::{Results, SATURATED, WINDOW};
+use super::phases::{Results, SATURATED, WINDOW, is_crowd};
 use super::subject::Subject;
+use super::targets;
 
 /// All servers of one run, in the order they were measured.
 pub type All = [(Subject, Results)];
 
-/// Returns the page; `command` is what was run.
+/// Where the part of the page begins that a quick run writes; what is before it a full run does.
+const QUICK_PART: &str = "\n## A quick run\n";
+
+/// Returns `page`, or an empty one, with the part of a quick or of a full run made anew.
+pub fn with_part(page: &str, part: &str, is_quick: bool) -> String {
+    let (full, quick) = page.split_once(QUICK_PART).map_or((page, None), |(full, quick)| (full, Some(quick)));
+    match (is_quick, quick) {
+        (true, _) => format!("{}\n{QUICK_PART}{part}", full.trim_end()),
+        (false, Some(quick)) => format!("{}\n{QUICK_PART}{quick}", part.trim_end()),
+        (false, None) => part.to_owned(),
+    }
+}
+
+/// Returns what a quick run has to say; `command` is what was run.
+pub fn quick(all: &All, command: &str) -> String {
+    let mut out = format!("\n`{command}`, fewer requests of each kind.\n\n");
+    cost_table(&mut out, all);
+    line(&mut out, "");
+    faults(&mut out, all);
+    out
+}
+
+/// Returns the page of a full run; `command` is what was run.
 pub fn page(all: &All, command: &str) -> String {
     let mut out = format!(
         "# Benchmarks\n\nWhat a message costs: processor time of the server and of its database, as the operating system accounts \
@@ -18,12 +41,14 @@ pub fn page(all: &All, command: &str) -> String {
          database share the\nmachine, so compare figures of one run with one another and not with those of another day.\n\n"
     );
     machine(&mut out, all);
+    targets(&mut out, all);
     costs(&mut out, all);
     ratios(&mut out, all);
     windows(&mut out, all);
     latencies(&mut out, all);
     figures(&mut out, all);
     growth(&mut out, all);
+    line(&mut out, "## What must not be\n");
     faults(&mut out, all);
     out
 }
@@ -59,8 +84,20 @@ fn output(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output).lines().next().unwrap_or_default().trim().to_owned()
 }
 
+fn targets(out: &mut String, all: &All) {
+    line(out, "## What is aimed at\n\nWhat falls short is set in bold; [performance.md](performance.md) says why.\n");
+    line(out, "| | aim | SQLite | MariaDB |\n|---|---|---|---|");
+    targets::of(all).iter().for_each(|target| line(out, &format!("| {} |", target.cells().join(" | "))));
+    line(out, "");
+}
+
 fn costs(out: &mut String, all: &All) {
     line(out, "## Processor time of an operation\n");
+    cost_table(out, all);
+    line(out, "\n![Processor time of an operation](benchmarks-cost.svg)\n");
+}
+
+fn cost_table(out: &mut String, all: &All) {
     line(
         out,
         &format!("Microseconds, server + database, at most {WINDOW} requests unfinished (one in the fan-out).\n"),
@@ -76,11 +113,6 @@ fn costs(out: &mut String, all: &All) {
             }
         });
     }
-    line(out, "\n![Processor time of an operation](benchmarks-cost.svg)\n");
-}
-
-fn is_crowd(row: &Row) -> bool {
-    row.work == super::phases::CROWD
 }
 
 fn ratios(out: &mut String, all: &All) {
@@ -168,7 +200,7 @@ fn growth(out: &mut String, all: &All) {
 }
 
 fn faults(out: &mut String, all: &All) {
-    line(out, "## What must not be\n\nEvery answer and every NOTIFY was checked.\n");
+    line(out, "Every answer and every NOTIFY was checked.\n");
     for (subject, results) in all {
         let mut sum = super::figures::Seen::default();
         results.rows.iter().for_each(|row| sum.add(row.seen.clone()));
