@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
 use super::Presentity;
@@ -132,8 +131,7 @@ impl Presentity {
     fn forget_decided(&mut self) {
         if self.watchers.decided() > 2 * self.dialogs.len() + DECIDED_KEPT {
             let live = self.dialogs.live().map(|usage| (&usage.row.watcher, &usage.row.event));
-            let needed: FxHashSet<_> = live.collect();
-            self.watchers.forget_decided(|watcher, event| needed.contains(&(watcher, event)));
+            self.watchers.forget_decided(live);
         }
     }
 

@@ -78,9 +78,7 @@ impl Presentity {
 
     /// Who asks once without being authorised waits as if a subscription had run out.
     fn note_unauthorized_fetch(&self, row: &SubscriptionRow, policy: &Policy, now: Now) -> Option<Change> {
-        let is_undecided = |known: &Watcher| {
-            matches!(known.status, watcher::Status::Pending | watcher::Status::Waiting) && !known.identity.is_empty()
-        };
+        let is_undecided = |known: &Watcher| !known.identity.is_empty();
         let is_known = self.watchers.get(&row.watcher, &row.event).is_some_and(is_undecided);
         let waits = row.status == Status::Pending && !row.identity.is_empty() && !is_known;
         waits.then(|| self.waits(row, policy, now))
@@ -152,13 +150,10 @@ impl Presentity {
         policy: &Policy,
         now: Now,
     ) -> Option<Change> {
-        let is_it =
-            |known: &Watcher| known.status == status && known.reason == reason && known.identity == row.identity;
-        let is_up_to_date = || match self.watchers.get(&row.watcher, &row.event) {
-            Some(known) if is_it(known) => true,
-            Some(known) if known.is_undecided() => false,
-            _ => status == watcher::Status::Active && !self.decides_on(&row.identity, policy),
-        };
+        let (who, state) = ((&row.watcher, &row.event), (status, reason, &*row.identity));
+        let is_decided = || self.watchers.get(&row.watcher, &row.event).is_some() || self.decides_on(&row.identity, policy);
+        let is_up_to_date =
+            || self.watchers.is_written(who, state) || status == watcher::Status::Active && !is_decided();
         let is_proven = !row.identity.is_empty();
         (is_proven && !is_up_to_date()).then(|| self.watcher_stored(row, status, reason, policy, now))
     }
