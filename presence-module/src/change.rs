@@ -108,7 +108,7 @@ impl Status {
 const POLITE_BLOCK: &str = "polite-block";
 
 /// A transport address as a column writes it: `udp:192.0.2.1:5060`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct TransportAddress {
     /// UDP or TCP.
     pub transport: Transport,
@@ -199,26 +199,64 @@ pub struct SubscriptionRow {
     pub subscribed_at: u64,
 }
 
-impl SubscriptionRow {
-    /// Keeps once what several of its texts have in common, or it and `other`: a row of the same presentity.
-    pub fn share_texts(&mut self, other: Option<&Self>) {
-        share(&mut self.local_uri, &self.presentity_uri);
-        share(&mut self.identity, &self.remote_uri);
-        let Some(other) = other else { return };
-        self.presentity = other.presentity.clone();
-        share(&mut self.presentity_uri, &other.presentity_uri);
-        share(&mut self.local_uri, &other.local_uri);
-        share(&mut self.route_set, &other.route_set);
-        share(&mut self.accept, &other.accept);
-        share(&mut self.local_contact, &other.local_contact);
-        share(&mut self.user_agent, &other.user_agent);
+/// What a refresh renews of a [`SubscriptionRow`], and a move some of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RenewedRow {
+    /// The row's key.
+    pub key: SubscriptionKey,
+    /// The CSeq of the SUBSCRIBE.
+    pub remote_cseq: u32,
+    /// The upper bound of NOTIFY CSeqs that may have been used.
+    pub local_cseq: u32,
+    /// The remote target; moves too.
+    pub remote_target: SmolStr,
+    /// Where NOTIFYs go instead of the remote target; moves too.
+    pub received: Option<TransportAddress>,
+    /// The listener the SUBSCRIBE came in on; moves too.
+    pub socket: Option<TransportAddress>,
+    /// The Contact URI we gave; moves too.
+    pub local_contact: SmolStr,
+    /// When it expires, wall seconds.
+    pub expires: u64,
+    /// What was granted, seconds.
+    pub granted_s: u32,
+    /// The Accept of the SUBSCRIBE, empty for none.
+    pub accept: SmolStr,
+    /// The watcher's User-Agent.
+    pub user_agent: SmolStr,
+}
+
+impl From<&SubscriptionRow> for RenewedRow {
+    fn from(row: &SubscriptionRow) -> Self {
+        Self {
+            key: row.key,
+            remote_cseq: row.remote_cseq,
+            local_cseq: row.local_cseq,
+            remote_target: row.remote_target.clone(),
+            received: row.received,
+            socket: row.socket,
+            local_contact: row.local_contact.clone(),
+            expires: row.expires,
+            granted_s: row.granted_s,
+            accept: row.accept.clone(),
+            user_agent: row.user_agent.clone(),
+        }
     }
 }
 
-/// Lets `text` use the memory of an equal one.
-fn share(text: &mut SmolStr, other: &SmolStr) {
-    if text.is_heap_allocated() && text == other {
-        *text = other.clone();
+impl SubscriptionRow {
+    /// Takes over what a refresh renews.
+    pub fn renew(&mut self, by: &RenewedRow) {
+        (self.remote_cseq, self.local_cseq) = (by.remote_cseq, by.local_cseq);
+        (self.expires, self.granted_s) = (by.expires, by.granted_s);
+        (self.accept, self.user_agent) = (by.accept.clone(), by.user_agent.clone());
+        self.go_over(by);
+    }
+
+    /// Takes over where both sides are.
+    pub fn go_over(&mut self, to: &RenewedRow) {
+        (self.remote_target, self.local_contact) = (to.remote_target.clone(), to.local_contact.clone());
+        (self.received, self.socket) = (to.received, to.socket);
     }
 }
 
@@ -317,11 +355,10 @@ pub enum Change {
         /// The open connection its NOTIFYs use, 0 for none; never stored.
         flow: u64,
     },
-    /// A subscription is refreshed: `expires, granted_s, local_cseq, remote_cseq, remote_target, accept, received, socket,
-    /// local_contact, user_agent` change.
+    /// A subscription is refreshed.
     SubscriptionRefreshed {
-        /// The whole row as it is now.
-        row: Arc<SubscriptionRow>,
+        /// What of the row is another now.
+        row: Box<RenewedRow>,
         /// When it ends.
         deadline: Moment,
         /// The open connection its NOTIFYs use, 0 for none; never stored.
@@ -334,11 +371,10 @@ pub enum Change {
         /// Where it stands from now on.
         status: Status,
     },
-    /// A watcher is elsewhere, or we are: by another subscription's request in the dialog, or the 2xx of a NOTIFY. Of the
-    /// row, `remote_target`, `received`, `socket` and `local_contact` change.
+    /// A watcher is elsewhere, or we are: by another subscription's request in the dialog, or the 2xx of a NOTIFY.
     SubscriptionMoved {
-        /// The row as it is now.
-        row: Arc<SubscriptionRow>,
+        /// Where both sides are now, beside the rest.
+        row: Box<RenewedRow>,
         /// The open connection its NOTIFYs use, 0 for none; never stored.
         flow: u64,
     },

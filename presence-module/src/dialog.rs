@@ -4,8 +4,6 @@
 //! Pure. While a NOTIFY's outcome is unknown nothing else is sent in the dialog; what happens meanwhile only makes it
 //! dirty, and what it is told next is the state of the moment it is told.
 
-use std::sync::Arc;
-
 use module_api::abi::Body;
 use sha2::{Digest, Sha256};
 use smallvec::{SmallVec, smallvec};
@@ -88,12 +86,12 @@ pub struct About {
 
 impl About {
     fn of(usage: &Usage) -> Self {
-        Self { key: usage.row.key, watcher_id: usage.row.watcher_id.clone() }
+        Self { key: usage.row.key, watcher_id: usage.row.watcher_id().into() }
     }
 
     /// Returns whether it is `usage`.
     pub fn is(&self, usage: &Usage) -> bool {
-        self.key == usage.row.key && self.watcher_id == usage.row.watcher_id
+        self.key == usage.row.key && self.watcher_id == usage.row.watcher_id()
     }
 }
 
@@ -182,8 +180,8 @@ impl Dialog {
 
     /// Returns who subscribes in it at `now`, as far as anything there was asked for with proof; empty for nobody knows.
     pub fn identity(&self, now: Moment) -> &str {
-        let mut proven = self.usages.iter().filter(|usage| usage.is_live(now) && !usage.row.identity.is_empty());
-        proven.next().map_or("", |usage| &usage.row.identity)
+        let mut proven = self.usages.iter().filter(|usage| usage.is_live(now) && !usage.row.identity().is_empty());
+        proven.next().map_or("", |usage| usage.row.identity())
     }
 
     /// Returns whether `usage` was begun or refreshed last by a request with this CSeq, before a crash that may have lost
@@ -271,7 +269,7 @@ impl Dialog {
         }
         let local_cseq = self.cseq + CSEQ_BLOCK - 1;
         let usage = self.usage_mut(key)?;
-        Arc::make_mut(&mut usage.row).local_cseq = local_cseq;
+        usage.row.local_cseq = local_cseq;
         Some((key, local_cseq))
     }
 

@@ -142,6 +142,11 @@ impl Dialogs {
         }
     }
 
+    /// Returns whether anybody subscribes to watcher information.
+    pub(crate) fn is_anybody_to_watchers(&self) -> bool {
+        !self.to_watchers.is_empty()
+    }
+
     /// Shows each live subscription to watcher information to `change`.
     pub(crate) fn change_to_watchers(&mut self, mut change: impl FnMut(&mut Usage)) {
         for key in &self.to_watchers {
@@ -192,7 +197,7 @@ impl Dialogs {
     pub(crate) fn take_back(&mut self, row: &SubscriptionRow) {
         self.change(row.key, |usage| {
             // Another may have taken its place.
-            if usage.row.watcher_id == row.watcher_id {
+            if usage.row.watcher_id() == row.watcher_id {
                 usage.end(Ending::Silent);
             }
         });
@@ -228,9 +233,9 @@ impl Dialogs {
             let key = DialogKey::of_row(&row);
             let known = self.by_key.get(&key).and_then(|&slot| self.slots[slot].usage_mut(row.key));
             match known {
-                Some(usage) => usage.restore(row, deadline),
+                Some(usage) => usage.restore(&row, deadline),
                 None => {
-                    let mut usage = Usage::resume(row, deadline);
+                    let mut usage = Usage::resume(&row, deadline);
                     usage.owe();
                     // If its dialog is still there, its CSeqs go on; else they go on above all that were reserved.
                     let add = if kept.contains(&key) { Dialog::add_restored } else { Dialog::add_resumed };

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use module_api::abi::Body;
 
-use crate::change::SubscriptionRow;
 use crate::document::pidf;
 use crate::document::presence_rules::Permissions;
 use crate::presentity_uri::PresentityUri;
@@ -35,11 +34,10 @@ pub enum EntityScheme {
 }
 
 impl EntityScheme {
-    /// Returns the scheme that a subscription's watcher asked with.
-    pub fn of(row: &SubscriptionRow) -> Self {
-        let has = |scheme: &str| {
-            row.presentity_uri.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-        };
+    /// Returns the scheme of the URI that a subscription's watcher asked with.
+    pub fn of(presentity_uri: &str) -> Self {
+        let has =
+            |scheme: &str| presentity_uri.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
         match () {
             () if has("pres:") => Self::Pres,
             () if has("sips:") => Self::Sips,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use module_api::abi::Body;
 use smol_str::SmolStr;
 
-use crate::change::{Change, SubscriptionKey, SubscriptionRow};
+use crate::change::{Change, SubscriptionKey};
 use crate::dialog::DialogKey;
 use crate::headers::subscription_state::SubscriptionState;
+use crate::packed_row::PackedRow;
 use crate::presentity_uri::PresentityUri;
 
 /// What should happen: memory applies the changes, the store writes them, and only then the effects leave.
@@ -106,7 +107,7 @@ pub struct Notification {
     /// The dialog it is sent in.
     pub dialog: DialogKey,
     /// The subscription it is about.
-    pub row: Arc<SubscriptionRow>,
+    pub row: PackedRow,
     /// Its CSeq.
     pub cseq: u32,
     /// Its Subscription-State.

@@ -13,6 +13,8 @@ pub mod document; // presence documents: bounded reading, namespace-aware writin
 pub mod composition; // several publications of one presentity made into one document
 pub mod package; // the event packages served
 pub mod change; // what can happen to a presentity, as data
+pub mod packed_texts; // several texts in one allocation
+pub mod packed_row; // a subscription's row as memory holds it
 pub mod tag; // to-tags and entity-tags
 pub mod publication; // a PUBLISH, step by step
 pub mod authorization; // whether a watcher may see

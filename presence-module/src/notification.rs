@@ -7,9 +7,9 @@ use module_api::sip::name_addr::NameAddr;
 use module_api::sip::uri::Uri;
 use module_api::sip::writer::push_decimal;
 
-use crate::change::SubscriptionRow;
 use crate::effect::Notification;
 use crate::package::Package;
+use crate::packed_row::PackedRow;
 
 /// A NOTIFY's head and what the host must know to send it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,7 +22,7 @@ pub struct Rendered {
 
 /// Appends the head of `notification` to `out`.
 pub fn write_head(notification: &Notification, out: &mut Vec<u8>) -> Rendered {
-    let (row, start) = (&*notification.row, out.len());
+    let (row, start) = (&notification.row, out.len());
     let routing = Routing::of(row);
     out.extend_from_slice(b"NOTIFY ");
     match routing.is_strict {
@@ -33,23 +33,23 @@ pub fn write_head(notification: &Notification, out: &mut Vec<u8>) -> Rendered {
     let via_at = out.len() - start;
     out.extend_from_slice(b"Max-Forwards: 70\r\n");
     routing.write_route(row, out);
-    put(out, &[b"From: <", row.local_uri.as_bytes(), b">;tag=", row.local_tag.as_bytes(), b"\r\n"]);
-    put(out, &[b"To: <", row.remote_uri.as_bytes(), b">"]);
-    if !row.remote_tag.is_empty() {
-        put(out, &[b";tag=", row.remote_tag.as_bytes()]);
+    put(out, &[b"From: <", row.local_uri().as_bytes(), b">;tag=", row.local_tag().as_bytes(), b"\r\n"]);
+    put(out, &[b"To: <", row.remote_uri().as_bytes(), b">"]);
+    if !row.remote_tag().is_empty() {
+        put(out, &[b";tag=", row.remote_tag().as_bytes()]);
     }
-    put(out, &[b"\r\nCall-ID: ", row.call_id.as_bytes(), b"\r\nCSeq: "]);
+    put(out, &[b"\r\nCall-ID: ", row.call_id().as_bytes(), b"\r\nCSeq: "]);
     push_decimal(out, notification.cseq.into());
-    put(out, &[b" NOTIFY\r\nContact: <", row.local_contact.as_bytes(), b">\r\nEvent: ", row.event.as_bytes()]);
-    if !row.event_id.is_empty() {
-        put(out, &[b";id=", row.event_id.as_bytes()]);
+    put(out, &[b" NOTIFY\r\nContact: <", row.local_contact().as_bytes(), b">\r\nEvent: ", row.event().as_bytes()]);
+    if !row.event_id().is_empty() {
+        put(out, &[b";id=", row.event_id().as_bytes()]);
     }
     out.extend_from_slice(b"\r\nSubscription-State: ");
     notification.state.write(out);
     out.extend_from_slice(b"\r\nAllow-Events: ");
     out.extend_from_slice(Package::ALLOW_EVENTS.as_bytes());
     if !notification.body.is_empty() {
-        let media_type = Package::of(&row.event).map_or("application/octet-stream", Package::media_type);
+        let media_type = Package::of(row.event()).map_or("application/octet-stream", Package::media_type);
         put(out, &[b"\r\nContent-Type: ", media_type.as_bytes()]);
     }
     out.extend_from_slice(b"\r\nContent-Length: ");
@@ -59,7 +59,7 @@ pub fn write_head(notification: &Notification, out: &mut Vec<u8>) -> Rendered {
 }
 
 /// Returns the URI whose host the NOTIFY is sent to: the first route, else the remote target.
-pub fn next_hop(row: &SubscriptionRow) -> &[u8] {
+pub fn next_hop(row: &PackedRow) -> &[u8] {
     Routing::of(row).next_hop
 }
 
@@ -72,9 +72,9 @@ struct Routing<'a> {
 }
 
 impl<'a> Routing<'a> {
-    fn of(row: &'a SubscriptionRow) -> Self {
-        let remote_target = row.remote_target.as_bytes();
-        let first = List::new(row.route_set.as_bytes()).next().and_then(|route| NameAddr::parse(route).ok());
+    fn of(row: &'a PackedRow) -> Self {
+        let remote_target = row.remote_target().as_bytes();
+        let first = List::new(row.route_set().as_bytes()).next().and_then(|route| NameAddr::parse(route).ok());
         match first {
             None => Self { request_uri: remote_target, next_hop: remote_target, is_strict: false },
             Some(first) if is_loose(first.uri) => {
@@ -84,8 +84,8 @@ impl<'a> Routing<'a> {
         }
     }
 
-    fn write_route(&self, row: &SubscriptionRow, out: &mut Vec<u8>) {
-        let mut routes = List::new(row.route_set.as_bytes());
+    fn write_route(&self, row: &PackedRow, out: &mut Vec<u8>) {
+        let mut routes = List::new(row.route_set().as_bytes());
         if self.is_strict {
             routes.next();
         }
@@ -93,7 +93,7 @@ impl<'a> Routing<'a> {
             put(out, &[b"Route: ", route, b"\r\n"]);
         }
         if self.is_strict {
-            put(out, &[b"Route: <", row.remote_target.as_bytes(), b">\r\n"]);
+            put(out, &[b"Route: <", row.remote_target().as_bytes(), b">\r\n"]);
         }
     }
 }

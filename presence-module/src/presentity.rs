@@ -128,14 +128,13 @@ impl Presentity {
     pub fn on_subscribe(
         &self,
         key: DialogKey,
-        mut request: InitialSubscribe,
+        request: InitialSubscribe,
         policy: &Policy,
         now: Now,
     ) -> Result<Subscribed, Rejection> {
         if !self.knows_rules() {
             return Err(Rejection::Undecidable);
         }
-        self.share_texts(&mut request.row);
         let standing = self.standing(request.package, &request.row.identity, policy, now).map(|(status, _)| status);
         let existing = self.dialogs.get(key);
         let mut subscribed = subscription::on_initial(request, existing, standing, policy.subscribe, now)?;
@@ -361,15 +360,9 @@ impl Presentity {
         self.earliest = self.deadlines().min();
     }
 
-    /// Keeps once what the row of a further subscription has in common with the others.
-    pub fn share_texts(&self, row: &mut SubscriptionRow) {
-        let other = self.dialogs.live().next();
-        row.share_texts(other.map(|usage| &*usage.row));
-    }
-
     /// Takes up a subscription from its row at start; nothing is owed yet.
-    pub fn resume(&mut self, row: Arc<SubscriptionRow>, deadline: Moment) -> DialogKey {
-        let key = DialogKey::of_row(&row);
+    pub fn resume(&mut self, row: &SubscriptionRow, deadline: Moment) -> DialogKey {
+        let key = DialogKey::of_row(row);
         self.dialogs.resume(key, Usage::resume(row, deadline));
         self.expect_timeout(deadline);
         key

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use crate::change::{Change, Now, Status, SubscriptionRow, TransportAddress};
+use crate::change::{Change, Now, RenewedRow, Status, SubscriptionRow, TransportAddress};
 use crate::dialog::{CSEQ_BLOCK, Dialog};
 use crate::package::Package;
+use crate::packed_row::PackedRow;
 use crate::usage::Usage;
 
 /// A SUBSCRIBE without a To tag, taken apart.
@@ -140,7 +141,7 @@ pub fn on_initial(
 /// Answers a request that was executed before a crash as it was answered then.
 fn repeated(live: Option<&Usage>, local_contact: &SmolStr, now: Now) -> Subscribed {
     let expires_s = live.map_or(0, |usage| usage.deadline.seconds_from(now.mono) as u32);
-    let local_contact = live.map_or(local_contact, |usage| &usage.row.local_contact).clone();
+    let local_contact = live.map_or(local_contact, |usage| usage.row.local_contact()).clone();
     Subscribed { changes: Vec::new(), expires_s, local_contact, is_new: false }
 }
 
@@ -179,20 +180,18 @@ pub fn on_refresh(
     now: Now,
 ) -> Result<Subscribed, Rejection> {
     if request.repeats(dialog, usage) {
-        return Ok(repeated(Some(usage), &usage.row.local_contact, now));
+        return Ok(repeated(Some(usage), usage.row.local_contact(), now));
     }
     let granted_s = policy.grant(request.package, request.expires)?;
     if !request.is_acceptable {
         return Err(Rejection::NotAcceptable);
     }
-    let mut row = SubscriptionRow::clone(&usage.row);
     let mut changes = moved(dialog, &request, Some(usage));
-    request.carry_into(&mut row, dialog);
-    row.expires = now.wall_s() + u64::from(granted_s);
-    row.granted_s = granted_s;
+    let expires = now.wall_s() + u64::from(granted_s);
+    let row = Box::new(RenewedRow { expires, granted_s, ..request.renewed(dialog, &usage.row) });
     let local_contact = row.local_contact.clone();
     let (deadline, flow) = (now.mono.plus_s(granted_s.into()), request.flow);
-    changes.push(Change::SubscriptionRefreshed { row: Arc::new(row), deadline, flow });
+    changes.push(Change::SubscriptionRefreshed { row, deadline, flow });
     Ok(Subscribed { changes, expires_s: granted_s, local_contact, is_new: false })
 }
 
@@ -214,9 +213,9 @@ pub fn on_joining(
     if dialog.usages().len() >= USAGES_MAX {
         return Err(Rejection::TooManySubscriptions);
     }
-    let mut row = SubscriptionRow::clone(&known.row);
+    let mut row = known.row.to_row();
     let moved = moved(dialog, &request, None);
-    request.carry_into(&mut row, dialog);
+    row.renew(&request.renewed(dialog, &known.row));
     row.event = SmolStr::new_static(request.package.name());
     row.event_id = request.event_id;
     row.key = dialog.key.subscription(&row.event, &row.event_id);
@@ -232,35 +231,30 @@ pub fn on_joining(
 impl RefreshSubscribe {
     /// Returns whether it refreshed `usage` before a crash already; whoever ended one finds none.
     fn repeats(&self, dialog: &Dialog, usage: &Usage) -> bool {
-        let is_about = usage.row.event == self.package.name() && usage.row.event_id == self.event_id;
+        let is_about = usage.row.event() == self.package.name() && usage.row.event_id() == self.event_id;
         is_about && self.expires != Some(0) && dialog.is_repeated(usage, self.cseq)
     }
 
-    /// Writes into `row` what every request in the dialog renews.
-    fn carry_into(&self, row: &mut SubscriptionRow, dialog: &Dialog) {
-        row.remote_cseq = self.cseq.max(dialog.remote_cseq());
-        renew(&mut row.accept, &self.accept);
-        renew(&mut row.user_agent, &self.user_agent);
-        self.move_to(row);
-    }
-
-    /// Writes into `row` where both sides are by now (RFC 3261 §12.2.2): our Contact, the watcher's, and the address behind
-    /// a NAT.
-    fn move_to(&self, row: &mut SubscriptionRow) {
-        row.received = match &self.remote_target {
-            Some(_) => self.source.filter(|_| self.is_behind_nat && row.route_set.is_empty()),
-            None => row.received.and(self.source),
+    /// Returns what every request in the dialog renews of `row`: its CSeq, what the device says of itself, and where both
+    /// sides are by now (RFC 3261 §12.2.2): our Contact, the watcher's, and the address behind a NAT.
+    fn renewed(&self, dialog: &Dialog, row: &PackedRow) -> RenewedRow {
+        let received = match &self.remote_target {
+            Some(_) => self.source.filter(|_| self.is_behind_nat && row.route_set().is_empty()),
+            None => row.received().and(self.source),
         };
-        self.remote_target.iter().for_each(|target| renew(&mut row.remote_target, target));
-        row.socket = self.socket;
-        self.local_contact.iter().for_each(|contact| renew(&mut row.local_contact, contact));
-    }
-}
-
-/// Replaces a text by another; an equal one stays, for others may share its memory.
-fn renew(text: &mut SmolStr, by: &SmolStr) {
-    if text != by {
-        *text = by.clone();
+        RenewedRow {
+            key: row.key,
+            remote_cseq: self.cseq.max(dialog.remote_cseq()),
+            local_cseq: row.local_cseq,
+            remote_target: self.remote_target.clone().unwrap_or_else(|| row.remote_target().into()),
+            received,
+            socket: self.socket,
+            local_contact: self.local_contact.as_ref().unwrap_or(row.local_contact()).clone(),
+            expires: row.expires,
+            granted_s: row.granted_s,
+            accept: self.accept.clone(),
+            user_agent: self.user_agent.clone(),
+        }
     }
 }
 
@@ -269,10 +263,9 @@ fn moved(dialog: &Dialog, request: &RefreshSubscribe, refreshed: Option<&Usage>)
     let is_other = |usage: &&Usage| refreshed.is_none_or(|refreshed| refreshed.row.key != usage.row.key);
     let others = dialog.usages().iter().filter(is_other).filter(|usage| !usage.is_ending());
     let moved = others.filter_map(|usage| {
-        let mut row = SubscriptionRow::clone(&usage.row);
-        request.move_to(&mut row);
-        let is_moved = row != *usage.row || usage.flow != request.flow;
-        is_moved.then(|| Change::SubscriptionMoved { row: Arc::new(row), flow: request.flow })
+        let row = request.renewed(dialog, &usage.row);
+        let is_moved = !usage.row.is_at(&row) || usage.flow != request.flow;
+        is_moved.then(|| Change::SubscriptionMoved { row: Box::new(row), flow: request.flow })
     });
     moved.collect()
 }
@@ -315,7 +308,7 @@ mod tests {
         let key = DialogKey::of_row(&row);
         (row.event, row.event_id) = ("presence".into(), "".into());
         row.key = key.subscription("presence", "");
-        Dialog::begin(key, Usage::new(Arc::new(row), deadline, 0, 0))
+        Dialog::begin(key, Usage::new(&row, deadline, 0, 0))
     }
 
     fn refresh(cseq: u32, expires: Option<u32>) -> RefreshSubscribe {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use module_api::abi::Body;
 
-use crate::change::{Ending, Moment, Status, SubscriptionRow};
+use crate::change::{Ending, Moment, RenewedRow, Status, SubscriptionRow};
 use crate::document::presence_rules::Permissions;
 use crate::package::Package;
+use crate::packed_row::PackedRow;
 use crate::watcher;
 use crate::watcher_information::News;
 
@@ -16,7 +17,7 @@ use crate::watcher_information::News;
 #[derive(Clone, Debug)]
 pub struct Usage {
     /// Its row as it is now.
-    pub row: Arc<SubscriptionRow>,
+    pub row: PackedRow,
     /// When it ends.
     pub deadline: Moment,
     /// The open connection its NOTIFYs use, 0 for none.
@@ -61,18 +62,18 @@ enum Owed {
 impl Usage {
     /// Begins a subscription whose watcher is owed the present state; `version` numbers its first document, where
     /// documents are numbered.
-    pub fn new(row: Arc<SubscriptionRow>, deadline: Moment, flow: u64, version: u32) -> Self {
+    pub fn new(row: &SubscriptionRow, deadline: Moment, flow: u64, version: u32) -> Self {
         let view = match Package::of(&row.event).and_then(Package::watched) {
             Some(_) => View::Watchers(Box::new(News::everything(version))),
             None => View::Presence(None),
         };
         let (owed, quiet_until, event) = (Owed::Now, Moment(0), watcher::Event::Subscribe);
-        let (last, failures, ending) = (None, 0, None);
+        let (row, last, failures, ending) = (PackedRow::from(row), None, 0, None);
         Self { row, deadline, flow, view, event, last, owed, quiet_until, failures, ending }
     }
 
     /// Takes up a subscription from its row; nothing is owed yet, and its dialog numbers the next document.
-    pub fn resume(row: Arc<SubscriptionRow>, deadline: Moment) -> Self {
+    pub fn resume(row: &SubscriptionRow, deadline: Moment) -> Self {
         Self { owed: Owed::Nothing, ..Self::new(row, deadline, 0, 0) }
     }
 
@@ -205,28 +206,29 @@ impl Usage {
         }
     }
 
-    /// Takes over the row of a refresh, and owes the watcher the present state.
-    pub fn refresh(&mut self, row: Arc<SubscriptionRow>, deadline: Moment, flow: u64) {
-        (self.row, self.deadline, self.flow) = (row, deadline, flow);
+    /// Takes over what a refresh renews, and owes the watcher the present state.
+    pub fn refresh(&mut self, renewed: &RenewedRow, deadline: Moment, flow: u64) {
+        self.row.renew(renewed);
+        (self.deadline, self.flow) = (deadline, flow);
         self.owe();
     }
 
     /// Takes over a row that another program changed, except for where the watcher stands, and owes it the present state.
     /// When it ends changes only with what the row says of that.
-    pub fn take_over(&mut self, row: Arc<SubscriptionRow>, deadline: Moment) {
+    pub fn take_over(&mut self, row: &SubscriptionRow, deadline: Moment) {
         if (self.row.expires, self.row.granted_s) != (row.expires, row.granted_s) {
             self.deadline = deadline;
         }
         let status = self.row.status;
-        self.row = row;
-        Arc::make_mut(&mut self.row).status = status;
+        self.row = PackedRow::from(row);
+        self.row.status = status;
         self.owe();
     }
 
     /// Goes on under another authorisation, and owes the watcher the present state.
     pub fn authorize(&mut self, status: Status) {
         let (former, present) = (self.row.status.watcher(), status.watcher());
-        Arc::make_mut(&mut self.row).status = status;
+        self.row.status = status;
         match present {
             // From seeing to being blocked politely, or back: the watcher is told if it sees another document, as of any
             // other change.
@@ -238,21 +240,19 @@ impl Usage {
     }
 
     /// Goes over to another remote target, as the dialog does.
-    pub fn follow(&mut self, moved: &SubscriptionRow, flow: u64) {
-        let row = Arc::make_mut(&mut self.row);
-        (row.remote_target, row.local_contact) = (moved.remote_target.clone(), moved.local_contact.clone());
-        (row.received, row.socket) = (moved.received, moved.socket);
+    pub fn follow(&mut self, moved: &RenewedRow, flow: u64) {
+        self.row.go_over(moved);
         self.flow = flow;
     }
 
     /// Takes up the row read back after a failed commit: nothing of what was refused remains, and what was found to be no
     /// news beside it may be news after all.
-    pub fn restore(&mut self, row: Arc<SubscriptionRow>, deadline: Moment) {
+    pub fn restore(&mut self, row: &SubscriptionRow, deadline: Moment) {
         if self.row.status.watcher() != row.status.watcher() {
             // What led to where it stands again is not known any more.
             self.event = watcher::Event::Subscribe;
         }
-        (self.row, self.deadline, self.ending) = (row, deadline, None);
+        (self.row, self.deadline, self.ending) = (PackedRow::from(row), deadline, None);
         if let View::Watchers(news) = &mut self.view {
             news.begin_anew();
         }

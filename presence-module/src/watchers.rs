@@ -94,7 +94,7 @@ impl Watchers {
     }
 
     /// Forgets those who were decided on, all but `needed`: their rows know.
-    pub fn forget_decided<'n>(&mut self, needed: impl Iterator<Item = (&'n UserAtDomain, &'n SmolStr)>) {
+    pub fn forget_decided(&mut self, needed: impl Iterator<Item = (UserAtDomain, SmolStr)>) {
         let needed: FxHashSet<_> = needed.map(|who| fingerprint(&who)).collect();
         self.decided.retain(|who, _| needed.contains(who));
     }
@@ -169,7 +169,7 @@ mod tests {
         let of = |name: &str, status| WatcherRow { status, ..fixtures::watcher("dana", name) };
         let rows = [of("eve", Status::Active), of("eli", Status::Active), of("eva", Status::Waiting)];
         rows.iter().for_each(|row| watchers.store(row, None));
-        watchers.forget_decided([(&rows[0].watcher, &rows[0].event)].into_iter());
+        watchers.forget_decided([(rows[0].watcher.clone(), rows[0].event.clone())].into_iter());
         assert_eq!(rows.map(|row| is_written(&watchers, &row)), [true, false, true]);
     }
 }

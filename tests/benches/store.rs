@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use module_api::abi::Transport;
-use presence::change::{Change, Moment, PublicationRow, Status, SubscriptionKey, SubscriptionRow, TransportAddress};
+use presence::change::{
+    Change, Moment, PublicationRow, RenewedRow, Status, SubscriptionKey, SubscriptionRow, TransportAddress,
+};
 use presence::presentity_uri::UserAtDomain;
 use presence::store::url::DatabaseUrl;
 use presence::store::{Durability, Migrate, RowKeys, Scope, SqlStore, Store, TableNames, TakeOver, Taking};
@@ -244,7 +246,7 @@ fn continued(n: u64, body: Option<Arc<str>>) -> Change {
 fn subscription_refreshed(n: u64) -> Change {
     let mut row = subscription(shuffled(n));
     (row.remote_cseq, row.expires) = (n as u32, row.expires + n);
-    Change::SubscriptionRefreshed { row: Arc::new(row), deadline: Moment(0), flow: 0 }
+    Change::SubscriptionRefreshed { row: Box::new(RenewedRow::from(&row)), deadline: Moment(0), flow: 0 }
 }
 
 fn cseq_reserved(n: u64) -> Change {

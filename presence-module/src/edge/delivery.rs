@@ -110,10 +110,10 @@ fn wire_reply(reply: &Reply) -> WireReply<'_> {
 /// Chooses where a NOTIFY goes: its connection, the source of a watcher behind a NAT, else what the dialog says.
 fn destination(notification: &Notification) -> Destination<'_> {
     let row = &notification.row;
-    let local = row.socket.map_or(SocketAddress::NONE, |socket| socket.address.into());
+    let local = row.socket().map_or(SocketAddress::NONE, |socket| socket.address.into());
     let mut destination = Destination::to_uri(next_hop(row), local);
     destination.flow = notification.flow;
-    if let Some(received) = row.received {
+    if let Some(received) = row.received() {
         (destination.address, destination.transport) = (received.address.into(), received.transport);
     }
     destination

@@ -105,10 +105,12 @@ impl Slot {
                 Change::PublicationContinued { id, .. } | Change::PublicationRemoved { id } => {
                     self.refused.publications.push(*id);
                 }
-                Change::SubscriptionFetched { row, .. }
-                | Change::SubscriptionMoved { row, .. }
-                | Change::SubscriptionRefreshed { row, .. }
-                | Change::SubscriptionStored { row, .. } => self.refused.subscriptions.push(row.key),
+                Change::SubscriptionFetched { row, .. } | Change::SubscriptionStored { row, .. } => {
+                    self.refused.subscriptions.push(row.key);
+                }
+                Change::SubscriptionMoved { row, .. } | Change::SubscriptionRefreshed { row, .. } => {
+                    self.refused.subscriptions.push(row.key);
+                }
                 Change::CseqReserved { key, .. }
                 | Change::SubscriptionAuthorized { key, .. }
                 | Change::SubscriptionRemoved { key, .. } => self.refused.subscriptions.push(*key),

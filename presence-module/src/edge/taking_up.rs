@@ -4,12 +4,10 @@
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use module_api::abi::LogLevel;
-use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
-use smol_str::SmolStr;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::core::Core;
 use super::driver::Owed;
@@ -120,7 +118,6 @@ impl Core {
 struct TakingUp<'c> {
     core: &'c Core,
     now: Now,
-    texts: Texts,
     publications: usize,
     subscriptions: usize,
     /// Rows that were passed over, by what is wrong with them.
@@ -129,8 +126,7 @@ struct TakingUp<'c> {
 
 impl<'c> TakingUp<'c> {
     fn new(core: &'c Core, now: Now) -> Self {
-        let (texts, skipped) = (Texts::default(), FxHashMap::default());
-        Self { core, now, texts, publications: 0, subscriptions: 0, skipped }
+        Self { core, now, publications: 0, subscriptions: 0, skipped: FxHashMap::default() }
     }
 
     fn take_up(&mut self, row: Stored) {
@@ -159,17 +155,13 @@ impl<'c> TakingUp<'c> {
         self.core.wake(slot);
     }
 
-    fn take_up_subscription(&mut self, mut row: SubscriptionRow) {
-        for text in [&mut row.route_set, &mut row.accept, &mut row.local_contact, &mut row.user_agent] {
-            self.texts.share(text);
-        }
+    fn take_up_subscription(&self, mut row: SubscriptionRow) {
         let uri = row.presentity.clone();
         let mut shard = self.core.shards.lock(&uri);
         let slot = shard.slot(&uri);
         row.presentity = slot.presentity.uri().clone();
-        slot.presentity.share_texts(&mut row);
         let (row, deadline) = recovery::subscription(row, self.now);
-        let dialog = slot.presentity.resume(row, deadline);
+        let dialog = slot.presentity.resume(&row, deadline);
         self.core.dialogs.insert(dialog, slot.presentity.uri().clone());
         self.core.wake(slot);
     }
@@ -186,32 +178,5 @@ impl<'c> TakingUp<'c> {
         let slot = shard.slot(&uri);
         slot.presentity.take_up_watcher(row, deadline);
         self.core.wake(slot);
-    }
-}
-
-/// Texts that rows of many presentities have in common, each kept once while it is met often enough.
-struct Texts {
-    kept: Box<[SmolStr]>,
-}
-
-impl Default for Texts {
-    fn default() -> Self {
-        Self { kept: vec![SmolStr::default(); 1024].into() }
-    }
-}
-
-impl Texts {
-    /// Lets `text` use the memory of an equal one that was met before.
-    fn share(&mut self, text: &mut SmolStr) {
-        if !text.is_heap_allocated() {
-            return;
-        }
-        let place = FxBuildHasher.hash_one(&*text) as usize % self.kept.len();
-        let kept = &mut self.kept[place];
-        if *kept == *text {
-            *text = kept.clone();
-        } else {
-            *kept = text.clone();
-        }
     }
 }

@@ -1,12 +1,10 @@
 //! What became of NOTIFYs, and what follows for those they were sent to (RFC 6665 §4.2.2, RFC 5057 §5.1).
 
-use std::sync::Arc;
-
 use module_api::abi::Transport;
 use smol_str::SmolStr;
 
 use super::Presentity;
-use crate::change::{Change, Ending, Now, SubscriptionRow};
+use crate::change::{Change, Ending, Now, RenewedRow};
 use crate::dialog::{About, DialogKey};
 use crate::effect::Decision;
 use crate::notify_outcome::{NotifyOutcome, Verdict};
@@ -46,7 +44,7 @@ impl Presentity {
     /// so to refresh.
     fn is_on_connection(&self, about: &About) -> bool {
         let usage = self.dialogs.usage(about.key).filter(|usage| about.is(usage) && !usage.is_ending());
-        usage.and_then(|usage| usage.row.socket).is_some_and(|socket| socket.transport == Transport::TCP)
+        usage.and_then(|usage| usage.row.socket()).is_some_and(|socket| socket.transport == Transport::TCP)
     }
 
     /// Ends subscriptions whose watcher did not take a NOTIFY; nothing more is sent to it.
@@ -72,10 +70,10 @@ impl Presentity {
     fn moved(&self, key: DialogKey, target: Option<&SmolStr>) -> Vec<Change> {
         let (Some(dialog), Some(target)) = (self.dialogs.get(key), target) else { return Vec::new() };
         // Of a subscription that is over no row is left to change.
-        let moved = dialog.usages().iter().filter(|usage| !usage.is_ending() && usage.row.remote_target != *target);
+        let moved = dialog.usages().iter().filter(|usage| !usage.is_ending() && usage.row.remote_target() != target);
         let follow = |usage: &Usage| {
-            let row = SubscriptionRow { remote_target: target.clone(), ..SubscriptionRow::clone(&usage.row) };
-            Change::SubscriptionMoved { row: Arc::new(row), flow: usage.flow }
+            let row = RenewedRow { remote_target: target.clone(), ..usage.row.renewed() };
+            Change::SubscriptionMoved { row: Box::new(row), flow: usage.flow }
         };
         moved.map(follow).collect()
     }

@@ -3,8 +3,6 @@
 //! Here and nowhere else watcher information learns of a change (RFC 3857 §4.7.2), so that it cannot tell of one that did
 //! not happen.
 
-use std::sync::Arc;
-
 use smol_str::SmolStr;
 
 use super::Presentity;
@@ -54,20 +52,20 @@ impl Presentity {
             }
             Change::SubscriptionStored { row, deadline, flow } => self.begin(row, *deadline, *flow),
             Change::SubscriptionFetched { row, flow } => {
-                let mut usage = Usage::new(row.clone(), Moment(0), *flow, 0);
+                let mut usage = Usage::new(row, Moment(0), *flow, 0);
                 usage.end(Ending::Unsubscribed);
                 self.dialogs.insert(DialogKey::of_row(row), usage);
             }
             Change::SubscriptionRefreshed { row, deadline, flow } => {
                 self.dialogs.heard(row.key, row.remote_cseq);
-                self.dialogs.change(row.key, |usage| usage.refresh(row.clone(), *deadline, *flow));
+                self.dialogs.change(row.key, |usage| usage.refresh(row, *deadline, *flow));
                 self.expect_timeout(*deadline);
-                self.prolong_news(&row.watcher_id, *deadline);
+                self.prolong_news(row.key, *deadline);
             }
             Change::SubscriptionAuthorized { key, status } => self.authorize(*key, *status),
             Change::SubscriptionMoved { row, flow } => self.dialogs.change(row.key, |usage| usage.follow(row, *flow)),
             Change::CseqReserved { key, local_cseq } => {
-                self.dialogs.change(*key, |usage| Arc::make_mut(&mut usage.row).local_cseq = *local_cseq);
+                self.dialogs.change(*key, |usage| usage.row.local_cseq = *local_cseq);
             }
             Change::SubscriptionRemoved { key, ending, waits } => self.end(*key, *ending, *waits),
             Change::WatcherStored { row, deadline } => self.store_watcher(row, *deadline),
@@ -78,8 +76,8 @@ impl Presentity {
         }
     }
 
-    fn begin(&mut self, row: &Arc<SubscriptionRow>, deadline: Moment, flow: u64) {
-        let usage = Usage::new(row.clone(), deadline, flow, 0);
+    fn begin(&mut self, row: &SubscriptionRow, deadline: Moment, flow: u64) {
+        let usage = Usage::new(row, deadline, flow, 0);
         self.tell_of(&row.event, &entry(&usage, row.status.watcher(), usage.event), true);
         self.dialogs.insert(DialogKey::of_row(row), usage);
         self.expect_timeout(deadline);
@@ -89,7 +87,7 @@ impl Presentity {
         let Some(former) = self.dialogs.usage(key).map(|usage| usage.row.status) else { return };
         self.dialogs.change(key, |usage| usage.authorize(status));
         let Some(usage) = self.dialogs.usage(key).filter(|_| former.watcher() != status.watcher()) else { return };
-        let (event, entry) = (usage.row.event.clone(), entry(usage, status.watcher(), usage.event));
+        let (event, entry) = (usage.row.event().clone(), entry(usage, status.watcher(), usage.event));
         self.tell_of(&event, &entry, false);
     }
 
@@ -102,7 +100,7 @@ impl Presentity {
                 watcher::Status::Waiting => watcher::Event::Giveup,
                 _ => ending.event(),
             };
-            (usage.row.event.clone(), entry(usage, watcher::Status::Terminated, event))
+            (usage.row.event().clone(), entry(usage, watcher::Status::Terminated, event))
         });
         self.dialogs.change(key, |usage| usage.end(ending));
         if let Some((event, entry)) = told {
@@ -130,7 +128,7 @@ impl Presentity {
     /// Forgets the states of those who watch no more, once they are many more than who does.
     fn forget_decided(&mut self) {
         if self.watchers.decided() > 2 * self.dialogs.len() + DECIDED_KEPT {
-            let live = self.dialogs.live().map(|usage| (&usage.row.watcher, &usage.row.event));
+            let live = self.dialogs.live().map(|usage| (usage.row.watcher(), usage.row.event().clone()));
             self.watchers.forget_decided(live);
         }
     }
@@ -150,7 +148,7 @@ impl Presentity {
         let Some(winfo) = Package::of(event).and_then(Package::winfo) else { return };
         let owner = self.uri.clone();
         self.dialogs.change_to_watchers(|usage| {
-            let sees = usage.row.event == winfo.name() && usage.sees(entry, &owner);
+            let sees = usage.row.event() == winfo.name() && usage.sees(entry, &owner);
             if let (true, View::Watchers(news)) = (sees, &mut usage.view) {
                 news.owe(entry.clone(), is_begin);
                 usage.owe_news();
@@ -159,10 +157,14 @@ impl Presentity {
     }
 
     /// Corrects until when somebody subscribes of whom others are still to be told; a refresh alone is no news.
-    pub(super) fn prolong_news(&mut self, id: &SmolStr, deadline: Moment) {
+    pub(super) fn prolong_news(&mut self, key: SubscriptionKey, deadline: Moment) {
+        if !self.dialogs.is_anybody_to_watchers() {
+            return;
+        }
+        let Some(id) = self.dialogs.usage(key).map(|usage| SmolStr::from(usage.row.watcher_id())) else { return };
         self.dialogs.change_to_watchers(|usage| {
             if let View::Watchers(news) = &mut usage.view {
-                news.prolong(id, deadline);
+                news.prolong(&id, deadline);
             }
         });
     }
@@ -174,7 +176,7 @@ impl Presentity {
             // Who is blocked politely sees nothing change (RFC 5025 §3.2.1).
             let sees = usage.row.status == Status::Active
                 && matches!(usage.view, View::Presence(_))
-                && sender != Some(&usage.row.watcher);
+                && !sender.is_some_and(|sender| usage.row.is_of(sender));
             if sees {
                 usage.owe_news();
             }
@@ -196,10 +198,10 @@ const DECIDED_KEPT: usize = 64;
 pub(super) fn entry(usage: &Usage, status: watcher::Status, event: watcher::Event) -> WatcherEntry {
     let row = &usage.row;
     WatcherEntry {
-        id: row.watcher_id.clone(),
-        identity: row.identity.clone(),
+        id: row.watcher_id().into(),
+        identity: row.identity().into(),
         // Who proves nothing may call itself anything.
-        display_name: if row.identity.is_empty() { SmolStr::default() } else { row.display_name.clone() },
+        display_name: if row.identity().is_empty() { "" } else { row.display_name() }.into(),
         status,
         event,
         subscribed_at: Some(row.subscribed_at),

@@ -10,10 +10,11 @@ use smol_str::SmolStr;
 
 use super::{Presentity, Validity};
 use crate::authorization::{self, Rules};
-use crate::change::{Change, Ending, Now, Status, SubscriptionKey, SubscriptionRow};
+use crate::change::{Change, Ending, Now, Status, SubscriptionKey};
 use crate::document::presence_rules::{Permissions, SubHandling};
 use crate::effect::Decision;
 use crate::package::Package;
+use crate::packed_row::PackedRow;
 use crate::policy::Policy;
 use crate::presentity_uri::UserAtDomain;
 use crate::usage::{Usage, View};
@@ -64,7 +65,7 @@ impl Presentity {
     pub fn needs_review(&self, policy: &Policy, now: Now) -> bool {
         let are_all_active = self.are_all_active(policy);
         let stands_elsewhere = |usage: &Usage| {
-            if are_all_active && usage.row.status == Status::Active && usage.row.event == Package::Presence.name() {
+            if are_all_active && usage.row.status == Status::Active && usage.row.event() == Package::Presence.name() {
                 return false;
             }
             let standing = self.standing_of(usage, policy, now);
@@ -129,15 +130,15 @@ impl Presentity {
     }
 
     fn standing_of(&self, usage: &Usage, policy: &Policy, now: Now) -> Standing {
-        let package = Package::of(&usage.row.event)?;
-        self.standing(package, &usage.row.identity, policy, now)
+        let package = Package::of(usage.row.event())?;
+        self.standing(package, usage.row.identity(), policy, now)
     }
 
     /// Returns what a watcher may see of the document.
-    pub(super) fn permissions(&mut self, row: &SubscriptionRow, policy: &Policy, now: Now) -> Arc<Permissions> {
-        let package = Package::of(&row.event).unwrap_or(Package::Presence);
+    pub(super) fn permissions(&mut self, row: &PackedRow, policy: &Policy, now: Now) -> Arc<Permissions> {
+        let package = Package::of(row.event()).unwrap_or(Package::Presence);
         // Transformations count where the handling is to allow, and nowhere else.
-        let standing = self.standing(package, &row.identity, policy, now);
+        let standing = self.standing(package, row.identity(), policy, now);
         let shown = standing.filter(|(status, _)| *status == Status::Active);
         self.disclosure.class(shown.map_or_else(Permissions::default, |(_, permissions)| permissions))
     }
@@ -167,11 +168,11 @@ impl Presentity {
         self.dialogs.change_unsubscribed(|usage| unsubscribed.push(usage.row.clone()));
         let standings: FxHashMap<_, _> = unsubscribed
             .iter()
-            .filter_map(|row| Some((row.key, self.standing(Package::of(&row.event)?, &row.identity, policy, now))))
+            .filter_map(|row| Some((row.key, self.standing(Package::of(row.event())?, row.identity(), policy, now))))
             .collect();
         self.dialogs.change_unsubscribed(|usage| match standings.get(&usage.row.key) {
             Some(Some((status @ (Status::Active | Status::PoliteBlocked), _))) => {
-                Arc::make_mut(&mut usage.row).status = *status;
+                usage.row.status = *status;
                 if let View::Presence(view) = &mut usage.view {
                     *view = None;
                 }
@@ -188,11 +189,11 @@ impl Presentity {
             match standing {
                 None => {
                     changes.push(Change::SubscriptionRemoved { key: *key, ending: Ending::Rejected, waits: false });
-                    changes.extend(self.watcher_rejected(&usage.row, policy, now));
+                    changes.extend(self.watcher_rejected(&usage.row.subscriber(), policy, now));
                 }
                 Some((status, _)) if *status != usage.row.status => {
                     changes.push(Change::SubscriptionAuthorized { key: *key, status: *status });
-                    changes.extend(self.watcher_change(&usage.row, *status, policy, now));
+                    changes.extend(self.watcher_change(&usage.row.subscriber(), *status, policy, now));
                 }
                 Some(_) => {}
             }
@@ -239,7 +240,7 @@ impl Usage {
     /// Returns whether its watcher may see `entry` in watcher information of `presentity`: its own, or all if it is the
     /// presentity (RFC 3857 §4.6).
     pub(super) fn sees(&self, entry: &WatcherEntry, presentity: &UserAtDomain) -> bool {
-        let is_own = !entry.identity.is_empty() && entry.identity == self.row.identity;
-        is_own || is_identity_of(&self.row.identity, presentity)
+        let is_own = !entry.identity.is_empty() && entry.identity == self.row.identity();
+        is_own || is_identity_of(self.row.identity(), presentity)
     }
 }

@@ -9,6 +9,7 @@ use super::applying::entry;
 use crate::change::{Change, Ending, Moment, Now, PublicationRow, SubscriptionKey, SubscriptionRow};
 use crate::dialog::DialogKey;
 use crate::effect::Decision;
+use crate::packed_row::PackedRow;
 use crate::publication::Publication;
 use crate::usage::Usage;
 
@@ -32,8 +33,8 @@ impl Presentity {
     }
 
     /// Returns a subscription that is not over by the key of its row.
-    pub fn subscription(&self, key: SubscriptionKey) -> Option<&SubscriptionRow> {
-        self.dialogs.usage(key).filter(|usage| !usage.is_ending()).map(|usage| &*usage.row)
+    pub fn subscription(&self, key: SubscriptionKey) -> Option<&PackedRow> {
+        self.dialogs.usage(key).filter(|usage| !usage.is_ending()).map(|usage| &usage.row)
     }
 
     /// Takes up what another program wrote.
@@ -50,7 +51,7 @@ impl Presentity {
         // By the rules and not by its row it is decided where a watcher stands.
         self.is_review_due |= !found.subscriptions.is_empty();
         for (row, deadline) in found.subscriptions {
-            changes.extend(self.find_subscription(row, deadline, now));
+            changes.extend(self.find_subscription(&row, deadline, now));
         }
         for key in found.gone_subscriptions {
             self.end(key, Ending::Deactivated, false);
@@ -82,10 +83,10 @@ impl Presentity {
         None
     }
 
-    fn find_subscription(&mut self, row: Arc<SubscriptionRow>, deadline: Moment, now: Now) -> Option<Change> {
+    fn find_subscription(&mut self, row: &SubscriptionRow, deadline: Moment, now: Now) -> Option<Change> {
         let key = row.key;
         match self.subscription(key) {
-            Some(known) if is_same(known, &row) => self.change_row(row, deadline),
+            Some(known) if is_same(known, row) => self.change_row(row, deadline),
             None if deadline <= now.mono => {
                 return Some(Change::SubscriptionRemoved { key, ending: Ending::Silent, waits: false });
             }
@@ -101,30 +102,30 @@ impl Presentity {
         None
     }
 
-    fn resume_found(&mut self, row: Arc<SubscriptionRow>, deadline: Moment) {
-        let usage = Usage::resume(row.clone(), deadline);
+    fn resume_found(&mut self, row: &SubscriptionRow, deadline: Moment) {
+        let usage = Usage::resume(row, deadline);
         self.tell_of(&row.event, &entry(&usage, row.status.watcher(), usage.event), true);
-        self.dialogs.resume(DialogKey::of_row(&row), usage);
+        self.dialogs.resume(DialogKey::of_row(row), usage);
         self.dialogs.change(row.key, Usage::owe);
         self.expect_timeout(deadline);
     }
 
-    fn change_row(&mut self, row: Arc<SubscriptionRow>, deadline: Moment) {
+    fn change_row(&mut self, row: &SubscriptionRow, deadline: Moment) {
         let (key, status) = (row.key, row.status);
-        let id = row.watcher_id.clone();
         self.dialogs.change(key, |usage| usage.take_over(row, deadline));
         self.authorize(key, status);
         if let Some(deadline) = self.dialogs.usage(key).map(|usage| usage.deadline) {
-            self.prolong_news(&id, deadline);
+            self.prolong_news(key, deadline);
             self.expect_timeout(deadline);
         }
     }
 }
 
 /// Returns whether two rows with one key are one subscription of one watcher.
-fn is_same(known: &SubscriptionRow, row: &SubscriptionRow) -> bool {
+fn is_same(known: &PackedRow, row: &SubscriptionRow) -> bool {
     let is_watcher =
-        (&known.watcher, &known.identity, &known.watcher_id) == (&row.watcher, &row.identity, &row.watcher_id);
-    let is_what = (&known.event, &known.event_id) == (&row.event, &row.event_id);
-    is_watcher && is_what && DialogKey::of_row(known) == DialogKey::of_row(row)
+        known.is_of(&row.watcher) && (known.identity(), known.watcher_id()) == (&row.identity, &row.watcher_id);
+    let is_what = (&**known.event(), known.event_id()) == (&row.event, &row.event_id);
+    let dialog = (known.call_id(), known.local_tag(), known.remote_tag());
+    is_watcher && is_what && dialog == (&row.call_id, &row.local_tag, &row.remote_tag)
 }

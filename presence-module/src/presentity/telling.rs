@@ -6,13 +6,14 @@ use module_api::abi::Body;
 
 use super::Presentity;
 use super::applying::entry;
-use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionRow};
+use crate::change::{Change, Ending, Moment, Now, Status};
 use crate::composition::compose;
 use crate::disclosure::{EntityScheme, offline};
 use crate::document::presence_rules::Permissions;
 use crate::effect::{Decision, Effect, Notification};
 use crate::headers::subscription_state::{Reason, SubscriptionState};
 use crate::package::Package;
+use crate::packed_row::PackedRow;
 use crate::policy::Policy;
 use crate::publication::Publication;
 use crate::usage::{Usage, View};
@@ -41,7 +42,9 @@ impl Presentity {
         let body = match &usage.view {
             _ if !shows_document => Body::empty(),
             View::Watchers(news) => self.watcher_information(&row, news, now),
-            View::Presence(_) if row.status == Status::PoliteBlocked => offline(&self.uri, EntityScheme::of(&row)),
+            View::Presence(_) if row.status == Status::PoliteBlocked => {
+                offline(&self.uri, EntityScheme::of(row.presentity_uri()))
+            }
             View::Presence(permissions) => {
                 let permissions = permissions.clone();
                 let permissions = permissions.unwrap_or_else(|| self.first_view(slot, &row, policy, now));
@@ -61,7 +64,7 @@ impl Presentity {
     }
 
     /// Finds out what a watcher may see that has not been told anything in this run.
-    fn first_view(&mut self, slot: usize, row: &SubscriptionRow, policy: &Policy, now: Now) -> Arc<Permissions> {
+    fn first_view(&mut self, slot: usize, row: &PackedRow, policy: &Policy, now: Now) -> Arc<Permissions> {
         let permissions = self.permissions(row, policy, now);
         let usage = self.dialogs.slot_mut(slot).and_then(|dialog| dialog.usage_mut(row.key));
         if let Some(usage) = usage {
@@ -70,10 +73,10 @@ impl Presentity {
         permissions
     }
 
-    fn presence(&mut self, row: &SubscriptionRow, permissions: &Arc<Permissions>, policy: &Policy) -> Body {
+    fn presence(&mut self, row: &PackedRow, permissions: &Arc<Permissions>, policy: &Policy) -> Body {
         let (disclosure, publications) = (&mut self.disclosure, &self.publications);
-        disclosure.document(EntityScheme::of(row), permissions, |scheme| {
-            let published = publications.iter().filter(|publication| publication.row.event == row.event);
+        disclosure.document(EntityScheme::of(row.presentity_uri()), permissions, |scheme| {
+            let published = publications.iter().filter(|publication| publication.row.event == *row.event());
             let sources: Vec<_> = published.map(Publication::source).collect();
             #[cfg(test)]
             assert!(!sources.iter().any(|source| source.body.ends_with(super::tests::PANICS)), "as a test has it");
@@ -81,18 +84,18 @@ impl Presentity {
         })
     }
 
-    fn watcher_information(&self, row: &SubscriptionRow, news: &News, now: Now) -> Body {
-        let Some(watched) = Package::of(&row.event).and_then(Package::watched) else { return Body::empty() };
-        let resource = self.uri.to_uri(EntityScheme::of(row).as_str());
+    fn watcher_information(&self, row: &PackedRow, news: &News, now: Now) -> Body {
+        let Some(watched) = Package::of(row.event()).and_then(Package::watched) else { return Body::empty() };
+        let resource = self.uri.to_uri(EntityScheme::of(row.presentity_uri()).as_str());
         let everybody = || self.everybody(watched, row);
         Body::from(news.write(&resource, watched.name(), everybody, now))
     }
 
     /// Returns those who watch `package`, or wait to, as far as the subscriber of `row` may see them.
-    fn everybody(&self, package: Package, row: &SubscriptionRow) -> Vec<WatcherEntry> {
-        let sees_all = super::authorizing::is_identity_of(&row.identity, &self.uri);
-        let is_own = |entry: &WatcherEntry| !entry.identity.is_empty() && entry.identity == row.identity;
-        let watching = self.dialogs.live().filter(|usage| usage.row.event == package.name());
+    fn everybody(&self, package: Package, row: &PackedRow) -> Vec<WatcherEntry> {
+        let sees_all = super::authorizing::is_identity_of(row.identity(), &self.uri);
+        let is_own = |entry: &WatcherEntry| !entry.identity.is_empty() && entry.identity == row.identity();
+        let watching = self.dialogs.live().filter(|usage| usage.row.event() == package.name());
         let watching = watching.map(|usage| entry(usage, usage.row.status.watcher(), usage.event));
         let entries = watching.chain(self.watchers.waiting(package.name()));
         entries.filter(|entry| sees_all || is_own(entry)).collect()

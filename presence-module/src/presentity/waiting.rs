@@ -11,6 +11,7 @@ use smol_str::SmolStr;
 use super::Presentity;
 use crate::change::{Change, Ending, Moment, Now, Status, SubscriptionRow, WatcherRow};
 use crate::package::Package;
+use crate::packed_row::{PackedRow, Subscriber};
 use crate::policy::Policy;
 use crate::presentity_uri::UserAtDomain;
 use crate::usage::Usage;
@@ -18,10 +19,10 @@ use crate::watcher;
 use crate::watchers::Watcher;
 
 /// Who, as whom it was proven, and of which event package.
-type Who<'u> = (&'u UserAtDomain, &'u SmolStr, &'u SmolStr);
+type Who<'u> = (UserAtDomain, &'u str, &'u SmolStr);
 
 fn who(usage: &Usage) -> Who<'_> {
-    (&usage.row.watcher, &usage.row.identity, &usage.row.event)
+    (usage.row.watcher(), usage.row.identity(), usage.row.event())
 }
 
 impl Presentity {
@@ -40,7 +41,7 @@ impl Presentity {
             let key = usage.row.key;
             changes.push(Change::SubscriptionRemoved { key, ending, waits: waits.contains(&key) });
             if waits.contains(&key) {
-                changes.push(self.waits(&usage.row, policy, now));
+                changes.push(self.waits(&usage.row.subscriber(), policy, now));
             }
         }
         changes
@@ -52,7 +53,7 @@ impl Presentity {
         let is_undecided = |(usage, ending): &&(&Usage, Ending)| {
             ending.event() == watcher::Event::Timeout
                 && usage.row.status == Status::Pending
-                && !usage.row.identity.is_empty()
+                && !usage.row.identity().is_empty()
         };
         let mut last: FxHashMap<Who<'_>, _> = FxHashMap::default();
         last.extend(ended.iter().filter(is_undecided).map(|(usage, _)| (who(usage), usage.row.key)));
@@ -69,7 +70,7 @@ impl Presentity {
     /// Adds to the begin of a subscription what is to be written of its watcher.
     pub(super) fn note_begin(&self, changes: &mut Vec<Change>, policy: &Policy, now: Now) {
         let begun = changes.iter().find_map(|change| match change {
-            Change::SubscriptionStored { row, .. } => self.watcher_change(row, row.status, policy, now),
+            Change::SubscriptionStored { row, .. } => self.watcher_change(&row.subscriber(), row.status, policy, now),
             Change::SubscriptionFetched { row, .. } => self.note_unauthorized_fetch(row, policy, now),
             _ => None,
         });
@@ -81,7 +82,7 @@ impl Presentity {
         let is_undecided = |known: &Watcher| !known.identity.is_empty();
         let is_known = self.watchers.get(&row.watcher, &row.event).is_some_and(is_undecided);
         let waits = row.status == Status::Pending && !row.identity.is_empty() && !is_known;
-        waits.then(|| self.waits(row, policy, now))
+        waits.then(|| self.waits(&row.subscriber(), policy, now))
     }
 
     /// Returns the end of the wait for those whom the rules decide on by now.
@@ -105,86 +106,80 @@ impl Presentity {
             .watchers
             .undecided()
             .filter(|(_, _, state)| is_late(state.deadline))
-            .map(|(watcher, event, state)| (watcher, &state.identity, event))
+            .map(|(watcher, event, state)| (watcher.clone(), &*state.identity, event))
             .collect();
         if late.is_empty() {
             return Vec::new();
         }
-        let theirs: FxHashSet<_> = late.iter().copied().collect();
+        let theirs: FxHashSet<_> = late.iter().cloned().collect();
         let is_theirs = |usage: &&Usage| {
             theirs.contains(&who(usage)) && usage.row.status == Status::Pending && usage.deadline > now.mono
         };
         let given_up = self.dialogs.live().filter(is_theirs).map(|usage| (usage, Ending::GivenUp));
         let mut changes = self.ends(given_up, policy, now);
-        let removed = |(watcher, _, event): Who<'_>| self.watcher_removed(watcher, event, watcher::Event::Giveup);
+        let removed = |(watcher, _, event): Who<'_>| self.watcher_removed(&watcher, event, watcher::Event::Giveup);
         changes.extend(late.into_iter().map(removed));
         changes
     }
 
-    fn waits(&self, row: &SubscriptionRow, policy: &Policy, now: Now) -> Change {
-        self.watcher_stored(row, watcher::Status::Waiting, "timeout", policy, now)
+    fn waits(&self, subscriber: &Subscriber, policy: &Policy, now: Now) -> Change {
+        self.watcher_stored(subscriber, watcher::Status::Waiting, "timeout", policy, now)
     }
 
     /// Returns what is to be written of a watcher that stands at `status`, `None` if that is written already, or if it has
     /// not proven who it is.
     pub(super) fn watcher_change(
         &self,
-        row: &SubscriptionRow,
+        subscriber: &Subscriber,
         status: Status,
         policy: &Policy,
         now: Now,
     ) -> Option<Change> {
-        self.watcher_stands(row, status.watcher(), status.reason(), policy, now)
+        self.watcher_stands(subscriber, status.watcher(), status.reason(), policy, now)
     }
 
     /// Returns what is to be written of a watcher whom the rules deny from now on.
-    pub(super) fn watcher_rejected(&self, row: &SubscriptionRow, policy: &Policy, now: Now) -> Option<Change> {
-        self.watcher_stands(row, watcher::Status::Terminated, "rejected", policy, now)
+    pub(super) fn watcher_rejected(&self, subscriber: &Subscriber, policy: &Policy, now: Now) -> Option<Change> {
+        self.watcher_stands(subscriber, watcher::Status::Terminated, "rejected", policy, now)
     }
 
     fn watcher_stands(
         &self,
-        row: &SubscriptionRow,
+        subscriber: &Subscriber,
         status: watcher::Status,
         reason: &str,
         policy: &Policy,
         now: Now,
     ) -> Option<Change> {
-        let (who, state) = ((&row.watcher, &row.event), (status, reason, &*row.identity));
-        let is_decided = || self.watchers.get(&row.watcher, &row.event).is_some() || self.decides_on(&row.identity, policy);
-        let is_up_to_date =
-            || self.watchers.is_written(who, state) || status == watcher::Status::Active && !is_decided();
-        let is_proven = !row.identity.is_empty();
-        (is_proven && !is_up_to_date()).then(|| self.watcher_stored(row, status, reason, policy, now))
+        let Subscriber { watcher, event, identity, .. } = subscriber;
+        let is_decided = || self.watchers.get(watcher, event).is_some() || self.decides_on(identity, policy);
+        let is_up_to_date = || {
+            self.watchers.is_written((watcher, event), (status, reason, identity))
+                || status == watcher::Status::Active && !is_decided()
+        };
+        let is_proven = !identity.is_empty();
+        (is_proven && !is_up_to_date()).then(|| self.watcher_stored(subscriber, status, reason, policy, now))
     }
 
     fn watcher_stored(
         &self,
-        row: &SubscriptionRow,
+        subscriber: &Subscriber,
         status: watcher::Status,
         reason: &str,
         policy: &Policy,
         now: Now,
     ) -> Change {
-        let mut row = self.watcher_row(row, status, reason, now);
+        let mut row = self.watcher_row(subscriber, status, reason, now);
         let is_undecided = matches!(status, watcher::Status::Pending | watcher::Status::Waiting);
         let deadline = is_undecided.then(|| now.mono.plus_s(policy.waiting_time_s));
         row.deadline = if is_undecided { now.wall_s() + policy.waiting_time_s } else { 0 };
         Change::WatcherStored { row, deadline }
     }
 
-    fn watcher_row(&self, row: &SubscriptionRow, status: watcher::Status, reason: &str, now: Now) -> WatcherRow {
-        WatcherRow {
-            presentity: self.uri.clone(),
-            watcher: row.watcher.clone(),
-            event: row.event.clone(),
-            status,
-            reason: reason.into(),
-            inserted_time: now.wall_s(),
-            identity: row.identity.clone(),
-            watcher_id: row.watcher_id.clone(),
-            deadline: 0,
-        }
+    fn watcher_row(&self, subscriber: &Subscriber, status: watcher::Status, reason: &str, now: Now) -> WatcherRow {
+        let Subscriber { watcher, event, identity, watcher_id } = subscriber.clone();
+        let (presentity, reason, inserted_time) = (self.uri.clone(), reason.into(), now.wall_s());
+        WatcherRow { presentity, watcher, event, status, reason, inserted_time, identity, watcher_id, deadline: 0 }
     }
 
     fn watcher_removed(&self, watcher: &UserAtDomain, event: &SmolStr, because: watcher::Event) -> Change {
@@ -208,12 +203,14 @@ impl Presentity {
 }
 
 /// Returns whether one device of one person subscribed to the same before.
-fn is_former(row: &SubscriptionRow, begun: &SubscriptionRow) -> bool {
-    let is_same_device = match (&*row.instance, &*begun.instance) {
-        ("", "") => row.remote_target == begun.remote_target,
+fn is_former(row: &PackedRow, begun: &SubscriptionRow) -> bool {
+    let is_same_device = || match (row.instance(), &*begun.instance) {
+        ("", "") => row.remote_target() == begun.remote_target,
         (former, present) => former == present,
     };
-    let is_same = (&row.watcher, &row.identity, &row.event, &row.event_id)
-        == (&begun.watcher, &begun.identity, &begun.event, &begun.event_id);
-    is_same_device && is_same && row.key != begun.key
+    let is_same = || {
+        (row.identity(), row.event(), row.event_id()) == (&begun.identity, &begun.event, &begun.event_id)
+            && row.is_of(&begun.watcher)
+    };
+    row.key != begun.key && is_same_device() && is_same()
 }

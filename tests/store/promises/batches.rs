@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use presence::change::{Change, Ending, Moment, Status};
+use presence::change::{Change, Ending, Moment, RenewedRow, Status};
 use presence::presentity_uri::UserAtDomain;
 use presence::store::{CommitError, RowGone, Store, Stored};
 use presence::watcher;
@@ -104,13 +104,14 @@ fn a_number_too_large_is_refused(scene: &Scene<'_>) {
 /// such a row is well.
 fn a_row_that_is_gone_refuses_whoever_changes_it(scene: &Scene<'_>) {
     let mut store = scene.open();
-    let row = Arc::new(subscription(9, "dana"));
+    let row = subscription(9, "dana");
+    let renewed = || Box::new(RenewedRow::from(&row));
     let changes = [
         (publication_continued(9, "refreshed", None), "presentity"),
         (publication_continued(9, "modified", Some("<presence/>")), "presentity"),
-        (Change::SubscriptionRefreshed { row: row.clone(), deadline: Moment(0), flow: 0 }, "active_watchers"),
+        (Change::SubscriptionRefreshed { row: renewed(), deadline: Moment(0), flow: 0 }, "active_watchers"),
         (Change::SubscriptionAuthorized { key: row.key, status: Status::Active }, "active_watchers"),
-        (Change::SubscriptionMoved { row: row.clone(), flow: 0 }, "active_watchers"),
+        (Change::SubscriptionMoved { row: renewed(), flow: 0 }, "active_watchers"),
         (Change::CseqReserved { key: row.key, local_cseq: 128 }, "active_watchers"),
     ];
     for (change, table) in changes {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use module_api::abi::Transport;
-use presence::change::{Change, Ending, Moment, PublicationRow, Status, SubscriptionKey, WatcherRow};
+use presence::change::{Change, Ending, Moment, PublicationRow, RenewedRow, Status, SubscriptionKey, WatcherRow};
 use presence::presentity_uri::PresentityUri;
 use presence::store::{RowKeys, Scope, Store, Stored};
 use presence::watcher;
@@ -142,7 +142,10 @@ fn subscriptions_are_refreshed(scene: &Scene<'_>) {
     (row.received, row.socket) = (None, Some(address(Transport::TCP, "[2001:db8::1]:5062")));
     let mut as_given = row.clone();
     (as_given.event_id, as_given.identity, as_given.version) = ("other".into(), "sip:other".into(), 99);
-    commit(&mut store, &[Change::SubscriptionRefreshed { row: Arc::new(as_given), deadline: Moment(0), flow: 3 }]);
+    commit(
+        &mut store,
+        &[Change::SubscriptionRefreshed { row: Box::new(RenewedRow::from(&as_given)), deadline: Moment(0), flow: 3 }],
+    );
     assert_eq!(load(&mut store), [Stored::Subscription(Box::new(row))]);
 }
 
@@ -158,7 +161,7 @@ fn subscriptions_change_and_end(scene: &Scene<'_>) {
     commit(
         &mut store,
         &[
-            Change::SubscriptionMoved { row: Arc::new(as_given), flow: 3 },
+            Change::SubscriptionMoved { row: Box::new(RenewedRow::from(&as_given)), flow: 3 },
             Change::CseqReserved { key: row.key, local_cseq: u32::MAX },
             Change::SubscriptionAuthorized { key: row.key, status: Status::PoliteBlocked },
         ],

@@ -174,14 +174,9 @@ impl Disk {
                 row.body = body.unwrap_or_else(|| row.body.clone());
             }
             Change::PublicationRemoved { id } => drop(self.publications.remove(&id)),
-            Change::SubscriptionStored { row, .. } | Change::SubscriptionRefreshed { row, .. } => {
-                self.subscriptions.insert(row.key, (*row).clone());
-            }
-            Change::SubscriptionMoved { row, .. } => {
-                let known = self.row(row.key);
-                (known.remote_target, known.local_contact) = (row.remote_target.clone(), row.local_contact.clone());
-                (known.received, known.socket) = (row.received, row.socket);
-            }
+            Change::SubscriptionStored { row, .. } => drop(self.subscriptions.insert(row.key, (*row).clone())),
+            Change::SubscriptionRefreshed { row, .. } => self.row(row.key).renew(&row),
+            Change::SubscriptionMoved { row, .. } => self.row(row.key).go_over(&row),
             Change::CseqReserved { key, local_cseq } => self.row(key).local_cseq = local_cseq,
             Change::SubscriptionRemoved { key, .. } => drop(self.subscriptions.remove(&key)),
             Change::SubscriptionAuthorized { key, status } => self.row(key).status = status,

@@ -242,7 +242,7 @@ impl Rig {
         let mut shard = self.presence.core().shards.lock(&dana);
         let Some(slot) = shard.get(&dana) else { return Default::default() };
         let publications = slot.presentity.publications().iter().map(|publication| publication.row.clone());
-        (publications.collect(), slot.presentity.subscriptions().map(|usage| (*usage.row).clone()).collect())
+        (publications.collect(), slot.presentity.subscriptions().map(|usage| usage.row.to_row()).collect())
     }
 
     /// Returns whether anything is held of a user.

@@ -7,7 +7,7 @@ use smol_str::{SmolStr, ToSmolStr};
 use super::statement::{Statement, Write};
 use super::statements::Statements;
 use super::value::Bind;
-use crate::change::{Change, PublicationRow, SubscriptionRow, TransportAddress, WatcherRow};
+use crate::change::{Change, PublicationRow, RenewedRow, SubscriptionRow, TransportAddress, WatcherRow};
 use crate::store::CommitError;
 use Bind::{Blob, Integer, Made, Text};
 
@@ -115,7 +115,7 @@ fn subscription(row: &SubscriptionRow) -> Result<Vec<Bind<'_>>, CommitError> {
 }
 
 /// What a refresh changes, and the key.
-fn refreshed_subscription(row: &SubscriptionRow) -> Result<Vec<Bind<'_>>, CommitError> {
+fn refreshed_subscription(row: &RenewedRow) -> Result<Vec<Bind<'_>>, CommitError> {
     let remote_cseq = || Integer(i64::from(row.remote_cseq));
     Ok(vec![
         remote_cseq(),

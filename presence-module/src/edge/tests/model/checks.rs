@@ -54,7 +54,7 @@ impl World {
 
     /// A CSeq is reserved before it is used, by one of the rows of its dialog.
     pub(super) fn check_reserved(&self, notification: &Notification) {
-        let rows = self.disk.subscriptions.values().filter(|row| row.call_id == notification.row.call_id);
+        let rows = self.disk.subscriptions.values().filter(|row| row.call_id == notification.row.call_id());
         let reserved = rows.map(|row| row.local_cseq).max();
         assert!(reserved.is_none_or(|reserved| notification.cseq <= reserved), "{reserved:?}: {notification:?}");
     }
@@ -76,7 +76,7 @@ impl World {
         let mut publications: Vec<_> = publications.collect();
         publications.sort_unstable_by_key(|row| row.id);
         assert!(publications.into_iter().eq(self.disk.publications.values()), "memory is as the database");
-        let subscriptions = self.presentity.subscriptions().map(|usage| (usage.row.key, (*usage.row).clone()));
+        let subscriptions = self.presentity.subscriptions().map(|usage| (usage.row.key, usage.row.to_row()));
         assert_eq!(subscriptions.collect::<BTreeMap<_, _>>(), self.disk.subscriptions);
         assert!(self.truth.over.is_empty(), "whose subscription is over has heard of it: {:?}", self.truth.over);
 

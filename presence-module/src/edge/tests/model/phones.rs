@@ -132,7 +132,7 @@ impl World {
             let is_written = self.disk.subscriptions.contains_key(&row(phone, to, id).0.key);
             // One that asked once, or is over by now, begins a dialog that nobody knows of any more.
             let is_over = self.presentity.next_timeout().is_some_and(|at| at <= self.now.mono)
-                || self.presentity.subscriptions().all(|usage| usage.row.call_id != format!("c{id}"));
+                || self.presentity.subscriptions().all(|usage| usage.row.call_id() != format!("c{id}"));
             if expires == 0 || is_written && is_over {
                 return;
             }

@@ -103,7 +103,7 @@ impl World {
         }
         for row in self.disk.subscriptions.values() {
             let (row, deadline) = recovery::subscription(row.clone(), now);
-            self.presentity.resume(row, deadline);
+            self.presentity.resume(&row, deadline);
         }
         for row in self.disk.watchers.values() {
             let deadline = recovery::watcher_deadline(row, self.policy.waiting_time_s, now);

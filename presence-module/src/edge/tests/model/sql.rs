@@ -138,7 +138,7 @@ impl World {
 impl World {
     /// Where a watcher was before its last request was refused, only the row knew that is gone.
     fn trust_memory(&mut self, key: SubscriptionKey) {
-        let target = self.presentity.subscription(key).map(|row| row.remote_target.clone());
+        let target = self.presentity.subscription(key).map(|row| row.remote_target().into());
         if let (Some((over, _)), Some(target)) = (self.truth.over.get_mut(&key), target) {
             over.remote_target = target;
         }

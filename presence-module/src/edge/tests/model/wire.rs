@@ -88,7 +88,7 @@ impl Wire {
         assert!(is_next || is_later, "CSeq {} after {}", notification.cseq, dialog.cseq);
         (dialog.cseq, dialog.may_jump) = (notification.cseq, false);
 
-        assert_eq!(notification.row.remote_target, subscription.remote_target, "it goes where the watcher is");
+        assert_eq!(notification.row.remote_target(), subscription.remote_target, "it goes where the watcher is");
         let view = self.subscriptions.entry(key).or_default();
         if view.id != subscription.id {
             *view = View { id: subscription.id.clone(), ..View::default() };

@@ -131,8 +131,8 @@ impl World {
         // Nobody but the watcher can open its connection again.
         let is_on_connection = outcome.answer == Answer::Unreachable
             && self.presentity.subscriptions().any(|usage| {
-                (usage.row.key, &usage.row.watcher_id) == (outcome.subscription, &outcome.id)
-                    && usage.row.socket.is_some()
+                (usage.row.key, usage.row.watcher_id()) == (outcome.subscription, &outcome.id)
+                    && usage.row.socket().is_some()
             });
         let is_tried = is_on_connection || self.heard.contains(&outcome.dialog) || !self.policy.silence_ends;
         outcome.is_kept = is_silence && is_tried;
