@@ -9,7 +9,7 @@ use module_api::sip::writer::push_decimal;
 
 use crate::effect::Notification;
 use crate::package::Package;
-use crate::packed_row::PackedRow;
+use crate::packed_row::{DialogTexts, PackedRow};
 
 /// A NOTIFY's head and what the host must know to send it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,7 +23,8 @@ pub struct Rendered {
 /// Appends the head of `notification` to `out`.
 pub fn write_head(notification: &Notification, out: &mut Vec<u8>) -> Rendered {
     let (row, start) = (&notification.row, out.len());
-    let routing = Routing::of(row);
+    let texts = row.dialog_texts();
+    let routing = Routing::of(&texts);
     out.extend_from_slice(b"NOTIFY ");
     match routing.is_strict {
         true => put_strict(out, routing.request_uri),
@@ -32,17 +33,17 @@ pub fn write_head(notification: &Notification, out: &mut Vec<u8>) -> Rendered {
     out.extend_from_slice(b" SIP/2.0\r\n");
     let via_at = out.len() - start;
     out.extend_from_slice(b"Max-Forwards: 70\r\n");
-    routing.write_route(row, out);
-    put(out, &[b"From: <", row.local_uri().as_bytes(), b">;tag=", row.local_tag().as_bytes(), b"\r\n"]);
-    put(out, &[b"To: <", row.remote_uri().as_bytes(), b">"]);
-    if !row.remote_tag().is_empty() {
-        put(out, &[b";tag=", row.remote_tag().as_bytes()]);
+    routing.write_route(&texts, out);
+    put(out, &[b"From: <", texts.local_uri.as_bytes(), b">;tag=", texts.local_tag.as_bytes(), b"\r\n"]);
+    put(out, &[b"To: <", texts.remote_uri.as_bytes(), b">"]);
+    if !texts.remote_tag.is_empty() {
+        put(out, &[b";tag=", texts.remote_tag.as_bytes()]);
     }
-    put(out, &[b"\r\nCall-ID: ", row.call_id().as_bytes(), b"\r\nCSeq: "]);
+    put(out, &[b"\r\nCall-ID: ", texts.call_id.as_bytes(), b"\r\nCSeq: "]);
     push_decimal(out, notification.cseq.into());
     put(out, &[b" NOTIFY\r\nContact: <", row.local_contact().as_bytes(), b">\r\nEvent: ", row.event().as_bytes()]);
-    if !row.event_id().is_empty() {
-        put(out, &[b";id=", row.event_id().as_bytes()]);
+    if !texts.event_id.is_empty() {
+        put(out, &[b";id=", texts.event_id.as_bytes()]);
     }
     out.extend_from_slice(b"\r\nSubscription-State: ");
     notification.state.write(out);
@@ -60,7 +61,7 @@ pub fn write_head(notification: &Notification, out: &mut Vec<u8>) -> Rendered {
 
 /// Returns the URI whose host the NOTIFY is sent to: the first route, else the remote target.
 pub fn next_hop(row: &PackedRow) -> &[u8] {
-    Routing::of(row).next_hop
+    Routing::of(&row.dialog_texts()).next_hop
 }
 
 /// The route set applied (RFC 3261 §12.2.1.1).
@@ -72,9 +73,9 @@ struct Routing<'a> {
 }
 
 impl<'a> Routing<'a> {
-    fn of(row: &'a PackedRow) -> Self {
-        let remote_target = row.remote_target().as_bytes();
-        let first = List::new(row.route_set().as_bytes()).next().and_then(|route| NameAddr::parse(route).ok());
+    fn of(texts: &DialogTexts<'a>) -> Self {
+        let remote_target = texts.remote_target.as_bytes();
+        let first = List::new(texts.route_set.as_bytes()).next().and_then(|route| NameAddr::parse(route).ok());
         match first {
             None => Self { request_uri: remote_target, next_hop: remote_target, is_strict: false },
             Some(first) if is_loose(first.uri) => {
@@ -84,8 +85,8 @@ impl<'a> Routing<'a> {
         }
     }
 
-    fn write_route(&self, row: &PackedRow, out: &mut Vec<u8>) {
-        let mut routes = List::new(row.route_set().as_bytes());
+    fn write_route(&self, texts: &DialogTexts<'_>, out: &mut Vec<u8>) {
+        let mut routes = List::new(texts.route_set.as_bytes());
         if self.is_strict {
             routes.next();
         }
@@ -93,7 +94,7 @@ impl<'a> Routing<'a> {
             put(out, &[b"Route: ", route, b"\r\n"]);
         }
         if self.is_strict {
-            put(out, &[b"Route: <", row.remote_target().as_bytes(), b">\r\n"]);
+            put(out, &[b"Route: <", texts.remote_target.as_bytes(), b">\r\n"]);
         }
     }
 }

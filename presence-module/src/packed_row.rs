@@ -62,6 +62,27 @@ enum Own {
     DisplayName,
 }
 
+/// What a request in the dialog says of a row, taken out together.
+#[derive(Clone, Copy, Debug)]
+pub struct DialogTexts<'r> {
+    /// The Record-Route values in the order received, joined by commas.
+    pub route_set: &'r str,
+    /// The remote target, a URI.
+    pub remote_target: &'r str,
+    /// Our tag.
+    pub local_tag: &'r str,
+    /// The watcher's tag.
+    pub remote_tag: &'r str,
+    /// The dialog's Call-ID.
+    pub call_id: &'r str,
+    /// The `id` parameter of Event, empty for none.
+    pub event_id: &'r str,
+    /// The To URI of our NOTIFYs.
+    pub remote_uri: &'r str,
+    /// The From URI of our NOTIFYs.
+    pub local_uri: &'r str,
+}
+
 /// How many there are of them.
 const OWN: usize = Own::DisplayName as usize + 1;
 
@@ -210,6 +231,13 @@ impl PackedRow {
     pub fn is_at(&self, other: &RenewedRow) -> bool {
         (self.remote_target(), self.received()) == (&other.remote_target, other.received)
             && (self.local_contact(), self.socket()) == (&other.local_contact, other.socket)
+    }
+
+    /// Returns what a request in the dialog says.
+    pub fn dialog_texts(&self) -> DialogTexts<'_> {
+        let [_, route_set, remote_target, local_tag, remote_tag, call_id, event_id, remote_uri, _, local_uri] =
+            self.own.first();
+        DialogTexts { route_set, remote_target, local_tag, remote_tag, call_id, event_id, remote_uri, local_uri }
     }
 
     /// Who watches.
@@ -446,6 +474,16 @@ mod tests {
             prop_assert!(packed == row);
             prop_assert_eq!(packed.renewed(), RenewedRow::from(&row));
             prop_assert!(packed.is_of(&row.watcher));
+            let DialogTexts { route_set, remote_target, local_tag, remote_tag, .. } = packed.dialog_texts();
+            prop_assert_eq!(
+                [route_set, remote_target, local_tag, remote_tag],
+                [&*row.route_set, &row.remote_target, &row.local_tag, &row.remote_tag]
+            );
+            let DialogTexts { call_id, event_id, remote_uri, local_uri, .. } = packed.dialog_texts();
+            prop_assert_eq!(
+                [call_id, event_id, remote_uri, local_uri],
+                [&*row.call_id, &row.event_id, &row.remote_uri, &row.local_uri]
+            );
         }
 
         #[test]

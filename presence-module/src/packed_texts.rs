@@ -37,6 +37,12 @@ impl PackedTexts {
         self.iter().nth(at).unwrap_or_default()
     }
 
+    /// Returns the first `N` texts, which costs little more than the last of them.
+    pub fn first<const N: usize>(&self) -> [&str; N] {
+        let mut texts = self.iter();
+        std::array::from_fn(|_| texts.next().unwrap_or_default())
+    }
+
     /// Returns the texts in their order.
     pub fn iter(&self) -> Iter<'_> {
         Iter { rest: &self.0, last: "" }
@@ -104,6 +110,9 @@ mod tests {
             assert_eq!(packed.get(at), *text);
         }
         assert_eq!(packed.get(texts.len()), "");
+        let mut first = [""; 4];
+        texts.iter().zip(&mut first).for_each(|(text, first)| *first = text);
+        assert_eq!(packed.first(), first);
     }
 
     proptest! {

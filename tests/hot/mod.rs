@@ -4,7 +4,6 @@
 mod fixtures; // messages, rows and rules as they come
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use module_api::sip::header::HeaderId;
 use module_api::sip::message::{HeaderTable, scan};
@@ -17,6 +16,7 @@ use presence::dialog::DialogKey;
 use presence::effect::Notification;
 use presence::headers::subscription_state::SubscriptionState;
 use presence::notification::write_head;
+use presence::packed_row::PackedRow;
 use presence::privacy_filter::filter;
 use proxy_host::transaction::key::KeySecret;
 use proxy_host::transaction::server_table::Matched;
@@ -76,7 +76,7 @@ fn rules_and_filter() -> Operation {
 fn render_notify() -> Operation {
     let notification = Notification {
         dialog: DialogKey([7; 16]),
-        row: Arc::new(fixtures::subscription()),
+        row: PackedRow::from(&fixtures::subscription()),
         cseq: 4711,
         state: SubscriptionState::Active { expires_s: 3599 },
         body: fixtures::document("phone").into_bytes().into(),

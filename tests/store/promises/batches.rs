@@ -1,7 +1,5 @@
 //! A transaction is whole or nothing, and says whose fault nothing was.
 
-use std::sync::Arc;
-
 use presence::change::{Change, Ending, Moment, RenewedRow, Status};
 use presence::presentity_uri::UserAtDomain;
 use presence::store::{CommitError, RowGone, Store, Stored};
