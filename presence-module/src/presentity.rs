@@ -128,13 +128,15 @@ impl Presentity {
     pub fn on_subscribe(
         &self,
         key: DialogKey,
-        request: InitialSubscribe,
+        mut request: InitialSubscribe,
         policy: &Policy,
         now: Now,
     ) -> Result<Subscribed, Rejection> {
         if !self.knows_rules() {
             return Err(Rejection::Undecidable);
         }
+        // One name for all of them, not one for each request.
+        request.row.presentity = self.uri.clone();
         let standing = self.standing(request.package, &request.row.identity, policy, now).map(|(status, _)| status);
         let existing = self.dialogs.get(key);
         let mut subscribed = subscription::on_initial(request, existing, standing, policy.subscribe, now)?;
