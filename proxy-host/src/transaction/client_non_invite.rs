@@ -1,7 +1,7 @@
 //! The non-INVITE client transaction (RFC 3261 §17.1.2, Figure 6).
 //!
 //! Pure: `table.rs` drives it and acts on what it returns. Its body may be that of a thousand others: it is never
-//! copied, and let go as soon as nothing has to be repeated any more.
+//! copied, and let go as soon as nothing has to be repeated any more, with all that is known of the request.
 
 use super::timers::{Moment, T1, T2, TIMER_F, TIMER_K};
 use crate::transport::address::Peer;
@@ -19,8 +19,8 @@ pub(crate) struct ClientNonInvite<B> {
 
 #[derive(Debug)]
 enum State<B> {
-    Trying(Waiting<B>),
-    Proceeding(Waiting<B>),
+    Trying(Box<Waiting<B>>),
+    Proceeding(Box<Waiting<B>>),
     /// Until the moment at which timer K fires.
     Completed(Moment),
     Terminated,
@@ -77,7 +77,7 @@ impl<B: Clone> ClientNonInvite<B> {
     pub(crate) fn new(request: Sent<B>, token: Token, now: Moment) -> Self {
         let retransmit_at = (!request.peer.transport.is_reliable()).then(|| now + T1);
         let waiting = Waiting { request, retransmit_at, interval: T1, over_at: now + TIMER_F };
-        Self { state: State::Trying(waiting), token }
+        Self { state: State::Trying(Box::new(waiting)), token }
     }
 
     /// Takes a response with status `code`.
