@@ -1,0 +1,31 @@
+//! libFuzzer around the target that `FUZZ_TARGET` names; `scripts/fuzz` builds it and says how long.
+
+#![no_main]
+
+mod targets;
+
+/// The strict reader that tests judge documents by.
+#[allow(dead_code, reason = "tests need more of it")]
+#[path = "../../src/xml.rs"]
+mod xml;
+
+/// Presence documents as watchers judge them.
+#[allow(dead_code, reason = "tests need more of it")]
+#[path = "../../src/pidf.rs"]
+mod pidf;
+
+use std::sync::OnceLock;
+
+use libfuzzer_sys::fuzz_target;
+use targets::{TARGETS, Target};
+
+fuzz_target!(|data: &[u8]| chosen()(data));
+
+fn chosen() -> Target {
+    static CHOSEN: OnceLock<Target> = OnceLock::new();
+    *CHOSEN.get_or_init(|| {
+        let chosen = std::env::var("FUZZ_TARGET").expect("FUZZ_TARGET names a target");
+        let target = TARGETS.iter().find(|(name, _)| *name == chosen);
+        target.unwrap_or_else(|| panic!("no target {chosen}: one of {:?}", TARGETS.map(|(name, _)| name))).1
+    })
+}
