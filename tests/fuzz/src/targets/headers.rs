@@ -12,7 +12,11 @@ const PIDF: &str = "application/pidf+xml";
 /// Every line is a value of one header.
 pub(super) fn target(data: &[u8]) {
     let lines: Vec<_> = data.split(|&byte| byte == b'\n').take(8).collect();
-    assert_eq!(admits(lines.iter().copied(), PIDF), admits(lines.iter().rev().copied(), PIDF), "their order means nothing");
+    assert_eq!(
+        admits(lines.iter().copied(), PIDF),
+        admits(lines.iter().rev().copied(), PIDF),
+        "their order means nothing"
+    );
     if let Ok(Some(tag)) = EntityTag::from_if_match(lines.iter().copied()) {
         assert!(is_token(tag.as_str().as_bytes()));
         assert_eq!(EntityTag::from_if_match([tag.as_str().as_bytes()].into_iter()), Ok(Some(tag)));

@@ -84,7 +84,11 @@ fn check_to(asked: Option<&[u8]>, answered: Option<&[u8]>) {
             assert_eq!(to.uri, said.uri);
             // An unclosed quote takes up whatever follows it.
             let is_open = to.params.text().iter().filter(|&&byte| byte == b'"').count() > 0;
-            assert!(is_open || said.params.iter().any(|param| param.value == Some(b"minted")), "{}", answered.escape_ascii());
+            assert!(
+                is_open || said.params.iter().any(|param| param.value == Some(b"minted")),
+                "{}",
+                answered.escape_ascii()
+            );
         }
         _ => assert_eq!(asked, answered),
     }

@@ -27,11 +27,7 @@ fn is_nothing_shown(seen: &Element) -> bool {
 }
 
 /// Every child shown is one of the document's, in their order, of which `is_permitted` holds.
-fn in_order(
-    all: &Element,
-    seen: &Element,
-    is_permitted: impl Fn(&Element, &Element) -> bool,
-) -> Result<(), String> {
+fn in_order(all: &Element, seen: &Element, is_permitted: impl Fn(&Element, &Element) -> bool) -> Result<(), String> {
     if !seen.text.trim_ascii().is_empty() {
         return Err(format!("<{}> shows text: {:?}", seen.name, seen.text));
     }

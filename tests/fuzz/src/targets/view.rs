@@ -25,7 +25,12 @@ pub(super) fn target(data: &[u8]) {
     let headers: Vec<_> = hostile.chain(sound.iter().copied()).collect();
     let message = Message::from_parts(raw, start, &headers, body);
     check_request(&message, raw);
-    check_outcome(&Message::from_parts(raw, StartLine::Response { code: numbers.next(), reason: body }, &headers, body));
+    check_outcome(&Message::from_parts(
+        raw,
+        StartLine::Response { code: numbers.next(), reason: body },
+        &headers,
+        body,
+    ));
     check_outgoing(raw, usize::from(numbers.next()));
 }
 
@@ -53,9 +58,17 @@ impl Numbers<'_> {
 }
 
 fn check_request(message: &Message<'_>, raw: &[u8]) {
+    let server = Server::start(b"");
+    for function in 0..4 {
+        check_call(&server, function, message, raw);
+    }
+    server.stop();
+}
+
+fn check_call(server: &Server, function: usize, message: &Message<'_>, raw: &[u8]) {
     let arrival = Arrival {
         request_uri: message.request_uri(),
-        transaction: 1,
+        transaction: function as u64,
         flow: 0,
         transport: Transport(raw.len() as u8),
         source: SocketAddress::NONE,
@@ -73,11 +86,7 @@ fn check_request(message: &Message<'_>, raw: &[u8]) {
     }
     let _ = (request.message().body(), request.message().method_name(), request.message().cseq());
     let _ = (request.message().is_answerable(), request.message().is_body_optional());
-    let server = Server::start(b"");
-    for function in 0..4 {
-        server.call(function, &request);
-    }
-    server.stop();
+    server.call(function, &request);
 }
 
 fn check_outcome(message: &Message<'_>) {
