@@ -78,48 +78,52 @@ impl Line {
     }
 
     /// Waits for the next response.
-    pub(crate) fn response(&mut self) -> Message {
+    pub(crate) fn response(&mut self) -> Result<Message, String> {
         loop {
-            let message = self.next().unwrap_or_else(|| panic!("the connection is closed before an answer"));
+            let message = self.next()?.ok_or("the connection is closed before an answer")?;
             if message.code().is_some() {
-                return message;
+                return Ok(message);
             }
-            self.confirm(&message);
+            self.confirm(&message)?;
         }
     }
 
     /// Waits until the server closes.
-    pub(crate) fn wait_until_closed(&mut self) {
-        while let Some(message) = self.next() {
-            assert!(message.code().is_none(), "another answer: {message}");
+    pub(crate) fn wait_until_closed(&mut self) -> Result<(), String> {
+        match self.next()? {
+            None => Ok(()),
+            Some(message) => Err(format!("more before the end: {message}")),
         }
     }
 
-    fn confirm(&mut self, notify: &Message) {
-        assert_eq!(notify.method(), Some("NOTIFY"), "{notify}");
-        let uri = notify.uri().unwrap_or_default();
-        assert!(!uri.contains('?'), "a Request-URI has no headers (RFC 3261 §19.1.1): {notify}");
+    fn confirm(&mut self, notify: &Message) -> Result<(), String> {
+        // RFC 3261 §19.1.1: a Request-URI has no headers.
+        if notify.method() != Some("NOTIFY") || notify.uri().is_none_or(|uri| uri.contains('?')) {
+            return Err(format!("no sound NOTIFY: {notify}"));
+        }
         self.send(&Message::response_to(notify, 200).to_bytes());
+        Ok(())
     }
 
     /// Waits for the next message, `None` at the end of a connection.
-    fn next(&mut self) -> Option<Message> {
+    fn next(&mut self) -> Result<Option<Message>, String> {
         let mut buffer = vec![0; 65_536];
         loop {
-            if let Some(end) = frame(&self.received).expect("the server writes SIP") {
-                let message = self.received.drain(..end).collect::<Vec<_>>();
-                let parsed = Message::parse(&message);
-                return Some(parsed.unwrap_or_else(|error| panic!("{error}: {}", message.escape_ascii())));
+            if let Some(end) = frame(&self.received)? {
+                let message: Vec<_> = self.received.drain(..end).collect();
+                return Message::parse(&message)
+                    .map(Some)
+                    .map_err(|error| format!("{error}: {}", message.escape_ascii()));
             }
             let read = match &mut self.socket {
                 Socket::Udp(socket) => socket.recv(&mut buffer),
                 Socket::Tcp(stream) => stream.read(&mut buffer),
             };
             match read {
-                Ok(0) if self.way != Way::Udp => return None,
+                Ok(0) if self.way != Way::Udp => return Ok(None),
                 Ok(length) => self.received.extend_from_slice(&buffer[..length]),
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("nothing comes in time: {error}"),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) => return Err(format!("nothing comes in time: {error}")),
             }
         }
     }

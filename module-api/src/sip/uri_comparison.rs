@@ -75,11 +75,18 @@ fn same_host(one: &[u8], other: &[u8]) -> bool {
 /// Parameters in both must be the same; of those in only one, these make a difference and all others none.
 fn same_params(one: Params<'_>, other: Params<'_>) -> bool {
     const DISTINGUISHING: [&[u8]; 5] = [b"maddr", b"method", b"transport", b"ttl", b"user"];
-    let agree = |param: Param<'_>, others: Params<'_>| match others.get(param.name) {
-        Some(found) => same_option(param.value, found.value, Case::Ignored),
-        None => !DISTINGUISHING.iter().any(|name| name.eq_ignore_ascii_case(param.name)),
-    };
-    one.iter().all(|param| agree(param, other)) && other.iter().all(|param| agree(param, one))
+    let alone = |param: Param<'_>| !DISTINGUISHING.iter().any(|name| name.eq_ignore_ascii_case(param.name));
+    agree(one, other, alone)
+}
+
+/// Returns whether all parameters in both are the same, and `alone` holds of those in only one. A name may stand once
+/// (RFC 3261 §19.1.1); where it stands again, the first counts, as for all who read it.
+fn agree(one: Params<'_>, other: Params<'_>, alone: impl Fn(Param<'_>) -> bool) -> bool {
+    let in_both = one.iter().all(|param| match (one.get(param.name), other.get(param.name)) {
+        (Some(first), Some(found)) => same_option(first.value, found.value, Case::Ignored),
+        _ => alone(param),
+    });
+    in_both && other.iter().all(|param| one.has(param.name) || alone(param))
 }
 
 /// No header is ever ignored: each must be in both.
@@ -94,12 +101,7 @@ fn parts(headers: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// RFC 3966 §4: visual separators apart; every parameter counts.
 fn same_number(one: &Uri<'_>, other: &Uri<'_>) -> bool {
-    let agree = |param: Param<'_>, others: Params<'_>| {
-        others.get(param.name).is_some_and(|found| same_option(param.value, found.value, Case::Ignored))
-    };
-    digits(one.user).eq(digits(other.user))
-        && one.params.iter().all(|param| agree(param, other.params))
-        && other.params.iter().all(|param| agree(param, one.params))
+    digits(one.user).eq(digits(other.user)) && agree(one.params, other.params, |_| false)
 }
 
 fn digits(number: Option<&[u8]>) -> impl Iterator<Item = u8> {
@@ -153,6 +155,15 @@ mod tests {
         check_same("sip:dana@h", "sips:dana@h", false);
         check_same("sip:dana@h", "sip:h", false);
         check_same("sip:dana:x@h", "sip:dana@h", false);
+    }
+
+    /// A URI that was not the same as itself could never be found again.
+    #[test]
+    fn of_a_parameter_that_stands_twice_the_first_counts() {
+        check_same("sip:a@h;user=;user=phone", "sip:a@h;user=;user=phone", true);
+        check_same("sip:a@h;transport=tcp;Transport=udp", "sip:a@h;transport=tcp", true);
+        check_same("sip:a@h;transport=tcp;transport=udp", "sip:a@h;transport=udp", false);
+        check_same("tel:1;x=1;x=2", "tel:1;x=1", true);
     }
 
     #[test]

@@ -232,7 +232,8 @@ fn contact(request: &Request<'_>) -> Result<Option<Contact>, Refusal> {
     }
     let malformed = || Refusal::new(400, "Malformed Contact");
     let contact = NameAddr::parse(first).map_err(|_| malformed())?;
-    if !Uri::parse(contact.uri).is_ok_and(|uri| uri.is_sip()) {
+    // It becomes the Request-URI of NOTIFYs, and that has no headers (RFC 3261 §19.1.1).
+    if !Uri::parse(contact.uri).is_ok_and(|uri| uri.is_sip() && uri.headers.is_empty()) {
         return Err(malformed());
     }
     let instance = contact.params.get(b"+sip.instance").map(|instance| instance.unquoted());

@@ -75,6 +75,7 @@ fn what_would_break_a_notify_is_refused() {
     check("Call-ID", "c1\r\n X-Injected: 1", 400);
     check("Contact", "<sip:eli@192.0.2.1;x=a b>", 400);
     check("Contact", "<sip:eli@192.0.2.1\r\n X-Injected: 1>", 400);
+    check("Contact", "<sip:eli@192.0.2.1?Route=%3Csip:mallory@192.0.2.2;lr%3E>", 400);
     check("Event", "presence;id=\"4\r\n X-Injected: 2\"", 400);
     check("Record-Route", "<sip:192.0.2.7;lr>;x=\"\r\n X-Injected: 1\"", 400);
     check("Require", "a\r\n\tb", 400);
