@@ -14,6 +14,8 @@ mod host; // services the host offers
 mod module; // the trait a module implements
 mod barrier; // no panic crosses the ABI
 mod root; // what a library exports
+#[cfg(test)]
+mod life_tests; // a module's whole life behind all of these
 
 /// The shapes in which an implementor of [`HostServices`] meets borrowed data.
 pub use abi_stable::std_types::{RSlice, RSliceMut, RStr, RString};

@@ -163,7 +163,12 @@ impl LoadedModule {
     /// # Errors
     /// One line for the operator, and abi_stable's report, which can be thousands of lines, for the debug log.
     pub fn open(path: &Path) -> Result<Self, RefusedLibrary> {
-        let root = lib_header_from_path(path).and_then(|header| header.init_root_module::<ModuleRootRef>());
+        lib_header_from_path(path).map_err(RefusedLibrary::of).and_then(Self::of_header)
+    }
+
+    /// Takes a module by the header its library exports.
+    pub(super) fn of_header(header: &LibHeader) -> Result<Self, RefusedLibrary> {
+        let root = header.init_root_module::<ModuleRootRef>();
         Ok(Self { root: root.map_err(RefusedLibrary::of)? })
     }
 
