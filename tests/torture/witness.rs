@@ -30,7 +30,7 @@ impl Witness {
         let note = self.number.to_string();
         let response = self.publisher.modify(&pidf::open(DANA, "t1", &note));
         assert_eq!(response.code(), Some(200), "{response}");
-        assert_eq!(self.watcher.next_notification().notes(), [note.clone()]);
+        assert_eq!(self.watcher.next_notification().notes(), [note.as_str()]);
         let mut asking = Watcher::udp(server.udp_address(), DANA, "sip:bob@watch.example");
         assert_eq!(asking.fetch().notes(), [note]);
         asking.finish();

@@ -37,7 +37,7 @@ fn check_spans(message: &Message<'_>) {
         assert!(message.header(header.id).is_some() && message.header_named(header.name.of(raw)).is_some());
     }
     if let (None, Some(length)) = (message.defect(), message.header(HeaderId::CONTENT_LENGTH)) {
-        assert_eq!(std::str::from_utf8(length).unwrap().parse(), Ok(message.body().len()));
+        assert_eq!(std::str::from_utf8(length).expect("digits").parse(), Ok(message.body().len()));
     }
     assert!(message.list(HeaderId::VIA).all(|element| !element.is_empty()));
     let _ = (message.method(), message.method_name(), message.cseq(), message.is_body_optional());

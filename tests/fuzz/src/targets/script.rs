@@ -110,7 +110,7 @@ impl Context for Request {
     fn set_avp(&mut self, _: AvpName, _: Option<AvpValue<'_>>) {}
 
     fn is_myself(&self, uri: &[u8]) -> bool {
-        uri.len() % 2 == 0
+        uri.len().is_multiple_of(2)
     }
 
     fn call(&mut self, function: FunctionIndex, _: &[Argument<'_>]) -> i32 {
