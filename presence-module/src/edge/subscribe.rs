@@ -133,7 +133,6 @@ impl Core {
         let from = Uri::parse(incoming.from.uri).map_err(|_| Refusal::new(400, "Malformed From"))?;
         // It is the From of every NOTIFY.
         Uri::parse(incoming.to.uri).map_err(|_| Refusal::new(400, "Malformed To"))?;
-        let routes: Vec<_> = List::of_all(request.message().headers(HeaderId::RECORD_ROUTE)).collect();
         let identity = incoming.identity(self);
         let watcher = watcher_of(&Uri::parse(identity.as_bytes()).unwrap_or(from))?;
         if !watcher.is_storable() {
@@ -151,7 +150,7 @@ impl Core {
             local_cseq: 0,
             remote_cseq: incoming.cseq,
             remote_target: contact.uri,
-            route_set: text(&routes.join(&b","[..]), "Record-Route")?.into(),
+            route_set: route_set(request)?,
             expires: 0,
             granted_s: 0,
             status: Status::Pending,
@@ -239,6 +238,18 @@ fn contact(request: &Request<'_>) -> Result<Option<Contact>, Refusal> {
     let instance = contact.params.get(b"+sip.instance").map(|instance| instance.unquoted());
     let instance = text(instance.as_deref().unwrap_or_default(), "+sip.instance")?.into();
     Ok(Some(Contact { uri: text(contact.uri, "Contact")?.into(), instance }))
+}
+
+/// Reads Record-Route: each becomes a Route of NOTIFYs, and the first of them perhaps the Request-URI (RFC 3261 §12.2.1.1).
+fn route_set(request: &Request<'_>) -> Result<SmolStr, Refusal> {
+    let values: Vec<_> = List::of_all(request.message().headers(HeaderId::RECORD_ROUTE)).collect();
+    let joined = values.join(&b","[..]);
+    let is_route = |route| NameAddr::parse(route).is_ok_and(|route| route.parse_uri().is_ok_and(|uri| uri.is_sip()));
+    // A quote that one of them leaves open would swallow the next.
+    if !List::new(&joined).all(is_route) || List::new(&joined).count() != values.len() {
+        return Err(Refusal::new(400, "Malformed Record-Route"));
+    }
+    Ok(text(&joined, "Record-Route")?.into())
 }
 
 fn is_acceptable(request: &Request<'_>, package: Package) -> bool {

@@ -78,6 +78,9 @@ fn what_would_break_a_notify_is_refused() {
     check("Contact", "<sip:eli@192.0.2.1?Route=%3Csip:mallory@192.0.2.2;lr%3E>", 400);
     check("Event", "presence;id=\"4\r\n X-Injected: 2\"", 400);
     check("Record-Route", "<sip:192.0.2.7;lr>;x=\"\r\n X-Injected: 1\"", 400);
+    check("Record-Route", "<sip:192.0.2.7;lr (x>", 400);
+    check("Record-Route", "<sip:192.0.2.7;lr>;x=\"y\r\nRecord-Route: <sip:192.0.2.8;lr>", 400);
+    check("Record-Route", "<sip:192.0.2.7;lr>, 192.0.2.8", 400);
     check("Require", "a\r\n\tb", 400);
 }
 

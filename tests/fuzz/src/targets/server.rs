@@ -1,5 +1,6 @@
-//! A sequence of messages, of answers to NOTIFYs and of time into the presence server, behind a host that scans as the real one
-//! does. Every request has one answer; every NOTIFY is sound, valid to its watcher, and the next in its dialog.
+//! A sequence of messages, of answers to NOTIFYs and of time into the presence server, behind a host that scans and keeps
+//! transactions as the real one does. Every request has one answer; every NOTIFY is sound, valid to its watcher, and the next in
+//! its dialog.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -33,10 +34,10 @@ pub(super) fn target(data: &[u8]) {
     let mut parts = parts(data);
     let server = Server::start(parts.next().unwrap_or_default());
     let mut unanswered = 0;
-    for (number, step) in (1..).zip(parts.take(STEPS_MAX)) {
+    for step in parts.take(STEPS_MAX) {
         match step {
             [b'+', seconds @ ..] => server.pass(seconds),
-            _ => server.message(number, &server.filled_in(step), &mut unanswered),
+            _ => server.message(&server.filled_in(step), &mut unanswered),
         }
     }
     server.stop();
@@ -51,7 +52,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn start(rules: &[u8]) -> Self {
-        let host = FakeHost::default();
+        let host = FakeHost::new();
         let (services, store) = (Host::new(host.clone(), "presence"), MemoryStore::with_rules(rules));
         let settings = settings(rules.is_empty());
         let presence = Presence::serve(services, settings, Box::new(store), &MemoryStore::opening());
@@ -75,30 +76,28 @@ impl Server {
 
     /// Puts what the server gave last where a step asks for it.
     fn filled_in(&self, step: &[u8]) -> Vec<u8> {
-        let (to_tag, etag) = self.host.with(|seen| {
-            let last = seen.replies.values().rev().find_map(|(_, headers)| etag(headers));
-            (seen.to_tag.clone(), last.unwrap_or_default())
-        });
+        let (to_tag, etag) = self.host.with(|seen| (seen.to_tag.clone(), seen.etag.clone()));
         replaced(&replaced(step, b"{etag}", &etag), b"{tag}", &to_tag)
     }
 
-    fn message(&self, transaction: u64, raw: &[u8], unanswered: &mut usize) {
+    fn message(&self, raw: &[u8], unanswered: &mut usize) {
         let mut table = HeaderTable::new();
         let Ok(message) = scan(raw, &mut table) else { return };
         match message.start() {
-            StartLine::Request { .. } if message.defect().is_none() => self.request(transaction, &message),
+            StartLine::Request { .. } if message.defect().is_none() => self.request(&message),
             StartLine::Request { .. } => {}
             StartLine::Response { code, .. } if code >= 200 => self.response(&message, unanswered),
             StartLine::Response { .. } => {}
         }
     }
 
-    fn request(&self, transaction: u64, message: &Message<'_>) {
+    fn request(&self, message: &Message<'_>) {
         let function = match message.method() {
             Method::PUBLISH => 0,
             Method::SUBSCRIBE => 1,
             _ => return,
         };
+        let Some(transaction) = self.host.begin(message) else { return };
         let address = |host| SocketAddress::from(std::net::SocketAddr::from(([192, 0, 2, host], 5060)));
         let arrival = Arrival {
             request_uri: message.request_uri(),
@@ -113,8 +112,7 @@ impl Server {
         let view = RequestView::new(message, &arrival).expect("it is a request");
         let result = self.presence.call(function, &Request::new(&view), &[]);
         assert!(matches!(result.code, 0 | 1), "{}", result.code);
-        self.host.wait_for_reply(transaction);
-        let code = self.host.with(|seen| seen.replies[&transaction].0);
+        let code = self.host.wait_for_reply(transaction);
         assert!((200..700).contains(&code) && code != 500, "{code} to {}", message.raw().escape_ascii());
     }
 
@@ -180,12 +178,6 @@ fn settings(force_active: bool) -> Settings {
         presentity_in_to: false,
         accepted: AcceptedWith::Code200,
     }
-}
-
-/// Finds the entity-tag among header lines.
-fn etag(headers: &[u8]) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(headers).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("SIP-ETag: ")).map(|tag| tag.as_bytes().to_vec())
 }
 
 fn replaced(text: &[u8], mark: &[u8], value: &[u8]) -> Vec<u8> {
