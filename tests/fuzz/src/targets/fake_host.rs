@@ -27,6 +27,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub(super) struct Notify {
     pub(super) token: Token,
     pub(super) message: Vec<u8>,
+    /// How often time had passed before.
+    pub(super) epoch: usize,
 }
 
 #[derive(Default)]
@@ -39,6 +41,7 @@ pub(super) struct Seen {
     pub(super) to_tag: Vec<u8>,
     errors: Vec<String>,
     clock: Clock,
+    epoch: usize,
 }
 
 #[derive(Clone)]
@@ -81,6 +84,7 @@ impl FakeHost {
         self.with(|seen| {
             seen.clock.monotonic_ns += by.as_nanos() as u64;
             seen.clock.wall_ms += by.as_millis() as u64;
+            seen.epoch += 1;
         });
         let mut actions = Vec::new();
         self.0.transactions.tick(self.now(), &mut actions);
@@ -149,7 +153,8 @@ impl HostServices for FakeHost {
                 let (line, headers) = request.head();
                 let via = b"Via: SIP/2.0/UDP 192.0.2.99;branch=z9hG4bK9\r\n";
                 let message = [line, via, headers, request.body()].concat();
-                seen.notifies.push(Notify { token: request.token, message });
+                let epoch = seen.epoch;
+                seen.notifies.push(Notify { token: request.token, message, epoch });
             }
         });
         self.0.has_more.notify_all();

@@ -127,7 +127,7 @@ impl Server {
     fn check_notifies(&self) {
         let notifies = self.host.with(|seen| std::mem::take(&mut seen.notifies));
         let mut last = HashMap::new();
-        for Notify { message: raw, .. } in &notifies {
+        for Notify { message: raw, epoch, .. } in &notifies {
             let text = String::from_utf8_lossy(raw);
             let mut table = HeaderTable::new();
             let message = scan(raw, &mut table).expect("a NOTIFY is SIP");
@@ -135,7 +135,8 @@ impl Server {
             let header = |id| message.header(id).unwrap_or_else(|| panic!("no {id:?} in {text}")).to_vec();
             let dialog = [HeaderId::CALL_ID, HeaderId::FROM, HeaderId::TO].map(header);
             let cseq = message.cseq().expect("a sound message has one").number;
-            let before = last.insert(dialog, cseq);
+            // Whoever repeats a SUBSCRIBE to the letter, long after its subscription has ended, gets the same dialog once more.
+            let before = last.insert((dialog, *epoch), cseq);
             assert!(before.is_none_or(|before| before < cseq), "CSeq {cseq} behind {before:?}: {text}");
             let _ = (header(HeaderId::EVENT), header(HeaderId::SUBSCRIPTION_STATE), header(HeaderId::CONTACT));
             match message.header(HeaderId::CONTENT_TYPE) {
