@@ -15,7 +15,7 @@ const PUBLISH: &[u8] = b"PUBLISH sip:dana@pres.example SIP/2.0\r\nVia: SIP/2.0/U
     From: <sip:dana@pres.example>;tag=f\r\nTo: <sip:dana@pres.example>\r\nCall-ID: c\r\nCSeq: 1 PUBLISH\r\n\
     Content-Length: 4\r\n\r\nbody";
 
-const HEADER: LibHeader = lib_header::<Echo>();
+static HEADER: LibHeader = lib_header::<Echo>();
 
 /// Answers with what it was asked, from a thread of its own too.
 struct Echo {
@@ -85,9 +85,8 @@ impl Module for Echo {
     }
 
     fn stop(&self) {
-        if let Some(thread) = self.thread.lock().unwrap().take() {
-            thread.join().unwrap();
-        }
+        let thread = self.thread.lock().unwrap().take();
+        thread.into_iter().for_each(|thread| thread.join().unwrap());
     }
 }
 
