@@ -234,9 +234,9 @@ impl Dialog {
     }
 
     /// Removes the subscriptions that are over and have nothing to tell, and returns their keys.
-    pub fn remove_silent(&mut self) -> SmallVec<[SubscriptionKey; 1]> {
+    pub fn remove_silent(&mut self) -> SmallVec<[Arc<SubscriptionRow>; 1]> {
         let is_silent = |usage: &Usage| usage.ending() == Some(Ending::Silent);
-        let gone = self.usages.iter().filter(|usage| is_silent(usage)).map(|usage| usage.row.key).collect();
+        let gone = self.usages.iter().filter(|usage| is_silent(usage)).map(|usage| usage.row.clone()).collect();
         self.usages.retain(|usage| !is_silent(usage));
         gone
     }

@@ -22,8 +22,19 @@ pub(crate) struct Dialogs {
     to_watchers: BTreeSet<SubscriptionKey>,
     /// Dialogs that may have become due since they were last asked for.
     touched: Vec<usize>,
-    /// Dialogs that ended for good since the caller last asked.
-    dropped: Vec<DialogKey>,
+    /// What began and ended since the caller last asked.
+    news: Vec<News>,
+}
+
+/// What began or ended for good, for those who count.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// A subscription.
+    Begun(Arc<SubscriptionRow>),
+    /// A dialog, with everything in it.
+    Dropped(DialogKey),
+    /// A subscription, told of or not.
+    Over(Arc<SubscriptionRow>),
 }
 
 /// A slot in half the bytes: beside a key of 16 that leaves no gap.
@@ -47,6 +58,11 @@ impl Dialogs {
 
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Returns how many subscriptions there are, those included whose end is still to be told.
+    pub(crate) fn subscription_count(&self) -> usize {
+        self.by_subscription.len()
     }
 
     /// Returns all of them, in the order they began.
@@ -125,7 +141,7 @@ impl Dialogs {
         begin: fn(DialogKey, Usage) -> Dialog,
         add: fn(&mut Dialog, Usage),
     ) -> usize {
-        let subscription = usage.row.key;
+        let (subscription, row) = (usage.row.key, usage.row.clone());
         if matches!(usage.view, View::Watchers(_)) {
             self.to_watchers.insert(subscription);
         }
@@ -143,7 +159,9 @@ impl Dialogs {
             }
         };
         self.by_key.insert(key, Place::of(slot));
-        self.by_subscription.insert(subscription, Place::of(slot));
+        if self.by_subscription.insert(subscription, Place::of(slot)).is_none() {
+            self.news.push(News::Begun(row));
+        }
         slot
     }
 
@@ -261,20 +279,21 @@ impl Dialogs {
         self.touched = self.slots.iter().map(|(slot, _)| slot).collect();
     }
 
-    /// Returns the dialogs that ended for good since the last call.
-    pub(crate) fn take_dropped(&mut self) -> Vec<DialogKey> {
-        std::mem::take(&mut self.dropped)
+    /// Returns what began and ended since the last call.
+    pub(crate) fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
     }
 
     fn touch_or_drop(&mut self, slot: usize) {
         for gone in self.slots[slot].remove_silent() {
-            self.by_subscription.remove(&gone);
-            self.to_watchers.remove(&gone);
+            self.by_subscription.remove(&gone.key);
+            self.to_watchers.remove(&gone.key);
+            self.news.push(News::Over(gone));
         }
         if self.slots[slot].is_over() {
             let dialog = self.slots.remove(slot);
             self.by_key.remove(&dialog.key);
-            self.dropped.push(dialog.key);
+            self.news.push(News::Dropped(dialog.key));
         } else {
             self.touched.push(slot);
         }

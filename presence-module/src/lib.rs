@@ -16,6 +16,7 @@ pub mod change; // what can happen to a presentity, as data
 pub mod packed_texts; // several texts in one allocation
 pub mod packed_row; // a subscription's row as memory holds it
 pub mod tag; // to-tags and entity-tags
+pub mod limits; // how much there may be of what peers bring
 pub mod publication; // a PUBLISH, step by step
 pub mod authorization; // whether a watcher may see
 pub mod privacy_filter; // what of the document it may see

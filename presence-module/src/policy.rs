@@ -1,6 +1,7 @@
 //! What the operator decided, in the shapes the machines take.
 
 use crate::composition;
+use crate::limits::Limits;
 use crate::publication::PublishPolicy;
 use crate::subscription::SubscribePolicy;
 
@@ -11,6 +12,8 @@ pub struct Policy {
     pub publish: PublishPolicy,
     /// Bounds of subscriptions.
     pub subscribe: SubscribePolicy,
+    /// Bounds of what there is of both.
+    pub limits: Limits,
     /// How several publications become one document.
     pub composition: composition::Policy,
     /// Whether a watcher is active on whom no rules decide; else it is pending.

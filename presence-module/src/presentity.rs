@@ -8,12 +8,15 @@ mod authorizing; // who may see, and what becomes of it when that changes
 mod waiting; // who lost its subscription before it was decided on
 mod telling; // what each watcher is told, bound to its dialog
 mod answered; // what became of what it was told
+mod room; // whether there is room for what a request would add
 mod found; // rows that another program wrote, as events
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use self::found::Found;
+pub use self::room::Extent;
+pub use crate::dialogs::News;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -27,6 +30,7 @@ use crate::dialog::{Dialog, DialogKey};
 use crate::dialogs::Dialogs;
 use crate::disclosure::Disclosure;
 use crate::effect::{Creation, Decision, Effect};
+use crate::limits::Bound;
 use crate::notify_outcome::NotifyOutcome;
 use crate::policy::Policy;
 use crate::presentity_uri::PresentityUri;
@@ -118,7 +122,11 @@ impl Presentity {
         policy: &Policy,
         now: Now,
     ) -> Result<Published, publication::Rejection> {
-        publication::on_publish(&self.uri, &self.publications, request, policy.publish, now)
+        let published = publication::on_publish(&self.uri, &self.publications, request, policy.publish, now)?;
+        match self.refuse_publication(published.change.as_ref(), request.no_room, policy.limits) {
+            Some(bound) => Err(publication::Rejection::NoRoom(bound)),
+            None => Ok(published),
+        }
     }
 
     /// Decides on a SUBSCRIBE that would begin dialog `key`.
@@ -138,8 +146,9 @@ impl Presentity {
         // One name for all of them, not one for each request.
         request.row.presentity = self.uri.clone();
         let standing = self.standing(request.package, &request.row.identity, policy, now).map(|(status, _)| status);
-        let existing = self.dialogs.get(key);
+        let (existing, no_room) = (self.dialogs.get(key), request.no_room);
         let mut subscribed = subscription::on_initial(request, existing, standing, policy.subscribe, now)?;
+        self.has_room_for(&subscribed, no_room, policy)?;
         self.note_begin(&mut subscribed.changes, policy, now);
         if policy.subscribe.one_per_device {
             self.end_former(&mut subscribed.changes);
@@ -172,7 +181,10 @@ impl Presentity {
             None => {
                 let standing = self.standing(request.package, &request.identity, policy, now);
                 let standing = standing.map(|(status, _)| status);
-                subscription::on_joining(request, dialog, live, standing, policy.subscribe, now)?
+                let no_room = request.no_room;
+                let subscribed = subscription::on_joining(request, dialog, live, standing, policy.subscribe, now)?;
+                self.has_room_for(&subscribed, no_room, policy)?;
+                subscribed
             }
         };
         match known {
@@ -184,6 +196,16 @@ impl Presentity {
             None => self.note_begin(&mut subscribed.changes, policy, now),
         }
         Ok(subscribed)
+    }
+
+    fn has_room_for(
+        &self,
+        subscribed: &Subscribed,
+        elsewhere: Option<Bound>,
+        policy: &Policy,
+    ) -> Result<(), Rejection> {
+        let refused = self.refuse_subscription(&subscribed.changes, elsewhere, policy.limits);
+        refused.map_or(Ok(()), |bound| Err(Rejection::NoRoom(bound)))
     }
 
     /// Decides on everything whose deadline has passed, in one go: two devices that expire together are one change.
@@ -316,9 +338,9 @@ impl Presentity {
         &self.publications
     }
 
-    /// Returns the dialogs that ended for good since the last call.
-    pub fn take_dropped(&mut self) -> Vec<DialogKey> {
-        self.dialogs.take_dropped()
+    /// Returns the subscriptions and dialogs that began and ended since the last call.
+    pub fn take_news(&mut self) -> Vec<News> {
+        self.dialogs.take_news()
     }
 
     /// Takes the place of what memory held by what the database holds, after a commit was refused.

@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 
 use crate::change::{Change, Moment, Now, PublicationRow};
 use crate::composition::Source;
+use crate::limits::Bound;
 use crate::package::Package;
 use crate::presentity_uri::{PresentityUri, UserAtDomain};
 
@@ -35,6 +36,8 @@ pub struct PublishRequest {
     pub entity_tag: SmolStr,
     /// The row id it gets if it creates a publication.
     pub id: u64,
+    /// The bound that all presentities together have reached, if any.
+    pub no_room: Option<Bound>,
     /// Whose subscriptions are not told of it: who sent it knows already.
     pub sender: Option<Box<UserAtDomain>>,
 }
@@ -59,6 +62,8 @@ pub enum PublishedBody {
     Malformed(String),
     /// There is none.
     None,
+    /// More of a document than is read, and of what there is too much.
+    TooLarge(String),
     /// Of a type the package does not know.
     UnsupportedType,
 }
@@ -103,8 +108,12 @@ pub enum Rejection {
     },
     /// 415, step 5a.
     UnsupportedMediaType,
+    /// 413, step 5a: more of a document than is read.
+    TooLarge(String),
     /// 400, step 5a: the type is right, the document is not.
     MalformedBody(String),
+    /// 413 or 503: a bound of the operator's.
+    NoRoom(Bound),
     /// 400, step 5c: neither a body nor an entity-tag.
     NothingToPublish,
 }
@@ -215,6 +224,7 @@ fn document(body: &PublishedBody) -> Result<Option<Arc<str>>, Rejection> {
         PublishedBody::Document(document) => Ok(Some(document.clone())),
         PublishedBody::Malformed(reason) => Err(Rejection::MalformedBody(reason.clone())),
         PublishedBody::None => Ok(None),
+        PublishedBody::TooLarge(reason) => Err(Rejection::TooLarge(reason.clone())),
         PublishedBody::UnsupportedType => Err(Rejection::UnsupportedMediaType),
     }
 }
@@ -262,7 +272,7 @@ mod tests {
 
     fn request(condition: Condition, expires: Option<u32>, body: PublishedBody) -> PublishRequest {
         let (package, entity_tag) = (Some(Package::Presence), "new".into());
-        PublishRequest { package, condition, expires, body, entity_tag, id: 9, sender: None }
+        PublishRequest { package, condition, expires, body, entity_tag, id: 9, no_room: None, sender: None }
     }
 
     fn check(request: &PublishRequest) -> Result<Published, Rejection> {

@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 
 use crate::change::{Change, Now, RenewedRow, Status, SubscriptionRow, TransportAddress};
 use crate::dialog::{CSEQ_BLOCK, Dialog};
+use crate::limits::Bound;
 use crate::package::Package;
 use crate::packed_row::PackedRow;
 use crate::usage::Usage;
@@ -25,6 +26,8 @@ pub struct InitialSubscribe {
     pub is_acceptable: bool,
     /// The connection it came on, 0 for none.
     pub flow: u64,
+    /// The bound that its watcher, or all presentities together, have reached, if any.
+    pub no_room: Option<Bound>,
 }
 
 /// A SUBSCRIBE inside a dialog, taken apart.
@@ -58,6 +61,8 @@ pub struct RefreshSubscribe {
     pub local_contact: Option<SmolStr>,
     /// The watcher's User-Agent.
     pub user_agent: SmolStr,
+    /// As for the one that begins a dialog.
+    pub no_room: Option<Bound>,
     /// The id in watcher information of a subscription that it begins.
     pub watcher_id: SmolStr,
 }
@@ -98,6 +103,8 @@ pub enum Rejection {
         /// Min-Expires of the answer.
         min_expires_s: u32,
     },
+    /// 403 or 503: a bound of the operator's.
+    NoRoom(Bound),
     /// 481: no such dialog, or its subscriptions are over (RFC 6665 §4.2.1.1).
     NoSuchDialog,
     /// 503: the privacy rules are not read yet; nobody is let in or sent away before.
@@ -295,7 +302,7 @@ mod tests {
 
     fn initial(expires: Option<u32>) -> InitialSubscribe {
         let row = fixtures::subscription(1, "dana");
-        InitialSubscribe { package: Package::Presence, row, expires, is_acceptable: true, flow: 0 }
+        InitialSubscribe { package: Package::Presence, row, expires, is_acceptable: true, flow: 0, no_room: None }
     }
 
     /// An initial SUBSCRIBE that nobody sent before.
@@ -327,6 +334,7 @@ mod tests {
             flow: 0,
             local_contact: None,
             user_agent: SmolStr::default(),
+            no_room: None,
             watcher_id: "w2".into(),
         }
     }

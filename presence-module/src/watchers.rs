@@ -88,6 +88,16 @@ impl Watchers {
         !self.undecided.is_empty()
     }
 
+    /// Returns whether nobody has decided on a watcher that is known.
+    pub fn is_undecided(&self, watcher: &UserAtDomain, event: &SmolStr) -> bool {
+        self.get(watcher, event).is_some_and(Watcher::is_undecided)
+    }
+
+    /// Returns how many nobody has decided on.
+    pub fn undecided_count(&self) -> usize {
+        self.by_key.len() - self.decided
+    }
+
     /// Returns how many were decided on.
     pub fn decided(&self) -> usize {
         self.decided.len()

@@ -52,6 +52,13 @@ pub enum Malformed {
     Xml(#[from] xml::Malformed),
 }
 
+impl Malformed {
+    /// Returns whether nothing is wrong but that there is too much of it.
+    pub fn is_excess(&self) -> bool {
+        matches!(self, Self::Xml(malformed) if malformed.fault.is_excess())
+    }
+}
+
 /// A child of `presence`, by what it says.
 #[derive(Clone, Copy, Debug)]
 pub enum Part<'d, 'a: 'd> {

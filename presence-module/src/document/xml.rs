@@ -105,6 +105,15 @@ pub enum Fault {
     TooManyNamespaces(usize),
 }
 
+impl Fault {
+    /// Returns whether nothing is wrong but that there is too much of it.
+    pub fn is_excess(self) -> bool {
+        use Fault::{NamespaceTooLong, TooDeep, TooLong, TooManyAttributes, TooManyElements, TooManyNamespaces};
+        let too_many = matches!(self, TooManyAttributes(_) | TooManyElements(_) | TooManyNamespaces(_));
+        too_many || matches!(self, NamespaceTooLong(_) | TooDeep(_) | TooLong(_))
+    }
+}
+
 impl<'a> Xml<'a> {
     /// Reads `bytes`, refusing what is not well-formed or past `limits`.
     pub fn read(bytes: &'a [u8], limits: &Limits) -> Result<Self, Malformed> {

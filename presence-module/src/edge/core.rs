@@ -8,6 +8,7 @@ use crossbeam_channel::Sender;
 use module_api::abi::{Host, LogLevel};
 use smol_str::SmolStr;
 
+use super::ceilings::{CeilingSettings, Ceilings};
 use super::commit_queue::CommitQueue;
 use super::dialog_index::DialogIndex;
 use super::driver::Job;
@@ -16,6 +17,7 @@ use super::metrics::Metrics;
 use super::shards::Shards;
 use super::timers::Timers;
 use crate::change::{Moment, Now};
+use crate::document::xml;
 use crate::package::Package;
 use crate::policy::Policy;
 use crate::tag::TagMint;
@@ -29,6 +31,10 @@ pub struct Settings {
     pub shards: usize,
     /// Decisions that may wait for the database; past it requests are answered 503.
     pub queue_places: usize,
+    /// How much of a published document is read before it is refused.
+    pub documents: xml::Limits,
+    /// Bounds of what there is in all.
+    pub ceilings: CeilingSettings,
     /// The prefix of To-tags.
     pub to_tag_prefix: String,
     /// How often rows are looked for that other programs wrote; `None` only when asked to.
@@ -87,6 +93,7 @@ pub(super) struct Core {
     pub(super) timers: Timers,
     pub(super) mint: TagMint,
     pub(super) metrics: Metrics,
+    pub(super) ceilings: Arc<Ceilings>,
     pub(super) jobs: Sender<Job>,
     /// The database is away: nothing that needs it is begun.
     pub(super) is_away: AtomicBool,
@@ -101,6 +108,7 @@ impl Core {
         let started = read_clocks(&host);
         Arc::new(Self {
             metrics: Metrics::register(&host),
+            ceilings: Arc::new(Ceilings::new(&host, settings.ceilings)),
             started,
             host,
             shards: Shards::new(settings.shards),

@@ -11,6 +11,7 @@ mod notify; // what became of a NOTIFY, in
 mod rules; // privacy rules, into presentities
 mod step; // decide, stage, queue: under one presentity's lock
 mod shards; // presentities behind their locks
+pub mod ceilings; // what all presentities hold together, and how much that may be
 mod dialog_index; // from a dialog id to its presentity
 mod commit_queue; // what was staged, in order, until it is committed
 mod writer; // the thread that commits, and takes back what cannot be

@@ -9,9 +9,12 @@ use module_api::sip::token::is_token;
 use module_api::sip::uri::Uri;
 use smol_str::SmolStr;
 
+use super::ceilings::CeilingSettings;
 use super::core::{AcceptedWith, Settings};
 use super::identity::IdentitySource;
 use crate::composition;
+use crate::document::xml;
+use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::publication::PublishPolicy;
 use crate::store::url::DatabaseUrl;
@@ -55,10 +58,21 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter::integer("auto_migrate", "1", 0, 1),
     Parameter::integer("db_timeout", "2000", 100, 60_000),
     Parameter::integer("take_over", "0", 0, 1),
+    Parameter::integer("max_document_size", "65536", 512, 65_536),
+    Parameter::integer("max_document_depth", "32", 4, 256),
+    Parameter::integer("max_document_elements", "4096", 8, 65_536),
+    Parameter::integer("max_document_attributes", "64", 4, 1024),
+    Parameter::integer("max_publications_per_presentity", "64", 1, 65_536),
+    Parameter::integer("max_bytes_per_presentity", "262144", 512, 16_777_216),
+    Parameter::integer("max_publications", "5000000", 1, 1_000_000_000),
+    Parameter::integer("max_subscriptions_per_watcher", "10000", 1, 1_000_000_000),
+    Parameter::integer("max_subscriptions_per_presentity", "100000", 1, 1_000_000_000),
+    Parameter::integer("max_subscriptions", "5000000", 1, 1_000_000_000),
+    Parameter::integer("max_undecided_per_presentity", "10000", 1, 1_000_000_000),
+    Parameter::integer("max_memory", "4096", 1, 1_048_576),
+    Parameter::integer("max_queue", "16384", 1, 1_048_576),
 ];
 
-/// Decisions that may wait for the database.
-const QUEUE_PLACES: usize = 16_384;
 /// The longest To-tag prefix; with the dot and 22 characters the tag stays within what an ABI call returns.
 const TO_TAG_PREFIX_BYTES_MAX: usize = 32;
 
@@ -178,7 +192,20 @@ pub fn settings(parameters: &Parameters) -> Settings {
     Settings {
         policy: policy(parameters),
         shards: number("lock_set_size") as usize,
-        queue_places: QUEUE_PLACES,
+        queue_places: number("max_queue") as usize,
+        documents: xml::Limits {
+            bytes_max: number("max_document_size") as usize,
+            depth_max: number("max_document_depth") as usize,
+            elements_max: number("max_document_elements") as usize,
+            attributes_max: number("max_document_attributes") as usize,
+            ..xml::Limits::default()
+        },
+        ceilings: CeilingSettings {
+            publications_max: number("max_publications") as usize,
+            subscriptions_max: number("max_subscriptions") as usize,
+            per_watcher_max: number("max_subscriptions_per_watcher") as usize,
+            memory_bytes_max: (number("max_memory") as usize) << 20,
+        },
         to_tag_prefix: parameters.text("to_tag_pref").into(),
         clean_period: period("clean_period"),
         rules_poll_period: period("rules_poll_period"),
@@ -243,6 +270,12 @@ fn policy(parameters: &Parameters) -> Policy {
             min_expires_s,
             cseq_offset: number("cseq_offset"),
             one_per_device: number("one_subscription_per_device") != 0,
+        },
+        limits: Limits {
+            publications_max: number("max_publications_per_presentity") as usize,
+            document_bytes_max: number("max_bytes_per_presentity") as usize,
+            subscriptions_max: number("max_subscriptions_per_presentity") as usize,
+            undecided_max: number("max_undecided_per_presentity") as usize,
         },
         composition: composition::Policy::from_token(parameters.text("composition_policy"))
             .unwrap_or(composition::Policy::Union),

@@ -14,6 +14,7 @@ use crate::effect::{Created, Creation, Decision, Reply};
 use crate::headers::accept::is_media_type;
 use crate::headers::entity_tag::EntityTag;
 use crate::headers::event::Event;
+use crate::limits::Bound;
 use crate::package::Package;
 use crate::presentity::Presentity;
 use crate::presentity_uri::UserAtDomain;
@@ -38,6 +39,7 @@ impl Core {
         let mut is_accepted = false;
         self.step(&presentity, |presentity, now| {
             let result = presentity.on_publish(&publish, &self.settings.policy, now);
+            result.as_ref().err().and_then(bound).into_iter().for_each(|bound| self.ceilings.count(bound));
             is_accepted = result.is_ok();
             match result {
                 Ok(published) => accepted(presentity, published, request.transaction(), to_tag.clone()),
@@ -54,9 +56,10 @@ impl Core {
             package,
             condition: condition(request),
             expires: requested_expires(request),
-            body: package.map_or(PublishedBody::None, |package| body(request, package)),
+            body: package.map_or(PublishedBody::None, |package| body(request, package, &self.settings.documents)),
             entity_tag: minted.entity_tag.clone(),
             id: self.next_publication_id(),
+            no_room: self.ceilings.no_publication(),
             sender: None,
         }
     }
@@ -70,7 +73,7 @@ fn condition(request: &Request<'_>) -> Condition {
     }
 }
 
-fn body(request: &Request<'_>, package: Package) -> PublishedBody {
+fn body(request: &Request<'_>, package: Package, limits: &Limits) -> PublishedBody {
     let body = request.message().body();
     if body.is_empty() {
         return PublishedBody::None;
@@ -83,8 +86,9 @@ fn body(request: &Request<'_>, package: Package) -> PublishedBody {
         let is_optional = request.message().is_body_optional();
         return if is_optional { PublishedBody::None } else { PublishedBody::UnsupportedType };
     }
-    match (Pidf::read(body, &Limits::default()), std::str::from_utf8(body)) {
+    match (Pidf::read(body, limits), std::str::from_utf8(body)) {
         (Ok(_), Ok(text)) => PublishedBody::Document(Arc::from(text)),
+        (Err(excess), _) if excess.is_excess() => PublishedBody::TooLarge(excess.to_string()),
         (Err(malformed), _) => PublishedBody::Malformed(malformed.to_string()),
         (_, Err(_)) => PublishedBody::Malformed("The document is not UTF-8".into()),
     }
@@ -99,6 +103,15 @@ fn accepted(presentity: &Presentity, published: Published, transaction: u64, to_
     Decision { changes: change.into_iter().collect(), ..Decision::reply(reply) }
 }
 
+/// Returns the bound that a refusal is about.
+fn bound(rejection: &Rejection) -> Option<Bound> {
+    match rejection {
+        Rejection::NoRoom(bound) => Some(*bound),
+        Rejection::TooLarge(_) => Some(Bound::Document),
+        _ => None,
+    }
+}
+
 fn refusal(rejection: Rejection) -> Refusal {
     match rejection {
         Rejection::BadEvent => Refusal::bad_event(),
@@ -107,6 +120,8 @@ fn refusal(rejection: Rejection) -> Refusal {
         Rejection::IntervalTooBrief { min_expires_s } => Refusal::interval_too_brief(min_expires_s),
         Rejection::UnsupportedMediaType => Refusal::unsupported_media_type(Package::Presence),
         Rejection::MalformedBody(reason) => Refusal::new(400, reason),
+        Rejection::TooLarge(reason) => Refusal::new(Bound::Document.answer().0, reason),
+        Rejection::NoRoom(bound) => Refusal::no_room(bound),
         Rejection::NothingToPublish => Refusal::new(400, "Neither a body nor SIP-If-Match"),
     }
 }

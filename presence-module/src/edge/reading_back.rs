@@ -86,9 +86,7 @@ impl Core {
         let slot = shard.slot(uri);
         slot.presentity.restore(rows.publications, rows.subscriptions, rows.watchers);
         (slot.is_stale, slot.refused) = (false, RowKeys::default());
-        for dialog in slot.presentity.take_dropped() {
-            self.dialogs.remove(dialog);
-        }
+        self.take_stock(slot);
         for dialog in slot.presentity.dialogs() {
             self.dialogs.insert(dialog.key, uri.clone());
         }

@@ -16,12 +16,16 @@ use smol_str::SmolStr;
 use super::core::Core;
 use super::step::NotNow;
 use crate::effect::{Effect, Reply};
+use crate::limits::Bound;
 use crate::package::Package;
 use crate::presentity_uri::{NAME_CHARS_MAX, PresentityUri};
 use crate::tag::{Minted, RequestIdentity};
 
 /// Goes with every 503: by then the next commits have been made, or the database is still away.
 pub(super) const RETRY_AFTER: &[u8] = b"Retry-After: 2\r\n";
+
+/// Goes with the answer where a bound is reached: what takes the room does so for its lifetime.
+const RETRY_AFTER_FULL: &[u8] = b"Retry-After: 60\r\n";
 
 /// The call succeeded, or an answer follows.
 const DONE: i32 = 1;
@@ -65,6 +69,14 @@ impl Refusal {
     /// 423, with what would be granted (RFC 3903 §6 step 4, RFC 6665 §4.2.1.1).
     pub(super) fn interval_too_brief(min_expires_s: u32) -> Self {
         Self::new(423, "").with_header("Min-Expires", &min_expires_s.to_string())
+    }
+
+    /// 403, 413 or 503: a bound of the operator's is reached. Where that may pass, the answer says when to come again.
+    pub(super) fn no_room(bound: Bound) -> Self {
+        let (code, reason) = bound.answer();
+        let passes = matches!(bound, Bound::DocumentBytes) || code == 503;
+        let headers = if passes { RETRY_AFTER_FULL.to_vec() } else { Vec::new() };
+        Self { headers, ..Self::new(code, reason) }
     }
 
     /// 415, with what would be understood (RFC 3261 §8.2.3).

@@ -11,7 +11,7 @@ use super::step::Parked;
 use crate::change::{Moment, Now};
 use crate::dialog::DialogKey;
 use crate::notify_outcome::NotifyOutcome;
-use crate::presentity::Presentity;
+use crate::presentity::{Extent, Presentity};
 use crate::presentity_uri::PresentityUri;
 use crate::store::RowKeys;
 
@@ -37,6 +37,8 @@ pub(super) struct Slot {
     pub(super) is_stale: bool,
     /// The rows that refused decisions were about, until it is read back.
     pub(super) refused: RowKeys,
+    /// What it held when that was last counted.
+    pub(super) counted: Extent,
     /// When the timers will look at it.
     pub(super) wakes_at: Option<Moment>,
     /// Outcomes of NOTIFYs that came while it was stale.
@@ -109,6 +111,7 @@ impl Shard {
                 staged: 0,
                 is_stale: false,
                 refused: RowKeys::default(),
+                counted: Extent::default(),
                 wakes_at: None,
                 deferred: Vec::new(),
                 parked: VecDeque::new(),

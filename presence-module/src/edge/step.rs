@@ -19,7 +19,7 @@ use crate::change::{Change, Moment, Now};
 use crate::dialog::DialogKey;
 use crate::effect::{Decision, Effect};
 use crate::notify_outcome::NotifyOutcome;
-use crate::presentity::Presentity;
+use crate::presentity::{News, Presentity};
 use crate::presentity_uri::PresentityUri;
 
 /// Why nothing was decided. The request is answered 503, or 500 after a panic.
@@ -189,6 +189,7 @@ impl Core {
             // What was staged before the panic never leaves. Outcomes stay: one that was met is not expected again.
             slot.presentity.take_back(&decision);
             slot.note_refused(&decision.changes);
+            self.take_stock(slot);
             slot.back_off(now.mono);
             return None;
         }
@@ -201,14 +202,23 @@ impl Core {
 
     /// Keeps the dialog index in step with what was staged.
     fn index(&self, slot: &mut Slot, decision: &Decision) {
-        for dialog in slot.presentity.take_dropped() {
-            self.dialogs.remove(dialog);
-        }
+        self.take_stock(slot);
         for change in &decision.changes {
             if let Change::SubscriptionStored { row, .. } | Change::SubscriptionFetched { row, .. } = change {
                 self.dialogs.insert(DialogKey::of_row(row), slot.presentity.uri().clone());
             }
         }
+    }
+
+    /// Counts what a presentity holds by now, and forgets the dialogs that are over.
+    pub(super) fn take_stock(&self, slot: &mut Slot) {
+        for news in slot.presentity.take_news() {
+            self.ceilings.note(&news);
+            if let News::Dropped(dialog) = news {
+                self.dialogs.remove(dialog);
+            }
+        }
+        self.ceilings.recount(&mut slot.counted, slot.presentity.extent());
     }
 
     /// Sees to it that the timers look at a presentity no later than its next deadline.
@@ -233,6 +243,7 @@ impl Core {
         let slot = shard.slot(uri);
         slot.presentity.take_back(decision);
         slot.note_refused(&decision.changes);
+        self.take_stock(slot);
         if !slot.is_stale {
             slot.is_stale = true;
             slot.staged = self.queue.push_order(Entry::ReadBack(uri.clone()));

@@ -57,11 +57,20 @@ impl Core {
         (row.local_tag, row.watcher_id) = (to_tag.clone(), minted.entity_tag);
         row.received = self.settings.follows_source.then(|| source_behind_nat(&row, request)).flatten();
         let (key, expires, flow) = (row.key, requested_expires(request), request.flow());
-        let subscribe =
-            InitialSubscribe { package, row, expires, is_acceptable: is_acceptable(request, package), flow };
+        let subscribe = InitialSubscribe {
+            package,
+            row,
+            expires,
+            is_acceptable: is_acceptable(request, package),
+            flow,
+            no_room: None,
+        };
+        let ceilings = self.ceilings.clone();
         let answer = Answer { transaction: request.transaction(), code: self.settings.accepted.code(package) };
         let (policy, answer_tag) = (self.settings.policy, to_tag.clone());
         let decide = move |presentity: &mut Presentity, now: Now| {
+            let no_room = ceilings.no_subscription(&subscribe.row.watcher);
+            let subscribe = InitialSubscribe { no_room, ..subscribe };
             let subscribed = presentity.on_subscribe(dialog, subscribe, &policy, now);
             let created = |subscribed: &Subscribed| {
                 let what = Creation::Subscription(key);
@@ -72,7 +81,10 @@ impl Core {
                     let created = created(&subscribed);
                     answer.accepted(subscribed, answer_tag, created)
                 }
-                Err(rejection) => answer.refused(rejection, package, answer_tag),
+                Err(rejection) => {
+                    ceilings.count_refusal(rejection);
+                    answer.refused(rejection, package, answer_tag)
+                }
             }
         };
         let parked = Parked { transaction: request.transaction(), to_tag: to_tag.clone(), decide: Box::new(decide) };
@@ -106,16 +118,23 @@ impl Core {
             flow: request.flow(),
             local_contact: self.local_contact(request),
             user_agent: user_agent(request),
+            no_room: None,
             watcher_id: incoming.mint(self, &presentity).entity_tag,
         };
         let answer = Answer { transaction: request.transaction(), code: self.settings.accepted.code(package) };
         let mut is_accepted = false;
         self.step(&presentity, |presentity, now| {
+            let no_room = presentity.dialog(dialog).and_then(|dialog| dialog.usages().first());
+            let no_room = no_room.and_then(|usage| self.ceilings.no_subscription(&usage.row.watcher));
+            let refresh = RefreshSubscribe { no_room, ..refresh };
             let result = presentity.on_refresh(dialog, refresh, &self.settings.policy, now);
             is_accepted = result.is_ok();
             match result {
                 Ok(subscribed) => answer.accepted(subscribed, SmolStr::default(), None),
-                Err(rejection) => answer.refused(rejection, package, SmolStr::default()),
+                Err(rejection) => {
+                    self.ceilings.count_refusal(rejection);
+                    answer.refused(rejection, package, SmolStr::default())
+                }
             }
         })?;
         Ok(Handled { to_tag: SmolStr::default(), is_accepted })
@@ -319,6 +338,7 @@ fn refusal(rejection: Rejection, package: Package) -> Refusal {
     match rejection {
         Rejection::Forbidden => Refusal::new(403, ""),
         Rejection::IntervalTooBrief { min_expires_s } => Refusal::interval_too_brief(min_expires_s),
+        Rejection::NoRoom(bound) => Refusal::no_room(bound),
         Rejection::NoSuchDialog => no_such_dialog(),
         Rejection::NotAcceptable => Refusal::new(406, "").with_header("Accept", package.media_type()),
         Rejection::OutOfOrder => Refusal::new(500, "CSeq is not higher than the last"),

@@ -152,6 +152,7 @@ impl<'c> TakingUp<'c> {
         let Publication { mut row, deadline } = publication;
         row.presentity = slot.presentity.uri().clone();
         slot.presentity.apply(&[Change::PublicationStored { row, deadline, sender: None }]);
+        self.core.take_stock(slot);
         self.core.wake(slot);
     }
 
@@ -163,6 +164,7 @@ impl<'c> TakingUp<'c> {
         let (row, deadline) = recovery::subscription(row, self.now);
         let dialog = slot.presentity.resume(&row, deadline);
         self.core.dialogs.insert(dialog, slot.presentity.uri().clone());
+        self.core.take_stock(slot);
         self.core.wake(slot);
     }
 
@@ -177,6 +179,7 @@ impl<'c> TakingUp<'c> {
         }
         let slot = shard.slot(&uri);
         slot.presentity.take_up_watcher(row, deadline);
+        self.core.take_stock(slot);
         self.core.wake(slot);
     }
 }

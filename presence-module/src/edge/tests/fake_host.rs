@@ -22,6 +22,8 @@ pub(super) struct Seen {
     pub(super) stale: Vec<u64>,
     /// What was logged as an error.
     pub(super) errors: Vec<String>,
+    /// What was counted, by name.
+    pub(super) counted: Vec<(String, i64)>,
     clock: Clock,
 }
 
@@ -115,11 +117,16 @@ impl HostServices for FakeHost {
         out.as_mut_slice().fill(7);
     }
 
-    fn metric(&self, _: MetricKind, _: RStr<'_>, _: RStr<'_>) -> Metric {
-        Metric(0)
+    fn metric(&self, _: MetricKind, name: RStr<'_>, _: RStr<'_>) -> Metric {
+        self.with(|seen| {
+            seen.counted.push((name.as_str().to_owned(), 0));
+            Metric(seen.counted.len() as u32 - 1)
+        })
     }
 
-    fn measure(&self, _: Metric, _: i64) {}
+    fn measure(&self, metric: Metric, change: i64) {
+        self.with(|seen| seen.counted[metric.0 as usize].1 += change);
+    }
 
     fn is_local(&self, domain: RStr<'_>) -> bool {
         domain.as_str() == "pres.example"

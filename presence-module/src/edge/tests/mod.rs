@@ -8,6 +8,7 @@ mod dialogs; // a dialog while a NOTIFY is unanswered
 mod fake_host; // a host that records
 mod hostile; // what peers write into headers
 mod identities; // who has proven what
+mod limits; // at a bound and past it
 mod memory_store; // a store that waits, refuses and fails when told
 mod model; // one presentity against a reference model, at random
 mod moving; // where NOTIFYs go

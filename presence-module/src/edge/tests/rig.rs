@@ -13,9 +13,12 @@ use super::memory_store::MemoryStore;
 use super::phone::Phone;
 use crate::change::{PublicationRow, SubscriptionRow};
 use crate::composition;
+use crate::document::xml;
+use crate::edge::ceilings::CeilingSettings;
 use crate::edge::core::{AcceptedWith, Settings};
 use crate::edge::identity::IdentitySource;
 use crate::edge::presence::Presence;
+use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::presentity_uri::PresentityUri;
 use crate::publication::PublishPolicy;
@@ -25,12 +28,17 @@ use crate::subscription::SubscribePolicy;
 pub(super) const POLICY: Policy = Policy {
     publish: PublishPolicy { max_expires_s: 3600, min_expires_s: 0, expires_offset_s: 0 },
     subscribe: SubscribePolicy { max_expires_s: 3600, min_expires_s: 0, cseq_offset: 0, one_per_device: false },
+    limits: LIMITS,
     composition: composition::Policy::Union,
     force_active: true,
     notify_interval_ms: 0,
     waiting_time_s: 259_200,
     silence_ends: true,
 };
+
+/// What no test but those of bounds comes near.
+const LIMITS: Limits =
+    Limits { publications_max: 1000, document_bytes_max: 1 << 20, subscriptions_max: 100_000, undecided_max: 10_000 };
 
 pub(super) struct Rig {
     pub(super) host: FakeHost,
@@ -55,6 +63,8 @@ impl Rig {
             policy: POLICY,
             shards: 8,
             queue_places: 1000,
+            documents: xml::Limits::default(),
+            ceilings: CeilingSettings::default(),
             to_tag_prefix: "a".into(),
             clean_period: None,
             rules_poll_period: None,
@@ -199,6 +209,12 @@ impl Rig {
     /// Waits for the answer to a transaction.
     pub(super) fn answer(&self, transaction: u64) -> SeenReply {
         self.host.wait_for("answer", |seen| seen.replies.iter().find(|reply| reply.transaction == transaction).cloned())
+    }
+
+    /// Returns what a counter says.
+    pub(super) fn counted(&self, name: &str) -> i64 {
+        let counted = self.host.with(|seen| seen.counted.iter().find(|(known, _)| known == name).cloned());
+        counted.unwrap_or_else(|| panic!("no counter {name}")).1
     }
 
     pub(super) fn is_answered(&self, transaction: u64) -> bool {

@@ -161,6 +161,7 @@ impl World {
             body: body.unwrap_or(PublishedBody::None),
             entity_tag: entity_tag.clone(),
             id,
+            no_room: None,
             sender: sender.map(|person| Box::new(PEOPLE[person].watcher())),
         };
         let created = Creation::Publication { id, entity_tag: entity_tag.clone() };
@@ -181,7 +182,14 @@ impl World {
         let created = Some(Creation::Subscription(row.key)).filter(|_| expires > 0);
         let told = if expires > 0 { Asked::Dialog(phone, dialog, created) } else { Asked::Nothing };
         self.phones.asked.insert(transaction, told);
-        let request = InitialSubscribe { package: to.0, row, expires: Some(expires), is_acceptable: true, flow: 0 };
+        let request = InitialSubscribe {
+            package: to.0,
+            row,
+            expires: Some(expires),
+            is_acceptable: true,
+            flow: 0,
+            no_room: None,
+        };
         let policy = self.policy;
         self.step(What::Subscribe(subscribe), |presentity, now| {
             let subscribed = presentity.on_subscribe(dialog, request, &policy, now);
@@ -220,6 +228,7 @@ impl World {
             flow: 0,
             local_contact: None,
             user_agent: SmolStr::default(),
+            no_room: None,
             watcher_id: subscribe.watcher_id.clone(),
         };
         let policy = self.policy;
@@ -243,6 +252,7 @@ fn code(rejection: Rejection) -> u16 {
     match rejection {
         Rejection::Forbidden | Rejection::TooManySubscriptions => 403,
         Rejection::IntervalTooBrief { .. } => 423,
+        Rejection::NoRoom(_) => 503,
         Rejection::NoSuchDialog => 481,
         Rejection::NotAcceptable => 406,
         Rejection::OutOfOrder => 500,

@@ -77,7 +77,7 @@ impl World {
             (row.clone(), deadline)
         });
         self.presentity.restore(publications.collect(), subscriptions.collect(), watchers.collect());
-        self.presentity.take_dropped();
+        self.presentity.take_news();
         for refused in std::mem::take(&mut self.refused) {
             self.excuse(&refused);
         }

@@ -101,7 +101,7 @@ impl World {
         let (mut decision, mut outcomes) = (Decision::default(), std::mem::take(&mut self.deferred));
         let taken: Vec<_> = outcomes.iter().map(|outcome| (outcome.dialog, outcome.cseq, outcome.taken())).collect();
         self.presentity.step(&self.policy, self.now, decide, &taken, &mut decision);
-        self.presentity.take_dropped();
+        self.presentity.take_news();
         self.check_timeout();
         self.note_heard(&what, &decision);
         outcomes.iter_mut().for_each(|outcome| self.note_retry(outcome));
