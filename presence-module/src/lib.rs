@@ -23,6 +23,7 @@ pub mod privacy_filter; // what of the document it may see
 pub mod watcher_information; // what a subscriber to watcher information is owed
 pub mod usage; // a subscription, and what its watcher is owed
 pub mod dialog; // a dialog as its notifier holds it
+pub mod unanswered; // who brings about NOTIFYs that nobody takes
 mod dialogs; // all dialogs of one presentity
 pub mod watchers; // the authorisation states of its watchers
 pub mod subscription; // a SUBSCRIBE, initial and inside a dialog

@@ -48,6 +48,11 @@ impl NotifyOutcome {
         self.code == 503 && self.is_local
     }
 
+    /// Returns whether the host had no room for it: the watcher has done nothing wrong.
+    pub fn is_put_off(&self) -> bool {
+        self.code == 500 && self.is_local
+    }
+
     /// Returns whether the watcher has understood.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.code)
@@ -82,6 +87,11 @@ mod tests {
             check(code, true, true, Verdict::EndSubscription);
             check(code, true, false, Verdict::Keep);
         }
+    }
+
+    #[test]
+    fn a_notify_that_the_host_had_no_room_for_ends_nothing() {
+        check(500, true, true, Verdict::Keep);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::limits::{self, Limit, Limits};
 use crate::script::ast::{Ast, Setting, Spanned};
 use crate::script::setting_names;
 use crate::script::value::parse_integer;
@@ -25,12 +26,14 @@ pub struct Settings {
     pub module_paths: Vec<PathBuf>,
     /// How much is logged.
     pub log_level: LogLevel,
+    /// How much is taken from others.
+    pub limits: Limits,
 }
 
 impl Settings {
     /// Reads the settings of a file; what is wrong with them goes to `diagnostics`, and the default stands in.
     pub fn read(ast: &Ast, diagnostics: &mut Diagnostics) -> Self {
-        let mut reader = Reader { diagnostics, port: None, children: None, log_level: None };
+        let mut reader = Reader { diagnostics, port: None, children: None, log_level: None, limits: Vec::new() };
         // `port` counts for `listen` lines above it, too.
         for setting in ast.settings.iter().filter(|setting| setting.name.node == "port") {
             let number = reader.single_integer(setting, 0, u16::MAX.into());
@@ -42,6 +45,7 @@ impl Settings {
             children: None,
             module_paths: Vec::new(),
             log_level: LogLevel::Information,
+            limits: Limits::default(),
         };
         for setting in &ast.settings {
             reader.setting(setting, &mut settings);
@@ -131,6 +135,8 @@ struct Reader<'d> {
     port: Option<u16>,
     children: Option<Span>,
     log_level: Option<Span>,
+    /// Bounds that were set, and where.
+    limits: Vec<(&'static str, Span)>,
 }
 
 impl Reader<'_> {
@@ -156,8 +162,19 @@ impl Reader<'_> {
             "mpath" => settings.module_paths.extend(setting.values.iter().map(|value| PathBuf::from(&value.node))),
             // Read before all others.
             "port" => {}
-            name => self.ignored_or_unknown(name, setting.name.span),
+            name => match limits::find(name) {
+                Some(limit) => self.limit(setting, limit, &mut settings.limits),
+                None => self.ignored_or_unknown(name, setting.name.span),
+            },
         }
+    }
+
+    fn limit(&mut self, setting: &Setting, limit: &'static Limit, limits: &mut Limits) {
+        let Some(number) = self.single_integer(setting, limit.minimum as i64, limit.maximum as i64) else { return };
+        let earlier = self.limits.iter().find(|(name, _)| *name == limit.name).map(|(_, span)| *span);
+        self.tell_repeated(setting, earlier);
+        self.limits.push((limit.name, setting.name.span));
+        *(limit.of)(limits) = usize::try_from(number).unwrap_or(limit.default);
     }
 
     fn ignored_or_unknown(&mut self, name: &str, span: Span) {
@@ -311,6 +328,7 @@ mod tests {
 
     use super::{Alias, Host, Listen, LogLevel, Settings, Transport};
     use crate::diagnostic::Source;
+    use crate::limits::{self, Limits};
     use crate::script::parse;
 
     #[track_caller]
@@ -366,6 +384,24 @@ mod tests {
         assert_eq!((settings.children, settings.log_level), (None, LogLevel::Information));
         assert_eq!((settings.aliases, settings.module_paths), (vec![], vec![]));
         assert_eq!(read("children=4\nchildren=5\n").children, Some(5));
+    }
+
+    /// Every bound is taken at both ends of its range and refused past them.
+    #[test]
+    fn bounds_have_defaults_and_ranges() {
+        assert_eq!(read("").limits, Limits::default());
+        for limit in limits::LIMITS {
+            for number in [limit.minimum, limit.maximum] {
+                let mut limits = read(&format!("{}={number}", limit.name)).limits;
+                assert_eq!(*(limit.of)(&mut limits), number, "{}", limit.name);
+            }
+            for number in [limit.minimum as i64 - 1, limit.maximum as i64 + 1] {
+                let text = format!("{}={number}", limit.name);
+                let (ast, mut diagnostics) = parse(&Source::new("proxy.cfg", text.as_bytes()));
+                Settings::read(&ast, &mut diagnostics);
+                assert!(diagnostics.has_errors(), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub mod diagnostic; // what an operator is told about a configuration file: plac
 pub mod suggestion; // the name an operator probably meant
 pub mod metrics; // counters and gauges of all modules, by name
 
+pub mod limits; // how much the host takes from others
+
 pub mod transaction; // transactions of RFC 3261 §17 and RFC 4320, without I/O
 pub mod transport; // sockets, connections, framing, and where a response goes
 

@@ -122,6 +122,11 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Returns where every header line is, in the order they came.
+    pub fn header_spans(&self) -> &'a [HeaderSpan] {
+        self.headers
+    }
+
     /// Returns the value of the first header `id`.
     #[inline]
     pub fn header(&self, id: HeaderId) -> Option<&'a [u8]> {

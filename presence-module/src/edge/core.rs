@@ -1,11 +1,13 @@
 //! What all threads of the module share.
 
+use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use module_api::abi::{Host, LogLevel};
+use parking_lot::Mutex;
 use smol_str::SmolStr;
 
 use super::ceilings::{CeilingSettings, Ceilings};
@@ -21,6 +23,7 @@ use crate::document::xml;
 use crate::package::Package;
 use crate::policy::Policy;
 use crate::tag::TagMint;
+use crate::unanswered::Unanswered;
 
 /// What the operator decided, in the shapes the machines take.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub struct Settings {
     pub queue_places: usize,
     /// How much of a published document is read before it is refused.
     pub documents: xml::Limits,
+    /// First NOTIFYs that may stay unanswered for one source or target, see `max_unanswered`.
+    pub unanswered_max: u32,
     /// Bounds of what there is in all.
     pub ceilings: CeilingSettings,
     /// The prefix of To-tags.
@@ -94,6 +99,9 @@ pub(super) struct Core {
     pub(super) mint: TagMint,
     pub(super) metrics: Metrics,
     pub(super) ceilings: Arc<Ceilings>,
+    pub(super) unanswered: Mutex<Unanswered>,
+    /// Tells sources and targets apart in a way that nobody can choose.
+    pub(super) parties: RandomState,
     pub(super) jobs: Sender<Job>,
     /// The database is away: nothing that needs it is begun.
     pub(super) is_away: AtomicBool,
@@ -109,6 +117,8 @@ impl Core {
         Arc::new(Self {
             metrics: Metrics::register(&host),
             ceilings: Arc::new(Ceilings::new(&host, settings.ceilings)),
+            unanswered: Mutex::default(),
+            parties: RandomState::new(),
             started,
             host,
             shards: Shards::new(settings.shards),

@@ -17,6 +17,8 @@ impl Core {
     pub(super) fn on_outcome(&self, outcome: &Outcome<'_>) {
         let [high, low, cseq] = outcome.token();
         let dialog = DialogKey((u128::from(high) << 64 | u128::from(low)).to_be_bytes());
+        let was_answered = if outcome.is_local() { (outcome.code() == 408).then_some(false) } else { Some(true) };
+        self.unanswered.lock().on_outcome(dialog, was_answered, self.now().mono);
         let Some(presentity) = self.dialogs.find(dialog) else { return };
         let remote_target = (200..300).contains(&outcome.code()).then(|| contact(outcome)).flatten();
         let (code, is_local, retry_after_s) = (outcome.code(), outcome.is_local(), retry_after(outcome));

@@ -71,6 +71,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter::integer("max_undecided_per_presentity", "10000", 1, 1_000_000_000),
     Parameter::integer("max_memory", "4096", 1, 1_048_576),
     Parameter::integer("max_queue", "16384", 1, 1_048_576),
+    Parameter::integer("max_unanswered", "32", 1, 1_000_000),
 ];
 
 /// The longest To-tag prefix; with the dot and 22 characters the tag stays within what an ABI call returns.
@@ -193,6 +194,7 @@ pub fn settings(parameters: &Parameters) -> Settings {
         policy: policy(parameters),
         shards: number("lock_set_size") as usize,
         queue_places: number("max_queue") as usize,
+        unanswered_max: number("max_unanswered"),
         documents: xml::Limits {
             bytes_max: number("max_document_size") as usize,
             depth_max: number("max_document_depth") as usize,

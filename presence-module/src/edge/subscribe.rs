@@ -1,5 +1,6 @@
 //! SUBSCRIBE (RFC 6665 §4.2.1): the request taken apart, its rejections as responses.
 
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use crate::dialog::DialogKey;
 use crate::effect::{Created, Creation, Decision, Reply};
 use crate::headers::accept::{self, is_media_type};
 use crate::headers::event::Event;
+use crate::limits::Bound;
+use crate::notification::next_hop;
 use crate::package::Package;
 use crate::presentity::Presentity;
 use crate::presentity_uri::{PresentityUri, UserAtDomain};
@@ -57,6 +60,7 @@ impl Core {
         (row.local_tag, row.watcher_id) = (to_tag.clone(), minted.entity_tag);
         row.received = self.settings.follows_source.then(|| source_behind_nat(&row, request)).flatten();
         let (key, expires, flow) = (row.key, requested_expires(request), request.flow());
+        let expected = self.expect_answer(dialog, &row, request)?;
         let subscribe = InitialSubscribe {
             package,
             row,
@@ -88,7 +92,11 @@ impl Core {
             }
         };
         let parked = Parked { transaction: request.transaction(), to_tag: to_tag.clone(), decide: Box::new(decide) };
-        let is_accepted = self.step_knowing_rules(&presentity, parked)?;
+        let stepped = self.step_knowing_rules(&presentity, parked);
+        if expected && stepped != Ok(true) {
+            self.unanswered.lock().on_refused(dialog);
+        }
+        let is_accepted = stepped?;
         Ok(Handled { to_tag, is_accepted })
     }
 
@@ -138,6 +146,37 @@ impl Core {
             }
         })?;
         Ok(Handled { to_tag: SmolStr::default(), is_accepted })
+    }
+
+    /// Expects an answer to the first NOTIFY of a dialog, or refuses to begin it: too many are unanswered already that its sender
+    /// brought about, or that went where its NOTIFY would go. Who has opened a connection has shown where it is.
+    fn expect_answer(&self, dialog: DialogKey, row: &SubscriptionRow, request: &Request<'_>) -> Result<bool, Refusal> {
+        let Some(source) = source(request).filter(|source| source.transport == Transport::UDP) else {
+            return Ok(false);
+        };
+        let source = self.parties.hash_one(party(source.address.ip()));
+        let target = match row.received {
+            Some(received) => self.parties.hash_one(party(received.address.ip())),
+            None => self.target(next_hop(row)),
+        };
+        let (parties, now) = ([source, target], self.now().mono);
+        let mut unanswered = self.unanswered.lock();
+        if unanswered.is_over(parties, self.settings.unanswered_max, now) {
+            drop(unanswered);
+            self.ceilings.count(Bound::Unanswered);
+            return Err(Refusal::no_room(Bound::Unanswered));
+        }
+        unanswered.on_begun(dialog, parties, now);
+        Ok(true)
+    }
+
+    fn target(&self, next_hop: &[u8]) -> u64 {
+        let host = Uri::parse(next_hop).map(|uri| String::from_utf8_lossy(uri.host).to_ascii_lowercase());
+        let host = host.unwrap_or_default();
+        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) => self.parties.hash_one(party(address)),
+            Err(_) => self.parties.hash_one(host),
+        }
     }
 
     fn row(
@@ -201,6 +240,14 @@ impl Core {
         let at = if contact_user.is_empty() { "" } else { "@" };
         let transport = if request.transport() == Transport::TCP { ";transport=tcp" } else { "" };
         Some(smol_str::format_smolstr!("sip:{contact_user}{at}{local}{transport};gr"))
+    }
+}
+
+/// Returns what one party can be expected to own whole: an IPv4 address, or an IPv6 /64.
+fn party(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        address => address,
     }
 }
 

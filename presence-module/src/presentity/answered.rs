@@ -61,7 +61,7 @@ impl Presentity {
         self.dialogs.change(about.key, |usage| match outcome.retry_after_s {
             _ if outcome.is_success() => usage.understood(),
             Some(retry_after_s) => usage.owe_after(retry_after_s, now.mono),
-            None if outcome.is_silence() => usage.owe_after(0, now.mono),
+            None if outcome.is_silence() || outcome.is_put_off() => usage.owe_after(0, now.mono),
             None => usage.doubt(),
         });
     }

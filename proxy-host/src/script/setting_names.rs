@@ -3,7 +3,29 @@
 //! A table; `config.rs` gives the first their values and tells the operator about the others.
 
 /// Settings with a meaning.
-pub const KNOWN: &[&str] = &["alias", "children", "debug", "listen", "log_level", "mpath", "port"];
+pub const KNOWN: &[&str] = &[
+    "alias",
+    "children",
+    "debug",
+    "listen",
+    "log_level",
+    "max_backlog",
+    "max_body_size",
+    "max_header_size",
+    "max_headers",
+    "max_log_lines",
+    "max_message_size",
+    "max_requests_in_service",
+    "max_requests_per_destination",
+    "max_requests_unproven",
+    "max_transactions",
+    "mpath",
+    "port",
+    "tcp_max_connections",
+    "tcp_max_connections_per_source",
+    "tcp_max_queue",
+    "udp_receive_buffer",
+];
 
 /// Settings of older proxies, and why each does nothing here.
 pub const IGNORED: &[(&str, &str)] = &[
@@ -38,7 +60,7 @@ pub const IGNORED: &[(&str, &str)] = &[
     ("log_facility", LOG),
     ("log_name", LOG),
     ("log_stderror", LOG),
-    ("maxbuffer", SOCKET),
+    ("maxbuffer", "`udp_receive_buffer` says how much may wait to be received"),
     ("max_while_loops", "the work of one request is always bounded"),
     ("mcast_loopback", SOCKET),
     ("mcast_ttl", SOCKET),
@@ -61,7 +83,6 @@ pub const IGNORED: &[(&str, &str)] = &[
     ("tcp_children", TCP),
     ("tcp_connect_timeout", TCP),
     ("tcp_connection_lifetime", TCP),
-    ("tcp_max_connections", TCP),
     ("tcp_poll_method", TCP),
     ("tcp_send_timeout", TCP),
     ("tos", SOCKET),

@@ -59,6 +59,7 @@ impl Proxy {
         if !closed.is_empty() {
             wire.table.on_flows_closed(&closed, &mut outcomes);
         }
+        wire.send_released(WhenFull::Drop);
         outcomes.append(&mut wire.outcomes.lock());
         self.tell_local(&outcomes);
         for flow in closed {

@@ -80,7 +80,25 @@ impl Proxy {
             }
         }
         outbox.flush();
+        if !arrived.is_empty() {
+            self.wire.send_released(WhenFull::Drop);
+        }
         self.tell_arrived(&arrived);
+    }
+
+    /// Refuses a message that nobody has time for. A copy of a request that is under way, or was answered, is not refused: it
+    /// would have two answers.
+    pub(crate) fn refuse(&self, peer: Peer, bytes: &[u8], table: &mut HeaderTable, outbox: &mut Outbox) {
+        let Ok(request) = scan(bytes, table) else { return };
+        let is_refusable = request.is_request() && request.is_answerable();
+        if !is_refusable || request.method() == Method::ACK || request.method() == Method::CANCEL {
+            return;
+        }
+        let Ok(via) = examine(&request, &self.wire.limits) else { return };
+        if self.wire.table.on_copy(&request, &via).is_none() {
+            let head = ResponseHead { code: 503, headers: b"Retry-After: 2\r\n", ..ResponseHead::default() };
+            self.wire.answer(&request, Some(&via), peer, head, outbox);
+        }
     }
 
     fn on_response<'m>(&self, message: Message<'m>) -> Option<Arrived<'m>> {
@@ -129,9 +147,10 @@ impl Proxy {
         if message.method() == Method::ACK || !message.is_answerable() {
             return;
         }
-        let via = match examine(&message) {
+        let via = match examine(&message, &self.wire.limits) {
             Ok(via) => via,
             Err(Refusal { code, reason, .. }) => {
+                self.wire.count_excess(code);
                 let via = message.header(HeaderId::VIA).and_then(|value| Via::parse_first(value).ok());
                 let head = ResponseHead { code, reason: reason.as_bytes(), ..ResponseHead::default() };
                 return self.wire.answer(&message, via.as_ref(), peer, head, outbox);
@@ -185,6 +204,10 @@ impl StreamHandler for Proxy {
         self.on_batch([(peer, message)].into_iter(), &mut [HeaderTable::new()], &mut outbox);
     }
 
+    fn has_room(&self, peer: Peer) -> bool {
+        self.wire.table.in_service().has_room(&peer.remote)
+    }
+
     fn on_broken(&self, peer: Peer, broken: Broken, head: &[u8]) -> Option<Vec<u8>> {
         let mut table = HeaderTable::new();
         let message = scan(head, &mut table).ok().filter(|message| message.is_request() && message.is_answerable())?;
@@ -194,6 +217,7 @@ impl StreamHandler for Proxy {
         let via = message.header(HeaderId::VIA).and_then(|value| Via::parse_first(value).ok());
         let (tag, mut out) = (self.wire.to_tags.mint(&message), Vec::new());
         let (code, reason) = (broken.code(), broken.reason().as_bytes());
+        self.wire.count_excess(code);
         let head = ResponseHead { code, reason, to_tag: &tag, ..ResponseHead::default() };
         // It goes on the connection that broke, while that is there.
         write_answer(&mut out, &message, via.as_ref(), peer, &head);

@@ -13,6 +13,7 @@ use super::proxy::Proxy;
 use super::{log, stop, worker};
 use crate::config::{Host, Listen, Transport as ListenTransport};
 use crate::diagnostic::{Colour, Source};
+use crate::limits::Limits;
 use crate::modules::host_services::Services;
 use crate::transport::address::Transport;
 use crate::user_agent::network::Listener;
@@ -39,7 +40,7 @@ pub fn run(command: &CommandLine) -> Exit {
         println!("{}: the configuration holds", command.file.display());
         return Exit::Ok;
     }
-    log::begin(plan.settings.log_level);
+    log::begin(plan.settings.log_level, plan.settings.limits.log_lines_max);
     serve(plan, &source).unwrap_or_else(|(exit, message)| {
         tracing::error!("{message}");
         exit
@@ -49,8 +50,9 @@ pub fn run(command: &CommandLine) -> Exit {
 fn serve(plan: Plan, source: &Source) -> Result<Exit, (Exit, String)> {
     let system = |error: io::Error| (Exit::System, error.to_string());
     let listening = stop::listen().map_err(system)?;
-    let listeners = bind_all(&plan.settings.listen, source).map_err(|message| (Exit::System, message))?;
-    let wire = Wire::new(listeners, &plan.settings.aliases, plan.to_tag_avp).map_err(system)?;
+    let limits = plan.settings.limits;
+    let listeners = bind_all(&plan.settings.listen, &limits, source).map_err(|message| (Exit::System, message))?;
+    let wire = Wire::new(listeners, &plan.settings.aliases, plan.to_tag_avp, limits).map_err(system)?;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let runtimes = worker::runtimes(plan.settings.children.map_or(processors, usize::from)).map_err(system)?;
     let proxy = Arc::new(Proxy {
@@ -79,14 +81,14 @@ fn serve(plan: Plan, source: &Source) -> Result<Exit, (Exit, String)> {
     Ok(Exit::Ok)
 }
 
-fn bind_all(lines: &[Listen], source: &Source) -> Result<Vec<Listener>, String> {
+fn bind_all(lines: &[Listen], limits: &Limits, source: &Source) -> Result<Vec<Listener>, String> {
     let mut listeners = Vec::with_capacity(lines.len());
     for line in lines {
         let transport = match line.transport {
             ListenTransport::Tcp => Transport::Tcp,
             ListenTransport::Udp => Transport::Udp,
         };
-        let bound = address(line).and_then(|address| Listener::bind(transport, address));
+        let bound = address(line).and_then(|address| Listener::bind(transport, address, limits));
         let place = line.span.map_or(String::new(), |span| {
             let (row, column) = source.location(span.start);
             format!("{}:{row}:{column}: ", source.name())

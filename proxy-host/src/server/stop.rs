@@ -14,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use super::log;
 use super::proxy::Proxy;
 use super::worker::Workers;
 
@@ -67,7 +68,7 @@ pub(super) fn wait(listening: Listening, proxy: &Arc<Proxy>, mut workers: Worker
     })?;
     if is_drained {
         workers.stop();
-        tracing::info!("stopped; {}", proxy.wire.summary());
+        tracing::info!("stopped; {}{}", proxy.wire.summary(), log::summary());
     } else {
         tracing::warn!("stopped before the modules had finished");
     }

@@ -5,19 +5,22 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use module_api::sip::message::HeaderTable;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 
 use super::clock;
+use super::intake::Intake;
 use super::proxy::Proxy;
-use crate::transport::address::{Peer, Transport};
+use crate::transport::address::Transport;
 use crate::transport::tcp::{Tcp, TcpTimeouts};
-use crate::transport::udp::{AsyncUdp, BATCH_MAX, ReceiveBatch, WhenFull};
-use crate::user_agent::outbox::Outbox;
+use crate::transport::udp::{AsyncUdp, ReceiveBatch};
+
+/// How soon it is tried again when every source has its share under way.
+const SERVE_AGAIN: Duration = Duration::from_millis(1);
 
 /// The running threads.
 pub(super) struct Workers {
@@ -63,6 +66,7 @@ pub(super) fn open_streams(proxy: &Arc<Proxy>, runtime: &Handle) {
                 local_socket: at as u32,
                 runtime: runtime.clone(),
                 timeouts: TcpTimeouts::default(),
+                message_bytes_max: proxy.wire.limits.message_bytes_max,
             });
         }
     }
@@ -121,19 +125,21 @@ fn run(
 }
 
 async fn receive(proxy: Arc<Proxy>, number: u32, socket: AsyncUdp) -> io::Error {
+    let mut intake = Intake::new(&proxy, number);
     let mut batch = ReceiveBatch::new(socket.socket());
-    let mut tables: Vec<_> = (0..BATCH_MAX).map(|_| HeaderTable::new()).collect();
-    let mut outbox = Outbox::new(Arc::clone(&proxy.wire.network), WhenFull::Drop);
     loop {
-        match socket.receive(&mut batch).await {
-            Ok(_) => {
-                let whole = batch.datagrams().filter(|datagram| !datagram.truncated);
-                let from =
-                    whole.map(|datagram| (Peer::udp(datagram.remote, number).at(datagram.local), datagram.bytes));
-                proxy.on_batch(from, &mut tables, &mut outbox);
+        // An ICMP error of some earlier datagram is no reason to stop: the transactions' timers deal with its peer.
+        if !intake.has_waiting() {
+            match socket.receive(&mut batch).await {
+                Ok(count) => intake.on_received(&batch, count),
+                Err(error) => tracing::debug!("receiving: {error}"),
             }
-            // An ICMP error of some earlier datagram: the transactions' timers deal with its peer.
-            Err(error) => tracing::debug!("receiving: {error}"),
+        } else {
+            intake.drain(socket.socket(), &mut batch);
+            if !intake.serve() {
+                // Every source has its share under way: some of that is answered in a moment.
+                tokio::time::sleep(SERVE_AGAIN).await;
+            }
         }
         // A socket that never runs dry must not keep connections and clock from their turn.
         tokio::task::yield_now().await;

@@ -4,6 +4,7 @@
 //! The transaction user hears one outcome for each request, exactly once.
 
 use super::client_non_invite::{ClientNonInvite, ClientResponse, ClientTimer, Sent, Token};
+use super::destinations::Settled;
 use super::key::{ClientKey, StoredKey};
 use super::shard::{Handle, Shard, Shards};
 use super::table::{Action, Outcome, Table, count};
@@ -20,6 +21,19 @@ pub struct Outgoing<'a, B> {
     pub branch: &'a [u8],
     /// Its method.
     pub method: &'a [u8],
+    /// The request and where it goes.
+    pub sent: Sent<B>,
+    /// What the user knows it by.
+    pub token: Token,
+}
+
+/// A request as it would be sent, without a transaction yet.
+#[derive(Debug)]
+pub struct Held<B> {
+    /// The branch of its top Via.
+    pub branch: [u8; 32],
+    /// Its method.
+    pub method: Box<[u8]>,
     /// The request and where it goes.
     pub sent: Sent<B>,
     /// What the user knows it by.
@@ -138,11 +152,14 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
         let Some((slot, client)) = slot.and_then(|slot| Some((slot, shard.slots.at_mut(slot)?))) else {
             return Answered::Stray;
         };
+        let peer = client.machine.peer();
         match client.machine.on_response(code, now) {
             // The timer that is set stays: it looks at the state it finds.
             ClientResponse::Provisional | ClientResponse::Repeated => Answered::Absorbed,
             ClientResponse::Final => {
                 let outcome = Outcome { token: client.machine.token(), code };
+                let settled = if code < 300 { Settled::Accepted(now) } else { Settled::NotAccepted };
+                peer.iter().for_each(|peer| self.settle(peer, settled));
                 match client.machine.next_timeout() {
                     Some(at) => {
                         shard.wheel.set(slot, at);
@@ -158,9 +175,11 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
     /// Ends a transaction whose request cannot be sent: 503, as RFC 3261 §8.1.3.1 has it.
     fn fail(&self, shard: &mut Shard<Client<B>>, slot: u32) -> Option<Outcome> {
         let client = shard.slots.at_mut(slot)?;
+        let peer = client.machine.peer();
         if !client.machine.on_transport_error() {
             return None;
         }
+        peer.iter().for_each(|peer| self.settle(peer, Settled::NotAccepted));
         let token = client.machine.token();
         self.remove_client(shard, slot);
         count(&self.counters.transport_errors);
@@ -183,6 +202,7 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
     fn on_client_timer(&self, shard: &mut Shard<Client<B>>, slot: u32, now: Moment, actions: &mut Vec<Action<B>>) {
         let handle = shard.handle(slot);
         let Some(client) = shard.slots.at_mut(slot) else { return };
+        let peer = client.machine.peer();
         match client.machine.on_timer(now) {
             ClientTimer::Retransmit(sent) => {
                 count(&self.counters.retransmissions);
@@ -191,6 +211,7 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
             ClientTimer::Terminate => return self.remove_client(shard, slot),
             ClientTimer::TimedOut => {
                 count(&self.counters.timeouts);
+                peer.iter().for_each(|peer| self.settle(peer, Settled::NotAccepted));
                 actions.push(Action::Outcome(Outcome { token: client.machine.token(), code: 408 }));
                 return self.remove_client(shard, slot);
             }

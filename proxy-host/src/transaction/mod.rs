@@ -15,6 +15,12 @@ pub mod server_non_invite;
 /// Requests that go out: the machine.
 pub mod client_non_invite;
 
+/// How many requests are carried out at a time, and for whom.
+pub mod in_service;
+
+/// How many requests of ours are unanswered at an address.
+pub mod destinations;
+
 /// All transactions together.
 pub mod table;
 

@@ -3,6 +3,7 @@
 //! A copy of a request never reaches the transaction user: what a request does is done once.
 
 use super::answer::Answer;
+use super::in_service::{InService, Place};
 use super::key::{ServerKey, StoredKey};
 pub use super::server_non_invite::ReplyError;
 use super::server_non_invite::{Pending, Repetition, ServerNonInvite, ServerTimer};
@@ -45,6 +46,8 @@ pub struct Cancelled {
 #[derive(Debug)]
 pub(super) struct Servers {
     shards: Shards<Server>,
+    /// Those that are carried out.
+    in_service: InService,
     /// The first copy of each request that is looked after: hash to handle.
     copies: Mutex<FxHashMap<u64, u64>>,
 }
@@ -55,17 +58,21 @@ struct Server {
     machine: ServerNonInvite,
     /// What this request shares with its copies that came another way, where that was asked for.
     copies: Option<u64>,
+    /// Where it is counted until it is answered.
+    in_service: Option<Place>,
 }
 
 impl Servers {
-    pub(super) fn new() -> Self {
-        Self { shards: Shards::new(), copies: Mutex::default() }
+    pub(super) fn new(in_service_max: usize) -> Self {
+        Self { shards: Shards::new(), in_service: InService::new(in_service_max), copies: Mutex::default() }
     }
 
     /// Takes out the transaction in `slot` with all that leads to it.
     fn remove(&self, shard: &mut Shard<Server>, slot: u32) {
         let handle = shard.handle(slot);
-        let Some(hash) = shard.remove(slot).and_then(|server| server.copies) else { return };
+        let Some(Server { copies, in_service, .. }) = shard.remove(slot) else { return };
+        in_service.into_iter().for_each(|place| self.in_service.leave(place));
+        let Some(hash) = copies else { return };
         let mut copies = self.copies.lock();
         if copies.get(&hash) == Some(&handle) {
             copies.remove(&hash);
@@ -86,8 +93,11 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
         }
         let machine = ServerNonInvite::new(head_of(request), source, self.limits.remind_after, now);
         let wake_at = machine.next_timeout();
-        match shard.slots.insert(key.hash(), Server { key: key.to_stored(), machine, copies: None }) {
+        match shard.slots.insert(key.hash(), Server { key: key.to_stored(), machine, copies: None, in_service: None }) {
             Ok(slot) => {
+                if let Some(server) = shard.slots.at_mut(slot) {
+                    server.in_service = Some(self.servers.in_service.enter(&source.remote));
+                }
                 shard.wake(slot, wake_at);
                 count(&self.counters.requests);
                 Matched::New(shard.handle(slot))
@@ -98,6 +108,11 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
                 Matched::Refused
             }
         }
+    }
+
+    /// Returns how many requests are carried out, and for whom.
+    pub fn in_service(&self) -> &InService {
+        &self.servers.in_service
     }
 
     /// Takes a request as [`Self::on_request`] does where it is a copy of one before; a new one gets no transaction.
@@ -177,6 +192,7 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
         let mut shard = self.servers.shards.of_handle(handle);
         let (slot, server) = shard.by_handle(handle).ok_or(ReplyError::Stale)?;
         let pending = server.machine.on_answer(answer, now)?;
+        server.in_service.take().into_iter().for_each(|place| self.servers.in_service.leave(place));
         match server.machine.next_timeout() {
             Some(at) => {
                 shard.wheel.set(slot, at);
@@ -269,7 +285,7 @@ mod tests {
     type Transactions = Table<&'static [u8]>;
 
     fn table(transactions_max: usize) -> Transactions {
-        let limits = TableLimits { transactions_max, remind_after: Duration::from_secs(10) };
+        let limits = TableLimits { transactions_max, ..TableLimits::default() };
         Table::new(limits, KeySecret([1, 2]))
     }
 

@@ -5,11 +5,15 @@
 //! INVITE and its ACK are not for these machines.
 
 use super::client_non_invite::Token;
-use super::client_table::{Clients, Retransmission};
+use super::client_table::{Clients, Held, Retransmission};
+use super::destinations::{Admitted, Destinations, Settled};
 use super::key::KeySecret;
 use super::server_table::Servers;
 use super::timers::Moment;
+use crate::limits::Limits;
+use crate::transport::address::{Peer, Transport};
 use crate::transport::response_route::Destination;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -20,6 +24,10 @@ pub struct Table<B> {
     pub(super) secret: KeySecret,
     pub(super) limits: TableLimits,
     live: AtomicUsize,
+    /// Where requests go, and those that wait until they may.
+    destinations: Mutex<Destinations<Held<B>>>,
+    /// Those that may by now.
+    released: Mutex<Vec<Held<B>>>,
     /// What happened so far.
     pub counters: Counters,
 }
@@ -29,13 +37,33 @@ pub struct Table<B> {
 pub struct TableLimits {
     /// Transactions of both kinds, completed ones included.
     pub transactions_max: usize,
+    /// Requests that came in and are not answered, where there is more to do than can be done.
+    pub in_service_max: usize,
+    /// Requests of ours that are unanswered at an address that has accepted none, and at any other.
+    pub unproven_max: usize,
+    /// As above.
+    pub per_destination_max: usize,
     /// When the user of a request without an answer is reminded of it.
     pub remind_after: Duration,
 }
 
+impl TableLimits {
+    /// Takes the bounds of the configuration.
+    pub fn of(limits: &Limits) -> Self {
+        let Limits { transactions_max, in_service_max, unproven_max, per_destination_max, .. } = *limits;
+        Self { transactions_max, in_service_max, unproven_max, per_destination_max, ..Self::default() }
+    }
+}
+
 impl Default for TableLimits {
     fn default() -> Self {
-        Self { transactions_max: 1_000_000, remind_after: Duration::from_secs(10) }
+        Self {
+            transactions_max: 1_000_000,
+            in_service_max: 512,
+            unproven_max: 16,
+            per_destination_max: 10_000,
+            remind_after: Duration::from_secs(10),
+        }
     }
 }
 
@@ -83,6 +111,8 @@ pub struct Counters {
     pub unanswered: AtomicU64,
     /// 100 responses sent.
     pub trying_sent: AtomicU64,
+    /// Requests that had to wait because too many were unanswered where they went.
+    pub held: AtomicU64,
     /// Requests sent.
     pub requests_sent: AtomicU64,
     /// Requests sent again.
@@ -102,8 +132,17 @@ pub struct Counters {
 impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
     /// Makes an empty table. The secret is random, or from a seed where runs are to be repeated.
     pub fn new(limits: TableLimits, secret: KeySecret) -> Self {
-        let (servers, clients) = (Servers::new(), Clients::new());
-        Self { servers, clients, secret, limits, live: AtomicUsize::new(0), counters: Counters::default() }
+        let (servers, clients) = (Servers::new(limits.in_service_max), Clients::new());
+        Self {
+            servers,
+            clients,
+            secret,
+            limits,
+            live: AtomicUsize::new(0),
+            destinations: Mutex::new(Destinations::new(limits.unproven_max, limits.per_destination_max)),
+            released: Mutex::default(),
+            counters: Counters::default(),
+        }
     }
 
     /// Returns how many transactions there are.
@@ -121,6 +160,29 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
     pub fn tick(&self, now: Moment, actions: &mut Vec<Action<B>>) {
         self.tick_servers(now, actions);
         self.tick_clients(now, actions);
+    }
+
+    /// Asks whether a request may go to its address by UDP at present; if not it is kept, and comes with the released ones.
+    pub fn admit(&self, request: Held<B>, now: Moment) -> Admitted<Held<B>> {
+        let remote = request.sent.peer.remote;
+        let admitted = self.destinations.lock().admit(&remote, request, now);
+        if matches!(admitted, Admitted::Later) {
+            count(&self.counters.held);
+        }
+        admitted
+    }
+
+    /// Takes note of what became of a request that was admitted.
+    pub fn settle(&self, peer: &Peer, settled: Settled) {
+        if peer.transport == Transport::Udp {
+            let mut destinations = self.destinations.lock();
+            destinations.on_settled(&peer.remote, settled, &mut self.released.lock());
+        }
+    }
+
+    /// Returns the requests that waited and may go now; they are admitted.
+    pub fn take_released(&self) -> Vec<Held<B>> {
+        std::mem::take(&mut *self.released.lock())
     }
 
     /// Takes a place for one more transaction, if need be that of a completed one.

@@ -57,7 +57,7 @@ impl Broken {
         match self {
             Self::BadContentLength => "Bad Content-Length header",
             Self::MissingContentLength => "Missing Content-Length header",
-            Self::TooLong => "Message longer than 65536 bytes",
+            Self::TooLong => "Message too long",
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::address::{Peer, Transport};
 use super::flows::{Flows, Found, Refused, Registration, Undelivered};
-use super::framing::{Broken, Frame, Framer, MESSAGE_BYTES_MAX};
+use super::framing::{Broken, Frame, Framer};
 use nix::errno::Errno;
 use std::cell::RefCell;
 use std::io;
@@ -25,6 +25,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 pub trait StreamHandler: Send + Sync + 'static {
     /// Takes one whole message. Must not block.
     fn on_message(&self, peer: Peer, message: &[u8]);
+
+    /// Returns whether more may be read from `peer` at present; it is asked again in a moment.
+    fn has_room(&self, peer: Peer) -> bool;
 
     /// Returns the last words to a peer whose stream cannot be followed, with what could be read of its message.
     fn on_broken(&self, peer: Peer, broken: Broken, head: &[u8]) -> Option<Vec<u8>>;
@@ -63,6 +66,8 @@ pub struct Tcp {
     pub runtime: Handle,
     /// How long to be patient.
     pub timeouts: TcpTimeouts,
+    /// Bytes of one message.
+    pub message_bytes_max: usize,
 }
 
 impl Tcp {
@@ -152,12 +157,17 @@ enum Ending {
 
 /// Hands over messages until the peer closes, is silent too long, or cannot be followed any further.
 async fn read_messages(reader: &OwnedReadHalf, peer: Peer, tcp: &Tcp) -> Ending {
-    let mut framer = Framer::new(MESSAGE_BYTES_MAX);
+    let mut framer = Framer::new(tcp.message_bytes_max);
     let mut deadline = Instant::now() + tcp.timeouts.idle;
     loop {
         select! {
             ready = reader.readable() => if ready.is_err() { return Ending::AtOnce },
             () = sleep_until(deadline) => return Ending::AtOnce,
+        }
+        while !tcp.handler.has_room(peer) {
+            // What the peer sends meanwhile fills its connection, and slows it down.
+            tokio::time::sleep(READ_AGAIN).await;
+            deadline = deadline.max(Instant::now() + tcp.timeouts.message);
         }
         match read_some(reader, |bytes| framer.push(bytes)) {
             Ok(0) => return Ending::AfterQueue,
@@ -254,6 +264,8 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 
 /// How soon accepting is tried again when no descriptor is left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+/// How soon a source that has its share under way is looked at again.
+const READ_AGAIN: Duration = Duration::from_millis(2);
 const READ_BYTES_MAX: usize = 64 * 1024;
 
 thread_local! {
@@ -276,11 +288,16 @@ mod tests {
         Message(u64, String),
     }
 
-    struct Recorder(UnboundedSender<Event>);
+    /// Where events go, and whether there is no room for more of them.
+    struct Recorder(UnboundedSender<Event>, Arc<std::sync::atomic::AtomicBool>);
 
     impl StreamHandler for Recorder {
         fn on_message(&self, peer: Peer, message: &[u8]) {
             self.0.send(Event::Message(peer.flow, String::from_utf8_lossy(message).into_owned())).unwrap();
+        }
+
+        fn has_room(&self, _: Peer) -> bool {
+            !self.1.load(std::sync::atomic::Ordering::Relaxed)
         }
 
         fn on_broken(&self, _: Peer, broken: Broken, head: &[u8]) -> Option<Vec<u8>> {
@@ -293,6 +310,7 @@ mod tests {
         tcp: Tcp,
         events: UnboundedReceiver<Event>,
         address: SocketAddr,
+        is_full: Arc<std::sync::atomic::AtomicBool>,
     }
 
     /// Starts a listener on the loopback interface.
@@ -300,13 +318,15 @@ mod tests {
         let (events, received) = unbounded_channel();
         let closed = events.clone();
         let flows = Flows::new(limits, move |peer| _ = closed.send(Event::Closed(peer.flow)));
-        let handler = Arc::new(Recorder(events));
-        let tcp = Tcp { flows, handler, local_socket: 0, runtime: Handle::current(), timeouts };
+        let is_full = Arc::default();
+        let handler = Arc::new(Recorder(events, Arc::clone(&is_full)));
+        let tcp =
+            Tcp { flows, handler, local_socket: 0, runtime: Handle::current(), timeouts, message_bytes_max: 65_536 };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tcp.clone();
         tokio::spawn(async move { serving.serve(listener).await });
-        Side { tcp, events: received, address }
+        Side { tcp, events: received, address, is_full }
     }
 
     /// Runs `test`, which may wait for events: that none comes fails it.
@@ -339,6 +359,20 @@ mod tests {
             client.shutdown().await.unwrap();
             assert_eq!(read_to_end(client).await, "\r\nanswer body");
             assert_eq!(server.events.recv().await, Some(Event::Closed(1)));
+        });
+    }
+
+    #[test]
+    fn nothing_is_read_while_there_is_no_room_and_nothing_is_lost() {
+        check(async {
+            let mut server = side(TcpTimeouts::default(), FlowLimits::default()).await;
+            server.is_full.store(true, std::sync::atomic::Ordering::Relaxed);
+            let mut client = TcpStream::connect(server.address).await.unwrap();
+            client.write_all(OPTIONS.as_bytes()).await.unwrap();
+            tokio::time::sleep(READ_AGAIN * 5).await;
+            assert!(server.events.try_recv().is_err());
+            server.is_full.store(false, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(server.events.recv().await, message(1, OPTIONS));
         });
     }
 

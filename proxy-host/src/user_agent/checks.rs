@@ -2,11 +2,13 @@
 //! sound, and that it asks for nothing that nobody here knows.
 
 use module_api::sip::header::HeaderId;
-use module_api::sip::message::Message;
+use module_api::sip::message::{HeaderSpan, Message, VALUE_BYTES_MAX};
 use module_api::sip::name_addr::NameAddr;
 use module_api::sip::token::is_token;
 use module_api::sip::uri::Uri;
 use module_api::sip::via::Via;
+
+use crate::limits::Limits;
 
 /// How a request is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,9 +31,12 @@ impl Refusal {
 }
 
 /// Returns the top Via of a request whose mandatory headers are sound, or how it is refused (§8.1.1, §16.3 step 1).
-pub(crate) fn examine<'m>(request: &Message<'m>) -> Result<Via<'m>, Refusal> {
+pub(crate) fn examine<'m>(request: &Message<'m>, limits: &Limits) -> Result<Via<'m>, Refusal> {
     if let Some(defect) = request.defect() {
         return Err(Refusal::new(defect.code(), defect.reason()));
+    }
+    if let Some(refusal) = refuse_excess(request, limits) {
+        return Err(refusal);
     }
     let value = |id| request.header(id).unwrap_or_default();
     let malformed = |reason| move || Refusal::new(400, reason);
@@ -45,6 +50,22 @@ pub(crate) fn examine<'m>(request: &Message<'m>) -> Result<Via<'m>, Refusal> {
         is_sound.then_some(()).ok_or_else(malformed(reason))?;
     }
     Ok(via)
+}
+
+/// Returns how a request is refused for its size (RFC 3261 §21.4.11, §21.5.7). What no message may have the scan has found.
+fn refuse_excess(request: &Message<'_>, limits: &Limits) -> Option<Refusal> {
+    let is_long = |header: &HeaderSpan| header.value.len as usize > limits.header_bytes_max;
+    if request.raw().len() > limits.message_bytes_max {
+        return Some(Refusal::new(513, "Message too long"));
+    }
+    if request.body().len() > limits.body_bytes_max {
+        return Some(Refusal::new(413, "Body too long"));
+    }
+    if request.header_spans().len() > limits.headers_max {
+        return Some(Refusal::new(513, "Too many headers"));
+    }
+    let may_be_long = limits.header_bytes_max < VALUE_BYTES_MAX && request.raw().len() > limits.header_bytes_max;
+    (may_be_long && request.header_spans().iter().any(is_long)).then(|| Refusal::new(513, "Header value too long"))
 }
 
 /// Returns how a request is refused for the option tags in its headers `id`, Require or Proxy-Require: this host knows
@@ -79,7 +100,7 @@ mod tests {
     fn check(sound: &str, other: &str, expected: Option<(u16, &str)>) {
         assert!(REQUEST.contains(sound));
         with(&REQUEST.replace(sound, other), |request| {
-            let refused = examine(request).err().map(|refusal| (refusal.code, refusal.reason));
+            let refused = examine(request, &Limits::default()).err().map(|refusal| (refusal.code, refusal.reason));
             assert_eq!(refused, expected, "{other}");
         });
     }
@@ -96,6 +117,28 @@ mod tests {
         check("Call-ID: c", "Call-ID:", Some((400, "Malformed Call-ID header")));
         check("CSeq: 1 OPTIONS", "CSeq: one", Some((400, "Bad CSeq header")));
         check(" SIP/2.0\r\nVia", " SIP/3.0\r\nVia", Some((505, "SIP Version Not Supported")));
+    }
+
+    /// The request with a body and one header more is refused with this code one below the bound that `of` leads to, and not
+    /// at it.
+    fn check_bound(at: usize, of: fn(&mut Limits) -> &mut usize, code: u16) {
+        let request = REQUEST.replace("\r\n\r\n", "\r\nSubject: 0123456789012345678901234567890123456789\r\n\r\nbody");
+        for (bound, expected) in [(at, None), (at - 1, Some(code))] {
+            let mut limits = Limits::default();
+            *of(&mut limits) = bound;
+            with(&request, |request| {
+                assert_eq!(examine(request, &limits).err().map(|refusal| refusal.code), expected, "{bound}");
+            });
+        }
+    }
+
+    #[test]
+    fn what_is_at_a_bound_is_taken_and_what_is_past_it_is_not() {
+        let bytes = REQUEST.len() + "Subject: \r\n".len() + 40 + "body".len();
+        check_bound(bytes, |limits| &mut limits.message_bytes_max, 513);
+        check_bound(4, |limits| &mut limits.body_bytes_max, 413);
+        check_bound(6, |limits| &mut limits.headers_max, 513);
+        check_bound(40, |limits| &mut limits.header_bytes_max, 513);
     }
 
     /// A request with these lines is refused for its Require with this code and header.

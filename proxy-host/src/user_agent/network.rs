@@ -10,6 +10,7 @@ use nix::ifaddrs::getifaddrs;
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::limits::Limits;
 use crate::transport::address::{Peer, Transport};
 use crate::transport::flows::{FlowLimits, Flows};
 use crate::transport::resolver::{Resolver, ResolverLimits, written_address};
@@ -47,11 +48,14 @@ impl Listener {
     ///
     /// # Errors
     /// The system refuses the address.
-    pub fn bind(transport: Transport, address: SocketAddr) -> io::Result<Self> {
+    pub fn bind(transport: Transport, address: SocketAddr, limits: &Limits) -> io::Result<Self> {
         let (mut udp, mut accepting) = (None, None);
         let bound = match transport {
             Transport::Udp => {
-                let socket = UdpSocket::bind(address, UdpOptions::default())?;
+                let socket = UdpSocket::bind(
+                    address,
+                    UdpOptions { receive_buffer_bytes: limits.receive_buffer_bytes, ..Default::default() },
+                )?;
                 udp.insert(Arc::new(socket)).local_address()
             }
             Transport::Tcp => {
@@ -115,8 +119,17 @@ impl Network {
     ///
     /// # Errors
     /// No thread for the resolver.
-    pub fn new(listeners: Vec<Listener>, on_closed: impl Fn(Peer) + Send + Sync + 'static) -> io::Result<Self> {
-        let flows = Flows::new(FlowLimits::default(), on_closed);
+    pub fn new(
+        listeners: Vec<Listener>,
+        limits: &Limits,
+        on_closed: impl Fn(Peer) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let limits = FlowLimits {
+            connections_max: limits.connections_max,
+            connections_per_source_max: limits.connections_per_source_max,
+            queue_messages_max: limits.connection_queue_max,
+        };
+        let flows = Flows::new(limits, on_closed);
         Ok(Self { listeners, flows, resolver: Resolver::start(ResolverLimits::default())? })
     }
 
@@ -194,7 +207,7 @@ mod tests {
     use super::*;
 
     fn bind(transport: Transport, address: &str) -> Listener {
-        Listener::bind(transport, address.parse().unwrap()).unwrap()
+        Listener::bind(transport, address.parse().unwrap(), &Limits::default()).unwrap()
     }
 
     #[test]
@@ -212,7 +225,7 @@ mod tests {
     fn a_via_is_ours_where_it_names_the_address_and_port_that_a_listener_writes() {
         let listener = bind(Transport::Udp, "127.0.0.1:0");
         let port = listener.address.port();
-        let network = Network::new(vec![listener], |_| ()).unwrap();
+        let network = Network::new(vec![listener], &Limits::default(), |_| ()).unwrap();
         let check = |sent_by: String, expected: bool| {
             let value = format!("SIP/2.0/UDP {sent_by};branch=z9hG4bKa");
             assert_eq!(network.is_sent_by(&Via::parse_first(value.as_bytes()).unwrap()), expected, "{value}");
@@ -228,7 +241,7 @@ mod tests {
     fn a_message_leaves_from_the_listener_asked_for_if_it_can_reach_the_far_end() {
         let listeners = ["127.0.0.1:0", "127.0.0.2:0", "[::1]:0"].map(|address| bind(Transport::Udp, address));
         let local = listeners[1].address;
-        let network = Network::new(listeners.into(), |_| ()).unwrap();
+        let network = Network::new(listeners.into(), &Limits::default(), |_| ()).unwrap();
         let (four, six): (SocketAddr, SocketAddr) =
             ("192.0.2.1:5060".parse().unwrap(), "[2001:db8::1]:5060".parse().unwrap());
         for (transport, local, remote, expected) in [

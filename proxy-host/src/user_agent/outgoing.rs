@@ -13,7 +13,8 @@ use module_api::sip::writer::via_line;
 
 use super::wire::{ROOM_WAIT, Wire};
 use crate::transaction::client_non_invite::{Sent, Token};
-use crate::transaction::client_table::{Outgoing, Retransmission};
+use crate::transaction::client_table::{Held, Outgoing, Retransmission};
+use crate::transaction::destinations::{Admitted, Settled};
 use crate::transaction::table::Outcome;
 use crate::transport::address::{Peer, Transport};
 use crate::transport::resolver::written_address;
@@ -102,11 +103,15 @@ impl Wire {
         let Some(number) = self.network.listener_for(transport, local, remote) else { return self.fail(draft.token) };
         match transport {
             Transport::Udp => {
-                let begun = self.begin(draft, Peer::udp(remote, number));
-                if begun.as_ref().is_some_and(|begun| begun.sent.head.len() + begun.sent.body.len() > UDP_BYTES_MAX) {
+                let Some(request) = self.rendered(draft, Peer::udp(remote, number)) else { return };
+                if request.sent.head.len() + request.sent.body.len() > UDP_BYTES_MAX {
                     self.long_over_udp.fetch_add(1, Ordering::Relaxed);
                 }
-                ready.extend(begun);
+                match self.table.admit(request, self.now()) {
+                    Admitted::Now(request) => ready.extend(self.begin_admitted(request)),
+                    Admitted::Later => {}
+                    Admitted::Never(request) => self.put_off(request.token),
+                }
             }
             // The transaction knows its connection, so that one that cannot be opened ends it at once.
             Transport::Tcp => match self.network.connection_to(number, remote) {
@@ -117,14 +122,45 @@ impl Wire {
     }
 
     fn on_flow(&self, draft: &Draft, peer: Peer) {
-        let Some(begun) = self.begin(draft, peer) else { return };
+        let Some(begun) = self.rendered(draft, peer).and_then(|request| self.begin(request)) else { return };
         if self.network.flows.send(peer.flow, &[&begun.sent.head, &begun.sent.body]).is_err() {
             self.lose(begun.handle);
         }
     }
 
-    /// Gives a request its Via and its transaction.
-    fn begin(&self, draft: &Draft, peer: Peer) -> Option<Retransmission<Body>> {
+    /// Sends the requests that had to wait until somebody where they go had answered.
+    pub(crate) fn send_released(&self, when_full: WhenFull) {
+        let released = self.table.take_released();
+        if !released.is_empty() {
+            let ready: Vec<_> = released.into_iter().filter_map(|request| self.begin_admitted(request)).collect();
+            self.send_ready(&ready, when_full);
+        }
+    }
+
+    fn begin_admitted(&self, request: Held<Body>) -> Option<Retransmission<Body>> {
+        let peer = request.sent.peer;
+        let begun = self.begin(request);
+        if begun.is_none() {
+            self.table.settle(&peer, Settled::NotAccepted);
+        }
+        begun
+    }
+
+    /// Gives a request its transaction.
+    fn begin(&self, request: Held<Body>) -> Option<Retransmission<Body>> {
+        let Held { branch, method, sent, token } = request;
+        let outgoing = Outgoing { branch: &branch, method: &method, sent: sent.clone(), token };
+        match self.table.on_send(outgoing, self.now()) {
+            Ok(handle) => Some(Retransmission { handle, sent }),
+            Err(_) => {
+                self.put_off(token);
+                None
+            }
+        }
+    }
+
+    /// Gives a request its Via.
+    fn rendered(&self, draft: &Draft, peer: Peer) -> Option<Held<Body>> {
         let listener = self.network.listener(peer.local_socket)?;
         let branch = self.branch();
         let transport = if peer.transport == Transport::Tcp { b"TCP" } else { b"UDP" };
@@ -134,14 +170,7 @@ impl Wire {
         head.extend_from_slice(&draft.headers);
         let sent = Sent { peer, head: head.into(), body: draft.body.clone() };
         let method = draft.line.split(|byte| *byte == b' ').next().unwrap_or_default();
-        let outgoing = Outgoing { branch: &branch, method, sent: sent.clone(), token: draft.token };
-        match self.table.on_send(outgoing, self.now()) {
-            Ok(handle) => Some(Retransmission { handle, sent }),
-            Err(_) => {
-                self.fail(draft.token);
-                None
-            }
-        }
+        Some(Held { branch, method: method.into(), sent, token: draft.token })
     }
 
     /// Sends datagrams that have their transactions, for the first time or again: one system call a socket.
@@ -162,6 +191,11 @@ impl Wire {
 
     fn lose(&self, handle: u64) {
         self.outcomes.lock().extend(self.table.on_client_transport_error(handle));
+    }
+
+    /// There is no room for a request: its far end has done nothing wrong, and may be told later.
+    fn put_off(&self, token: Token) {
+        self.outcomes.lock().push(Outcome { token, code: 500 });
     }
 
     fn fail(&self, token: Token) {
@@ -208,12 +242,13 @@ mod tests {
 
     use super::super::network::Listener;
     use super::*;
+    use crate::limits::Limits;
 
     const LINE: &str = "NOTIFY sip:w@127.0.0.1 SIP/2.0\r\n";
 
     fn wire() -> Arc<Wire> {
-        let listener = Listener::bind(Transport::Udp, "127.0.0.1:0".parse().unwrap()).unwrap();
-        Wire::new(vec![listener], &[], 25).unwrap()
+        let listener = Listener::bind(Transport::Udp, "127.0.0.1:0".parse().unwrap(), &Limits::default()).unwrap();
+        Wire::new(vec![listener], &[], 25, Limits::default()).unwrap()
     }
 
     /// A NOTIFY of so many bytes, its Via included, leaves over UDP whole, and is counted as long or not.

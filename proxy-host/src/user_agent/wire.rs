@@ -15,6 +15,7 @@ use super::network::{Listener, Network};
 use super::outbox::Outbox;
 use super::to_tag::ToTags;
 use crate::config::Alias;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::transaction::key::KeySecret;
 use crate::transaction::table::{Outcome, Table, TableLimits};
@@ -43,6 +44,13 @@ pub struct Wire {
     /// Nothing new is begun any more.
     pub(crate) is_draining: AtomicBool,
     pub(crate) branches: AtomicU64,
+    /// How much is taken from others.
+    pub(crate) limits: Limits,
+    /// Messages that were too long or had too much in them, and those whose body was too long.
+    too_long: [AtomicU64; 2],
+    /// Datagrams that waited for their source's turn, and those that were dropped unread.
+    pub(crate) deferred: AtomicU64,
+    pub(crate) shed: AtomicU64,
     /// Requests that went out over UDP although they are longer than [`super::outgoing::UDP_BYTES_MAX`].
     pub(crate) long_over_udp: AtomicU64,
     /// Keyed anew for each process, so that branches cannot be guessed.
@@ -51,14 +59,14 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Takes up bound listeners; To-tags are in the AVP `to_tag_avp`.
+    /// Takes up bound listeners; To-tags are in the AVP `to_tag_avp`, and nothing goes beyond `limits`.
     ///
     /// # Errors
     /// No thread, or no randomness.
-    pub fn new(listeners: Vec<Listener>, aliases: &[Alias], to_tag_avp: i32) -> io::Result<Arc<Self>> {
+    pub fn new(listeners: Vec<Listener>, aliases: &[Alias], to_tag_avp: i32, limits: Limits) -> io::Result<Arc<Self>> {
         let closed_flows: Arc<Mutex<FxHashSet<u64>>> = Arc::default();
         let noted = Arc::clone(&closed_flows);
-        let network = Network::new(listeners, move |peer| {
+        let network = Network::new(listeners, &limits, move |peer| {
             noted.lock().insert(peer.flow);
         })?;
         let myself = Myself::new(network.addresses(), aliases);
@@ -66,7 +74,7 @@ impl Wire {
         getrandom::fill(&mut secrets).map_err(io::Error::other)?;
         let word = |at: usize| u64::from_ne_bytes(secrets[at * 8..][..8].try_into().expect("eight bytes"));
         Ok(Arc::new(Self {
-            table: Table::new(TableLimits::default(), KeySecret([word(0), word(1)])),
+            table: Table::new(TableLimits::of(&limits), KeySecret([word(0), word(1)])),
             network: Arc::new(network),
             myself,
             metrics: Metrics::default(),
@@ -75,6 +83,10 @@ impl Wire {
             closed_flows,
             is_draining: AtomicBool::new(false),
             branches: AtomicU64::new(1),
+            limits,
+            too_long: Default::default(),
+            deferred: AtomicU64::new(0),
+            shed: AtomicU64::new(0),
             long_over_udp: AtomicU64::new(0),
             branch_secret: RandomState::new(),
             started: Instant::now(),
@@ -93,12 +105,27 @@ impl Wire {
         own.collect::<String>() + &self.metrics.summary()
     }
 
-    fn transaction_counters(&self) -> [(&'static str, u64); 8] {
+    /// Counts a request that is refused with `code`, if that is for its size.
+    pub(crate) fn count_excess(&self, code: u16) {
+        let at = match code {
+            413 => 1,
+            513 => 0,
+            _ => return,
+        };
+        self.too_long[at].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn transaction_counters(&self) -> [(&'static str, u64); 13] {
         let counters = &self.table.counters;
         [
             ("requests_total", &counters.requests),
+            ("messages_too_long_total", &self.too_long[0]),
+            ("bodies_too_long_total", &self.too_long[1]),
+            ("datagrams_deferred_total", &self.deferred),
+            ("datagrams_shed_total", &self.shed),
             ("requests_refused_total", &counters.refused),
             ("requests_unanswered_total", &counters.unanswered),
+            ("requests_held_total", &counters.held),
             ("requests_sent_total", &counters.requests_sent),
             ("requests_long_over_udp_total", &self.long_over_udp),
             ("retransmissions_total", &counters.retransmissions),

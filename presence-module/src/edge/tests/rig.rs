@@ -64,6 +64,7 @@ impl Rig {
             shards: 8,
             queue_places: 1000,
             documents: xml::Limits::default(),
+            unanswered_max: 1000,
             ceilings: CeilingSettings::default(),
             to_tag_prefix: "a".into(),
             clean_period: None,

@@ -1,0 +1,136 @@
+//! How many requests are carried out at a time, and how that is shared between those they come from.
+//!
+//! A request is in service from its transaction's begin to its answer. Whoever takes requests in asks first whether their
+//! source has room: alone, a source may have all there is; together, each has its share, so that what waits in front of one
+//! source's request is never all that another one can send. Sources are told apart by a keyed hash: two that meet in one place
+//! share a share, and nobody can choose with whom.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use crate::transport::address::source_of;
+
+/// The requests in service.
+#[derive(Debug)]
+pub struct InService {
+    max: usize,
+    total: AtomicUsize,
+    /// Places in `by_source` that are not zero.
+    active: AtomicUsize,
+    by_source: Box<[AtomicU32]>,
+    hasher: RandomState,
+}
+
+/// Where the requests of a source are counted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Place(u16);
+
+const PLACES: usize = 4096;
+
+impl InService {
+    /// Allows for `max` requests in all; each source may always have one.
+    pub fn new(max: usize) -> Self {
+        let by_source = (0..PLACES).map(|_| AtomicU32::new(0)).collect();
+        let (total, active) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { max, total, active, by_source, hasher: RandomState::new() }
+    }
+
+    /// Returns whether there is so little to do that nobody needs to be asked for whose it is.
+    pub fn is_calm(&self) -> bool {
+        self.total.load(Ordering::Relaxed) < self.max / 2
+    }
+
+    /// Returns whether one more request from `remote` may be carried out.
+    pub fn has_room(&self, remote: &SocketAddr) -> bool {
+        self.is_calm() || self.has_share(self.place(remote))
+    }
+
+    fn has_share(&self, place: Place) -> bool {
+        let own = self.by_source[usize::from(place.0)].load(Ordering::Relaxed) as usize;
+        // Who has none yet is one more.
+        let sources = self.active.load(Ordering::Relaxed) + usize::from(own == 0);
+        own < (self.max / sources.max(1)).max(1)
+    }
+
+    /// Counts a request from `remote`.
+    pub(super) fn enter(&self, remote: &SocketAddr) -> Place {
+        let place = self.place(remote);
+        self.total.fetch_add(1, Ordering::Relaxed);
+        if self.by_source[usize::from(place.0)].fetch_add(1, Ordering::Relaxed) == 0 {
+            self.active.fetch_add(1, Ordering::Relaxed);
+        }
+        place
+    }
+
+    /// Counts a request that was entered as answered, or as given up.
+    pub(super) fn leave(&self, place: Place) {
+        self.total.fetch_sub(1, Ordering::Relaxed);
+        if self.by_source[usize::from(place.0)].fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.active.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn place(&self, remote: &SocketAddr) -> Place {
+        Place((self.hasher.hash_one(source_of(remote)) % PLACES as u64) as u16)
+    }
+
+    #[cfg(test)]
+    pub(super) fn total(&self) -> usize {
+        self.total.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(n: u8) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, n], 5060))
+    }
+
+    /// Enters as many from `source` as have room, and says how many that were.
+    fn fill(in_service: &InService, source: &SocketAddr) -> Vec<Place> {
+        std::iter::from_fn(|| in_service.has_room(source).then(|| in_service.enter(source))).collect()
+    }
+
+    #[test]
+    fn one_source_alone_may_have_everything() {
+        let in_service = InService::new(100);
+        assert_eq!(fill(&in_service, &source(1)).len(), 100);
+        assert!(!in_service.has_room(&source(1)) && !in_service.is_calm());
+    }
+
+    #[test]
+    fn another_one_has_its_share_whatever_the_first_has_taken_and_the_first_gets_no_more() {
+        let in_service = InService::new(100);
+        let first = fill(&in_service, &source(1));
+        assert_eq!(fill(&in_service, &source(2)).len(), 50);
+        for place in &first[..50] {
+            assert!(!in_service.has_room(&source(1)));
+            in_service.leave(*place);
+        }
+        assert!(!in_service.has_room(&source(1)));
+        in_service.leave(first[50]);
+        assert!(in_service.has_room(&source(1)));
+    }
+
+    #[test]
+    fn shares_grow_again_when_sources_have_nothing_left_to_do() {
+        let in_service = InService::new(100);
+        let others: Vec<_> = (2..12).map(|n| in_service.enter(&source(n))).collect();
+        assert!(fill(&in_service, &source(1)).len() < 100);
+        others.into_iter().for_each(|place| in_service.leave(place));
+        fill(&in_service, &source(1));
+        assert_eq!(in_service.total(), 100);
+    }
+
+    #[test]
+    fn everybody_may_have_one() {
+        let in_service = InService::new(8);
+        for n in 1..=40 {
+            assert!(in_service.has_room(&source(n)), "{n}");
+            in_service.enter(&source(n));
+        }
+    }
+}
