@@ -23,4 +23,6 @@ pub mod rule_book; // the rules in a server's database, and when they are in for
 
 pub mod load; // what a message costs, every answer checked
 
+pub mod flood; // somebody who sends as much as it can
+
 pub mod kill_rounds; // a crowd, a server that is killed under it, and a ledger of what it acknowledged

@@ -21,6 +21,7 @@ pub(super) struct Backlog {
     turns: VecDeque<IpAddr>,
     requests: usize,
     responses: usize,
+    bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +51,7 @@ pub(super) const PATIENCE: Duration = T1.saturating_sub(Duration::from_millis(10
 impl Backlog {
     pub(super) fn new(per_source_max: usize) -> Self {
         let (sources, turns) = (FxHashMap::default(), VecDeque::new());
-        Self { per_source_max, sources, turns, requests: 0, responses: 0 }
+        Self { per_source_max, sources, turns, requests: 0, responses: 0, bytes: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -61,24 +62,30 @@ impl Backlog {
     pub(super) fn push(&mut self, peer: Peer, bytes: &[u8], now: Moment) -> bool {
         let address = source_of(&peer.remote);
         let is_response = bytes.starts_with(b"SIP/");
-        let share = (FULL_QUEUES * self.per_source_max) / (self.sources.len() + 1);
+        let in_all_max = FULL_QUEUES * self.per_source_max;
+        if self.bytes + bytes.len() > in_all_max * DATAGRAM_BYTES || self.sources.len() >= in_all_max {
+            return false;
+        }
+        let share = in_all_max / (self.sources.len() + 1);
         let queue_max = self.per_source_max.min(share.max(1));
         let source = self.sources.entry(address).or_default();
         if source.is_empty() {
             self.turns.push_back(address);
         }
+        let is_full = self.requests + self.responses >= in_all_max;
         let is_too_long = source.bytes + bytes.len() > queue_max * DATAGRAM_BYTES;
         let (queue, count) = match is_response {
             true => (&mut source.responses, &mut self.responses),
             false => (&mut source.requests, &mut self.requests),
         };
-        // One is always taken, however long: else its source would have a turn and nothing to do with it.
-        if !queue.is_empty() && (is_too_long || queue.len() >= queue_max) {
+        // One is taken however long it is: else its source would have a turn and nothing to do with it.
+        if !queue.is_empty() && (is_full || is_too_long || queue.len() >= queue_max) {
             return false;
         }
         queue.push_back(Waiting { peer, bytes: bytes.into(), arrived: now });
         *count += 1;
         source.bytes += bytes.len();
+        self.bytes += bytes.len();
         true
     }
 
@@ -96,7 +103,7 @@ impl Backlog {
             let Some(address) = self.turns.pop_front() else { break };
             let Some(source) = self.sources.get_mut(&address) else { continue };
             while source.requests.front().is_some_and(|waiting| now - waiting.arrived >= PATIENCE) {
-                source.drop_oldest();
+                self.bytes -= source.drop_oldest();
                 self.requests -= 1;
                 stale += 1;
             }
@@ -104,6 +111,7 @@ impl Backlog {
             if let Some(response) = source.responses.pop_front() {
                 self.responses -= 1;
                 source.bytes -= response.bytes.len();
+                self.bytes -= response.bytes.len();
                 out.push(response);
                 took = true;
             }
@@ -114,6 +122,7 @@ impl Backlog {
             {
                 self.requests -= 1;
                 source.bytes -= request.bytes.len();
+                self.bytes -= request.bytes.len();
                 out.push(request);
                 took = true;
             }
@@ -130,10 +139,11 @@ impl Backlog {
 }
 
 impl Source {
-    fn drop_oldest(&mut self) {
-        if let Some(oldest) = self.requests.pop_front() {
-            self.bytes -= oldest.bytes.len();
-        }
+    /// Drops the oldest request, and returns how many bytes it had.
+    fn drop_oldest(&mut self) -> usize {
+        let bytes = self.requests.pop_front().map_or(0, |oldest| oldest.bytes.len());
+        self.bytes -= bytes;
+        bytes
     }
 
     fn is_empty(&self) -> bool {
@@ -206,7 +216,7 @@ mod tests {
             (0..64).for_each(|_| _ = backlog.push(peer(n), b"x", at(0)));
         }
         let taken = take(&mut backlog, usize::MAX, at(1), |_| true).len();
-        assert!(taken < 3 * FULL_QUEUES * 64, "{taken}");
+        assert!(taken <= FULL_QUEUES * 64 + 256, "{taken}");
         assert!(taken >= 256, "everybody has a place");
     }
 

@@ -1,7 +1,7 @@
 //! The generator's socket: datagrams in batches, one system call for up to 64, or one connection (RFC 3261 §18).
 
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
@@ -38,11 +38,19 @@ impl Wire {
     /// # Panics
     /// If no socket can be had.
     pub fn udp(server: SocketAddr) -> Self {
+        Self::udp_from(Ipv4Addr::LOCALHOST.into(), server)
+    }
+
+    /// Talks to `server` by datagrams from `source`, an address of this machine.
+    ///
+    /// # Panics
+    /// If no socket can be had.
+    pub fn udp_from(source: IpAddr, server: SocketAddr) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM.nonblocking(), None).expect("a socket");
         // As large as the system allows: a fan-out of 1000 comes in one burst.
         let _ = socket.set_recv_buffer_size(32 << 20);
         let _ = socket.set_send_buffer_size(8 << 20);
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+        socket.bind(&SocketAddr::from((source, 0)).into()).expect("a port");
         let buffers = vec![0; BATCH * DATAGRAM_BYTES_MAX].into_boxed_slice();
         let [to_receive, to_send] = [(); 2].map(|()| Box::new(MultiHeaders::preallocate(BATCH, None)));
         Self::on(Link::Udp { socket, server, buffers, to_receive, to_send })

@@ -20,6 +20,7 @@ mod phone; // a phone that subscribes
 mod rig; // one server under test
 mod rules; // who is let in, and what it sees
 mod rules_changed; // what a change of rules does to who is watching
+mod strangers; // who sends NOTIFYs to those who never asked
 mod sharing; // several subscriptions in one dialog
 mod unanswered; // what a watcher does not take, and when it is told again
 mod waiting; // who lost its subscription before it was decided on

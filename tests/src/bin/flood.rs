@@ -1,0 +1,109 @@
+//! Prints what a flood of ten times what a server can do means to somebody else: `flood [SECONDS [FACTOR]]`.
+//!
+//! First what the server can do, then a second source alone, then both, then how soon the first is served again.
+
+use std::time::{Duration, Instant};
+
+use tests::flood::{Flood, Pace};
+use tests::pidf;
+use tests::processes::Tree;
+use tests::server::{Options, Server, with_setting};
+use tests::user_agent::{Publisher, Watcher};
+
+const DANA: &str = "sip:dana@pres.example";
+const SETTINGS: &str = "max_transactions=100000\nmodparam(\"presence\", \"max_memory\", 256)\n\
+                        modparam(\"presence\", \"max_publications_per_presentity\", 65536)\n";
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |default: u64| arguments.next().map_or(default, |argument| argument.parse().expect("a number"));
+    let (seconds, factor) = (Duration::from_secs(number(10)), number(10));
+    let server = Server::start(&with_setting(SETTINGS), Options::default());
+    let processes = Tree::of(server.process_id());
+    let flooder = [127, 0, 0, 3].into();
+    let mut second = Second::new(&server);
+
+    let capacity = {
+        let flood = Flood::begin(flooder, server.udp_address(), Pace::Window(128));
+        let begun = Instant::now();
+        std::thread::sleep(seconds / 2);
+        let capacity = flood.so_far().accepted as f64 / begun.elapsed().as_secs_f64();
+        println!("capacity: {capacity:.0} PUBLISH/s ({:?})", flood.end());
+        capacity as u64
+    };
+    println!("resident: {:?}", processes.memory());
+    second.measure("alone", seconds / 2);
+    let flood = Flood::begin(flooder, server.udp_address(), Pace::Rate(capacity * factor));
+    let begun = Instant::now();
+    second.measure("during the flood", seconds);
+    let rate = flood.so_far().sent as f64 / begun.elapsed().as_secs_f64();
+    let flooded = flood.end();
+    let accepted = flooded.accepted as f64 / begun.elapsed().as_secs_f64();
+    println!(
+        "flood: {rate:.0}/s sent, {:.1} times capacity; {accepted:.0}/s accepted, {flooded:?}",
+        rate / capacity as f64
+    );
+    println!("resident: {:?}", processes.memory());
+    let ended = Instant::now();
+    // Full service: what was possible before is possible again.
+    loop {
+        let flood = Flood::begin(flooder, server.udp_address(), Pace::Window(128));
+        std::thread::sleep(Duration::from_millis(500));
+        let again = flood.end().accepted as f64 * 2.0;
+        if again > 0.8 * capacity as f64 || ended.elapsed() > Duration::from_secs(60) {
+            println!("full service again after at most {:.1?} ({again:.0}/s)", ended.elapsed());
+            break;
+        }
+    }
+    second.measure("afterwards", seconds / 2);
+    let mut server = server;
+    server.terminate();
+    println!("{}", server.log().lines().last().unwrap_or_default());
+}
+
+/// The second source: it publishes, and watches what it publishes.
+struct Second {
+    publisher: Publisher,
+    watcher: Watcher,
+    version: u32,
+}
+
+impl Second {
+    fn new(server: &Server) -> Self {
+        let publisher = Publisher::udp(server.udp_address(), DANA);
+        let mut watcher = Watcher::udp(server.udp_address(), DANA, "sip:ann@watch.example");
+        watcher.subscribe(3600);
+        watcher.next_notification();
+        let mut second = Self { publisher, watcher, version: 0 };
+        assert_eq!(second.publisher.publish(&pidf::open(DANA, "t1", "first")).code(), Some(200));
+        second.watcher.next_notification();
+        second
+    }
+
+    fn measure(&mut self, when: &str, lasting: Duration) {
+        let (begun, mut answers, mut notifies) = (Instant::now(), Vec::new(), Vec::new());
+        while begun.elapsed() < lasting {
+            self.version += 1;
+            let body = pidf::open(DANA, "t1", &format!("v{}", self.version));
+            let sent = Instant::now();
+            assert_eq!(self.publisher.modify(&body).code(), Some(200));
+            answers.push(sent.elapsed());
+            self.watcher.next_notification();
+            notifies.push(sent.elapsed());
+            // Somebody who is no flood.
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        answers.sort_unstable();
+        notifies.sort_unstable();
+        let at = |sorted: &[Duration], share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
+        for (what, sorted) in [("200", &answers), ("NOTIFY", &notifies)] {
+            println!(
+                "second source {when}: {} times, publish to {what}: p50 {:.1?}, p99 {:.1?}, longest {:.1?}",
+                sorted.len(),
+                at(sorted, 0.5),
+                at(sorted, 0.99),
+                at(sorted, 1.0)
+            );
+        }
+    }
+}
