@@ -114,7 +114,7 @@ fn a_document_that_may_not_have_arrived_is_followed_by_a_full_one() {
     rig.answer(rig.subscribe_to("presence", "eli", "", 1, 600));
     let lost =
         rig.host.wait_for("partial", |seen| seen.requests.iter().skip(1).find(|notify| is_winfo(notify)).cloned());
-    rig.confirm(&lost, 500);
+    rig.answer_with(&lost, 500, "");
     rig.answer(rig.subscribe_to("presence", "fay", "", 1, 600));
     let next = told(&rig.next_notify("full", &mut 0, |notify| is_winfo(notify) && cseq(notify) == 3));
     assert_eq!((next.0, &*next.1), (2, "full"));
