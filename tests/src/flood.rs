@@ -11,7 +11,7 @@ use crate::load::wire::Wire;
 use crate::pidf;
 
 /// Users that are published for, one after the other.
-const USERS: u64 = 2000;
+const USERS: u64 = 20_000;
 /// Requests sent together.
 const BURST: u64 = 64;
 
@@ -115,7 +115,7 @@ fn publish(number: u64, wire: &Wire) -> String {
     format!(
         "PUBLISH {user} SIP/2.0\r\nVia: SIP/2.0/UDP {address};rport;branch=z9hG4bKflood-{number}\r\nMax-Forwards: 70\r\n\
          From: <{user}>;tag=f\r\nTo: <{user}>\r\nCall-ID: flood-{number}\r\nCSeq: 1 PUBLISH\r\nEvent: presence\r\n\
-         Expires: 60\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n{body}",
+         Expires: 3600\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n{body}",
         pidf::CONTENT_TYPE,
         body.len()
     )

@@ -2,19 +2,25 @@
 //!
 //! A request is in service from its transaction's begin to its answer. Whoever takes requests in asks first whether their
 //! source has room: alone, a source may have all there is; together, each has its share, so that what waits in front of one
-//! source's request is never all that another one can send. Sources are told apart by a keyed hash: two that meet in one place
+//! source's request is never all that another one can send. How many there may be follows from how long they take (`pace.rs`). Sources are told apart by a keyed hash: two that meet in one place
 //! share a share, and nobody can choose with whom.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
+
+use super::pace::{FEW, Pace};
+use super::timers::Moment;
 use crate::transport::address::source_of;
 
 /// The requests in service.
 #[derive(Debug)]
 pub struct InService {
-    max: usize,
+    /// How many there may be at present.
+    limit: AtomicUsize,
+    pace: Mutex<Pace>,
     total: AtomicUsize,
     /// Places in `by_source` that are not zero.
     active: AtomicUsize,
@@ -24,7 +30,16 @@ pub struct InService {
 
 /// Where the requests of a source are counted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Place(u16);
+struct Place(u16);
+
+/// A request in service.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entered {
+    place: Place,
+    /// Whether it was one of few.
+    is_among_few: bool,
+    at: Moment,
+}
 
 const PLACES: usize = 4096;
 
@@ -33,38 +48,55 @@ impl InService {
     pub fn new(max: usize) -> Self {
         let by_source = (0..PLACES).map(|_| AtomicU32::new(0)).collect();
         let (total, active) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { max, total, active, by_source, hasher: RandomState::new() }
+        let (limit, pace) = (AtomicUsize::new(max), Mutex::new(Pace::new(max)));
+        Self { limit, pace, total, active, by_source, hasher: RandomState::new() }
     }
 
     /// Returns whether there is so little to do that nobody needs to be asked for whose it is.
     pub fn is_calm(&self) -> bool {
-        self.total.load(Ordering::Relaxed) < self.max / 2
+        self.total.load(Ordering::Relaxed) < self.limit() / 2
     }
 
     /// Returns whether one more request from `remote` may be carried out.
     pub fn has_room(&self, remote: &SocketAddr) -> bool {
-        self.is_calm() || self.has_share(self.place(remote))
+        let has_room = self.is_calm() || self.has_share(self.place(remote));
+        if !has_room {
+            self.pace.lock().on_refused();
+        }
+        has_room
     }
 
     fn has_share(&self, place: Place) -> bool {
         let own = self.by_source[usize::from(place.0)].load(Ordering::Relaxed) as usize;
         // Who has none yet is one more.
         let sources = self.active.load(Ordering::Relaxed) + usize::from(own == 0);
-        own < (self.max / sources.max(1)).max(1)
+        own < (self.limit() / sources.max(1)).max(1)
+    }
+
+    fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
     }
 
     /// Counts a request from `remote`.
-    pub(super) fn enter(&self, remote: &SocketAddr) -> Place {
+    pub(super) fn enter(&self, remote: &SocketAddr, now: Moment) -> Entered {
         let place = self.place(remote);
-        self.total.fetch_add(1, Ordering::Relaxed);
+        let others = self.total.fetch_add(1, Ordering::Relaxed);
         if self.by_source[usize::from(place.0)].fetch_add(1, Ordering::Relaxed) == 0 {
             self.active.fetch_add(1, Ordering::Relaxed);
         }
-        place
+        Entered { place, is_among_few: others < FEW, at: now }
     }
 
-    /// Counts a request that was entered as answered, or as given up.
-    pub(super) fn leave(&self, place: Place) {
+    /// Counts a request that was entered as answered.
+    pub(super) fn leave(&self, entered: Entered, now: Moment) {
+        let others = if entered.is_among_few { 0 } else { FEW };
+        let limit = self.pace.lock().on_answered(now - entered.at, others, now);
+        self.limit.store(limit, Ordering::Relaxed);
+        self.give_up(entered);
+    }
+
+    /// Counts a request that was entered as one that nobody will answer.
+    pub(super) fn give_up(&self, Entered { place, .. }: Entered) {
         self.total.fetch_sub(1, Ordering::Relaxed);
         if self.by_source[usize::from(place.0)].fetch_sub(1, Ordering::Relaxed) == 1 {
             self.active.fetch_sub(1, Ordering::Relaxed);
@@ -90,8 +122,8 @@ mod tests {
     }
 
     /// Enters as many from `source` as have room, and says how many that were.
-    fn fill(in_service: &InService, source: &SocketAddr) -> Vec<Place> {
-        std::iter::from_fn(|| in_service.has_room(source).then(|| in_service.enter(source))).collect()
+    fn fill(in_service: &InService, source: &SocketAddr) -> Vec<Entered> {
+        std::iter::from_fn(|| in_service.has_room(source).then(|| in_service.enter(source, Moment::START))).collect()
     }
 
     #[test]
@@ -106,21 +138,21 @@ mod tests {
         let in_service = InService::new(100);
         let first = fill(&in_service, &source(1));
         assert_eq!(fill(&in_service, &source(2)).len(), 50);
-        for place in &first[..50] {
+        for entered in &first[..50] {
             assert!(!in_service.has_room(&source(1)));
-            in_service.leave(*place);
+            in_service.leave(*entered, Moment::START);
         }
         assert!(!in_service.has_room(&source(1)));
-        in_service.leave(first[50]);
+        in_service.leave(first[50], Moment::START);
         assert!(in_service.has_room(&source(1)));
     }
 
     #[test]
     fn shares_grow_again_when_sources_have_nothing_left_to_do() {
         let in_service = InService::new(100);
-        let others: Vec<_> = (2..12).map(|n| in_service.enter(&source(n))).collect();
+        let others: Vec<_> = (2..12).map(|n| in_service.enter(&source(n), Moment::START)).collect();
         assert!(fill(&in_service, &source(1)).len() < 100);
-        others.into_iter().for_each(|place| in_service.leave(place));
+        others.into_iter().for_each(|entered| in_service.leave(entered, Moment::START));
         fill(&in_service, &source(1));
         assert_eq!(in_service.total(), 100);
     }
@@ -130,7 +162,7 @@ mod tests {
         let in_service = InService::new(8);
         for n in 1..=40 {
             assert!(in_service.has_room(&source(n)), "{n}");
-            in_service.enter(&source(n));
+            in_service.enter(&source(n), Moment::START);
         }
     }
 }

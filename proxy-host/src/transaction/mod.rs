@@ -15,6 +15,9 @@ pub mod server_non_invite;
 /// Requests that go out: the machine.
 pub mod client_non_invite;
 
+// How many may be carried out so that none waits long.
+mod pace;
+
 /// How many requests are carried out at a time, and for whom.
 pub mod in_service;
 

@@ -3,7 +3,7 @@
 //! A copy of a request never reaches the transaction user: what a request does is done once.
 
 use super::answer::Answer;
-use super::in_service::{InService, Place};
+use super::in_service::{Entered, InService};
 use super::key::{ServerKey, StoredKey};
 pub use super::server_non_invite::ReplyError;
 use super::server_non_invite::{Pending, Repetition, ServerNonInvite, ServerTimer};
@@ -59,7 +59,7 @@ struct Server {
     /// What this request shares with its copies that came another way, where that was asked for.
     copies: Option<u64>,
     /// Where it is counted until it is answered.
-    in_service: Option<Place>,
+    in_service: Option<Entered>,
 }
 
 impl Servers {
@@ -71,7 +71,7 @@ impl Servers {
     fn remove(&self, shard: &mut Shard<Server>, slot: u32) {
         let handle = shard.handle(slot);
         let Some(Server { copies, in_service, .. }) = shard.remove(slot) else { return };
-        in_service.into_iter().for_each(|place| self.in_service.leave(place));
+        in_service.into_iter().for_each(|entered| self.in_service.give_up(entered));
         let Some(hash) = copies else { return };
         let mut copies = self.copies.lock();
         if copies.get(&hash) == Some(&handle) {
@@ -96,7 +96,7 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
         match shard.slots.insert(key.hash(), Server { key: key.to_stored(), machine, copies: None, in_service: None }) {
             Ok(slot) => {
                 if let Some(server) = shard.slots.at_mut(slot) {
-                    server.in_service = Some(self.servers.in_service.enter(&source.remote));
+                    server.in_service = Some(self.servers.in_service.enter(&source.remote, now));
                 }
                 shard.wake(slot, wake_at);
                 count(&self.counters.requests);
@@ -192,7 +192,7 @@ impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
         let mut shard = self.servers.shards.of_handle(handle);
         let (slot, server) = shard.by_handle(handle).ok_or(ReplyError::Stale)?;
         let pending = server.machine.on_answer(answer, now)?;
-        server.in_service.take().into_iter().for_each(|place| self.servers.in_service.leave(place));
+        server.in_service.take().into_iter().for_each(|entered| self.servers.in_service.leave(entered, now));
         match server.machine.next_timeout() {
             Some(at) => {
                 shard.wheel.set(slot, at);
