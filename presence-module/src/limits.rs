@@ -25,10 +25,12 @@ impl Default for Limits {
 /// A bound that a request would go beyond.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Bound {
-    /// A document is too long, too deep, or has too many parts.
+    /// A document is too long.
     Document,
     /// The bytes of a presentity's documents.
     DocumentBytes,
+    /// A document is too deep, or has too many parts.
+    DocumentParts,
     /// What all state is estimated to take.
     Memory,
     /// Publications in all.
@@ -49,9 +51,10 @@ pub enum Bound {
 
 impl Bound {
     /// All of them; a bound's place is its number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Document,
         Self::DocumentBytes,
+        Self::DocumentParts,
         Self::Memory,
         Self::Publications,
         Self::PublicationsPerPresentity,
@@ -67,6 +70,7 @@ impl Bound {
     pub const fn answer(self) -> (u16, &'static str) {
         match self {
             Self::Document => (413, "Document too large"),
+            Self::DocumentParts => (400, "Too many parts in the document"),
             Self::DocumentBytes => (413, "Too much is published already"),
             Self::SubscriptionsPerWatcher => (403, "Too many subscriptions"),
             Self::Undecided => (503, "Too many wait for a decision"),

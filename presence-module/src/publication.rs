@@ -63,7 +63,7 @@ pub enum PublishedBody {
     /// There is none.
     None,
     /// More of a document than is read, and of what there is too much.
-    TooLarge(String),
+    TooLarge(Bound, String),
     /// Of a type the package does not know.
     UnsupportedType,
 }
@@ -108,8 +108,8 @@ pub enum Rejection {
     },
     /// 415, step 5a.
     UnsupportedMediaType,
-    /// 413, step 5a: more of a document than is read.
-    TooLarge(String),
+    /// 413 or 400, step 5a: more of a document than is read.
+    TooLarge(Bound, String),
     /// 400, step 5a: the type is right, the document is not.
     MalformedBody(String),
     /// 413 or 503: a bound of the operator's.
@@ -224,7 +224,7 @@ fn document(body: &PublishedBody) -> Result<Option<Arc<str>>, Rejection> {
         PublishedBody::Document(document) => Ok(Some(document.clone())),
         PublishedBody::Malformed(reason) => Err(Rejection::MalformedBody(reason.clone())),
         PublishedBody::None => Ok(None),
-        PublishedBody::TooLarge(reason) => Err(Rejection::TooLarge(reason.clone())),
+        PublishedBody::TooLarge(bound, reason) => Err(Rejection::TooLarge(*bound, reason.clone())),
         PublishedBody::UnsupportedType => Err(Rejection::UnsupportedMediaType),
     }
 }

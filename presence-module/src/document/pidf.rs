@@ -13,6 +13,7 @@ use super::data_model::{self, Device, Person};
 use super::oma_presence::{self, ServiceDescription};
 use super::xml::{self, Limits, Position, Xml};
 use super::{rpid, timestamp};
+use crate::limits::Bound;
 
 /// The namespace of RFC 3863.
 pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:pidf";
@@ -53,9 +54,12 @@ pub enum Malformed {
 }
 
 impl Malformed {
-    /// Returns whether nothing is wrong but that there is too much of it.
-    pub fn is_excess(&self) -> bool {
-        matches!(self, Self::Xml(malformed) if malformed.fault.is_excess())
+    /// Returns the bound that a document is beyond, if nothing else is wrong.
+    pub fn bound(&self) -> Option<Bound> {
+        match self {
+            Self::Xml(malformed) => malformed.fault.bound(),
+            _ => None,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::limits::Bound;
 use roxmltree::{Attribute, Document, Node, NodeType};
 
 mod bounds;
@@ -106,11 +107,15 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Returns whether nothing is wrong but that there is too much of it.
-    pub fn is_excess(self) -> bool {
-        use Fault::{NamespaceTooLong, TooDeep, TooLong, TooManyAttributes, TooManyElements, TooManyNamespaces};
-        let too_many = matches!(self, TooManyAttributes(_) | TooManyElements(_) | TooManyNamespaces(_));
-        too_many || matches!(self, NamespaceTooLong(_) | TooDeep(_) | TooLong(_))
+    /// Returns the bound that a document is beyond, if nothing else is wrong.
+    pub fn bound(self) -> Option<Bound> {
+        use Fault::{NamespaceTooLong, TooDeep, TooManyAttributes, TooManyElements, TooManyNamespaces};
+        match self {
+            Self::TooLong(_) => Some(Bound::Document),
+            NamespaceTooLong(_) | TooDeep(_) => Some(Bound::DocumentParts),
+            TooManyAttributes(_) | TooManyElements(_) | TooManyNamespaces(_) => Some(Bound::DocumentParts),
+            _ => None,
+        }
     }
 }
 

@@ -158,8 +158,11 @@ impl Ceilings {
 /// Returns the name of the counter of a bound, and what it counts.
 fn metric(bound: Bound) -> (&'static str, &'static str) {
     match bound {
-        Bound::Document => ("over_document_total", "PUBLISH requests whose document was larger than one may be."),
+        Bound::Document => ("over_document_total", "PUBLISH requests past max_document_size."),
         Bound::DocumentBytes => ("over_bytes_per_presentity_total", "PUBLISH requests past max_bytes_per_presentity."),
+        Bound::DocumentParts => {
+            ("over_document_parts_total", "PUBLISH requests whose document was too deep or had too many parts.")
+        }
         Bound::Memory => ("over_memory_total", "Requests past max_memory."),
         Bound::Publications => ("over_publications_total", "PUBLISH requests past max_publications."),
         Bound::PublicationsPerPresentity => {

@@ -88,8 +88,10 @@ fn body(request: &Request<'_>, package: Package, limits: &Limits) -> PublishedBo
     }
     match (Pidf::read(body, limits), std::str::from_utf8(body)) {
         (Ok(_), Ok(text)) => PublishedBody::Document(Arc::from(text)),
-        (Err(excess), _) if excess.is_excess() => PublishedBody::TooLarge(excess.to_string()),
-        (Err(malformed), _) => PublishedBody::Malformed(malformed.to_string()),
+        (Err(malformed), _) => match malformed.bound() {
+            Some(bound) => PublishedBody::TooLarge(bound, malformed.to_string()),
+            None => PublishedBody::Malformed(malformed.to_string()),
+        },
         (_, Err(_)) => PublishedBody::Malformed("The document is not UTF-8".into()),
     }
 }
@@ -106,8 +108,7 @@ fn accepted(presentity: &Presentity, published: Published, transaction: u64, to_
 /// Returns the bound that a refusal is about.
 fn bound(rejection: &Rejection) -> Option<Bound> {
     match rejection {
-        Rejection::NoRoom(bound) => Some(*bound),
-        Rejection::TooLarge(_) => Some(Bound::Document),
+        Rejection::NoRoom(bound) | Rejection::TooLarge(bound, _) => Some(*bound),
         _ => None,
     }
 }
@@ -120,7 +121,7 @@ fn refusal(rejection: Rejection) -> Refusal {
         Rejection::IntervalTooBrief { min_expires_s } => Refusal::interval_too_brief(min_expires_s),
         Rejection::UnsupportedMediaType => Refusal::unsupported_media_type(Package::Presence),
         Rejection::MalformedBody(reason) => Refusal::new(400, reason),
-        Rejection::TooLarge(reason) => Refusal::new(Bound::Document.answer().0, reason),
+        Rejection::TooLarge(bound, reason) => Refusal::new(bound.answer().0, reason),
         Rejection::NoRoom(bound) => Refusal::no_room(bound),
         Rejection::NothingToPublish => Refusal::new(400, "Neither a body nor SIP-If-Match"),
     }
