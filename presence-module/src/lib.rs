@@ -9,6 +9,7 @@
 pub mod presentity_uri; // who is watched, and who watches
 pub mod headers; // headers that only an event server reads or writes
 pub mod watcher; // how a watcher's subscription stands, as its presentity sees it
+pub mod limits; // how much there may be of what peers bring
 pub mod document; // presence documents: bounded reading, namespace-aware writing
 pub mod composition; // several publications of one presentity made into one document
 pub mod package; // the event packages served
@@ -16,7 +17,6 @@ pub mod change; // what can happen to a presentity, as data
 pub mod packed_texts; // several texts in one allocation
 pub mod packed_row; // a subscription's row as memory holds it
 pub mod tag; // to-tags and entity-tags
-pub mod limits; // how much there may be of what peers bring
 pub mod publication; // a PUBLISH, step by step
 pub mod authorization; // whether a watcher may see
 pub mod privacy_filter; // what of the document it may see

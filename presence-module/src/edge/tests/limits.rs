@@ -65,7 +65,7 @@ fn depth_elements_and_attributes_of_a_document_are_bounded_each_by_itself() {
     ] {
         check(
             |settings| change(settings, 0),
-            "over_document_total",
+            "over_document_parts_total",
             0,
             |rig| {
                 assert_eq!(publish(rig, "dana", "a", &own), 200);
@@ -73,10 +73,10 @@ fn depth_elements_and_attributes_of_a_document_are_bounded_each_by_itself() {
         );
         check(
             |settings| change(settings, 1),
-            "over_document_total",
+            "over_document_parts_total",
             1,
             |rig| {
-                assert_eq!(publish(rig, "dana", "a", &own), 413);
+                assert_eq!(publish(rig, "dana", "a", &own), 400);
             },
         );
     }
