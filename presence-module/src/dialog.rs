@@ -11,6 +11,7 @@ use smol_str::SmolStr;
 
 use crate::change::{Ending, Moment, SubscriptionKey, SubscriptionRow};
 use crate::usage::Usage;
+use crate::watcher_mark::WatcherMark;
 
 /// NOTIFY CSeqs are reserved in blocks of this size, so that a row is written once in so many NOTIFYs.
 pub const CSEQ_BLOCK: u32 = 64;
@@ -233,10 +234,11 @@ impl Dialog {
         self.in_flight.is_none() && self.usages.is_empty()
     }
 
-    /// Removes the subscriptions that are over and have nothing to tell, and returns their keys.
-    pub fn remove_silent(&mut self) -> SmallVec<[Arc<SubscriptionRow>; 1]> {
+    /// Removes the subscriptions that are over and have nothing to tell, and returns their keys and whose they were.
+    pub fn remove_silent(&mut self) -> SmallVec<[(SubscriptionKey, WatcherMark); 1]> {
         let is_silent = |usage: &Usage| usage.ending() == Some(Ending::Silent);
-        let gone = self.usages.iter().filter(|usage| is_silent(usage)).map(|usage| usage.row.clone()).collect();
+        let silent = self.usages.iter().filter(|usage| is_silent(usage));
+        let gone = silent.map(|usage| (usage.row.key, WatcherMark::of_row(&usage.row))).collect();
         self.usages.retain(|usage| !is_silent(usage));
         gone
     }

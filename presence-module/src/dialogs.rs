@@ -11,6 +11,7 @@ use slab::Slab;
 use crate::change::{Ending, Moment, SubscriptionKey, SubscriptionRow};
 use crate::dialog::{Dialog, DialogKey, Told};
 use crate::usage::{Usage, View};
+use crate::watcher_mark::WatcherMark;
 
 /// Everyone who watches one presentity.
 #[derive(Debug, Default)]
@@ -29,12 +30,12 @@ pub(crate) struct Dialogs {
 /// What began or ended for good, for those who count.
 #[derive(Clone, Debug)]
 pub enum News {
-    /// A subscription.
-    Begun(Arc<SubscriptionRow>),
+    /// A subscription of a watcher.
+    Begun(WatcherMark),
     /// A dialog, with everything in it.
     Dropped(DialogKey),
     /// A subscription, told of or not.
-    Over(Arc<SubscriptionRow>),
+    Over(WatcherMark),
 }
 
 /// A slot in half the bytes: beside a key of 16 that leaves no gap.
@@ -141,7 +142,7 @@ impl Dialogs {
         begin: fn(DialogKey, Usage) -> Dialog,
         add: fn(&mut Dialog, Usage),
     ) -> usize {
-        let (subscription, row) = (usage.row.key, usage.row.clone());
+        let (subscription, watcher) = (usage.row.key, WatcherMark::of_row(&usage.row));
         if matches!(usage.view, View::Watchers(_)) {
             self.to_watchers.insert(subscription);
         }
@@ -160,7 +161,7 @@ impl Dialogs {
         };
         self.by_key.insert(key, Place::of(slot));
         if self.by_subscription.insert(subscription, Place::of(slot)).is_none() {
-            self.news.push(News::Begun(row));
+            self.news.push(News::Begun(watcher));
         }
         slot
     }
@@ -285,10 +286,10 @@ impl Dialogs {
     }
 
     fn touch_or_drop(&mut self, slot: usize) {
-        for gone in self.slots[slot].remove_silent() {
-            self.by_subscription.remove(&gone.key);
-            self.to_watchers.remove(&gone.key);
-            self.news.push(News::Over(gone));
+        for (key, watcher) in self.slots[slot].remove_silent() {
+            self.by_subscription.remove(&key);
+            self.to_watchers.remove(&key);
+            self.news.push(News::Over(watcher));
         }
         if self.slots[slot].is_over() {
             let dialog = self.slots.remove(slot);

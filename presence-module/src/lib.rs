@@ -16,6 +16,7 @@ pub mod package; // the event packages served
 pub mod change; // what can happen to a presentity, as data
 pub mod packed_texts; // several texts in one allocation
 pub mod packed_row; // a subscription's row as memory holds it
+pub mod watcher_mark; // a watcher, for those who only count
 pub mod tag; // to-tags and entity-tags
 pub mod publication; // a PUBLISH, step by step
 pub mod authorization; // whether a watcher may see

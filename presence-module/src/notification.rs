@@ -64,6 +64,11 @@ pub fn next_hop(row: &PackedRow) -> &[u8] {
     Routing::of(&row.dialog_texts()).next_hop
 }
 
+/// Returns the same of a dialog that is yet to begin.
+pub fn first_hop<'a>(route_set: &'a str, remote_target: &'a str) -> &'a [u8] {
+    Routing::by(route_set, remote_target).next_hop
+}
+
 /// The route set applied (RFC 3261 §12.2.1.1).
 struct Routing<'a> {
     request_uri: &'a [u8],
@@ -74,8 +79,12 @@ struct Routing<'a> {
 
 impl<'a> Routing<'a> {
     fn of(texts: &DialogTexts<'a>) -> Self {
-        let remote_target = texts.remote_target.as_bytes();
-        let first = List::new(texts.route_set.as_bytes()).next().and_then(|route| NameAddr::parse(route).ok());
+        Self::by(texts.route_set, texts.remote_target)
+    }
+
+    fn by(route_set: &'a str, remote_target: &'a str) -> Self {
+        let remote_target = remote_target.as_bytes();
+        let first = List::new(route_set.as_bytes()).next().and_then(|route| NameAddr::parse(route).ok());
         match first {
             None => Self { request_uri: remote_target, next_hop: remote_target, is_strict: false },
             Some(first) if is_loose(first.uri) => {

@@ -90,12 +90,12 @@ impl Watchers {
 
     /// Returns whether nobody has decided on a watcher that is known.
     pub fn is_undecided(&self, watcher: &UserAtDomain, event: &SmolStr) -> bool {
-        self.get(watcher, event).is_some_and(Watcher::is_undecided)
+        self.get(watcher, event).is_some()
     }
 
     /// Returns how many nobody has decided on.
     pub fn undecided_count(&self) -> usize {
-        self.by_key.len() - self.decided
+        self.undecided.len()
     }
 
     /// Returns how many were decided on.

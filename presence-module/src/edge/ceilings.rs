@@ -3,18 +3,16 @@
 //! Counted after each step from what memory holds then, so that no way in or out is forgotten. What several threads decide at
 //! the same moment may go beyond a bound by as many. Nothing here is ever locked while another lock is taken.
 
-use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use module_api::abi::{Host, Metric, MetricKind};
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 
 use crate::limits::Bound;
 use crate::presentity::{Extent, News};
-use crate::presentity_uri::UserAtDomain;
 use crate::subscription::Rejection;
+use crate::watcher_mark::WatcherMark;
 
 /// The bounds of all presentities together.
 #[derive(Clone, Copy, Debug)]
@@ -47,9 +45,11 @@ pub(super) struct Ceilings {
     /// In the order of [`Bound::ALL`].
     refusals: [Metric; Bound::ALL.len()],
     held: [AtomicUsize; 4],
-    watchers: Box<[Mutex<HashMap<u32, u32, RandomState>>]>,
-    hasher: RandomState,
+    watchers: Box<[Part]>,
 }
+
+/// How many subscriptions watchers have.
+type Part = Mutex<FxHashMap<u32, u32>>;
 
 /// The places in `Ceilings::held`, and what one of each is estimated to take: rows in memory with the texts, indexes and
 /// timers that lead to them, a document with what is made of it for watchers.
@@ -67,7 +67,7 @@ impl Ceilings {
             host.metric(MetricKind::COUNTER, name, help)
         });
         let watchers = (0..PARTS).map(|_| Mutex::default()).collect();
-        Self { settings, host: host.clone(), refusals, held: Default::default(), watchers, hasher: RandomState::new() }
+        Self { settings, host: host.clone(), refusals, held: Default::default(), watchers }
     }
 
     /// Counts a request that is refused because of a bound.
@@ -90,7 +90,7 @@ impl Ceilings {
     }
 
     /// Returns the bound that one more subscription of `watcher` would go beyond.
-    pub(super) fn no_subscription(&self, watcher: &UserAtDomain) -> Option<Bound> {
+    pub(super) fn no_subscription(&self, watcher: WatcherMark) -> Option<Bound> {
         if self.of(SUBSCRIPTIONS) >= self.settings.subscriptions_max {
             return Some(Bound::Subscriptions);
         }
@@ -122,12 +122,12 @@ impl Ceilings {
     /// Takes note of subscriptions that began and ended.
     pub(super) fn note(&self, news: &News) {
         match news {
-            News::Begun(row) => {
-                let (part, key) = self.place(&row.watcher);
+            News::Begun(watcher) => {
+                let (part, key) = self.place(*watcher);
                 *part.lock().entry(key).or_default() += 1;
             }
-            News::Over(row) => {
-                let (part, key) = self.place(&row.watcher);
+            News::Over(watcher) => {
+                let (part, key) = self.place(*watcher);
                 let mut part = part.lock();
                 match part.get_mut(&key) {
                     Some(count) if *count > 1 => *count -= 1,
@@ -148,10 +148,9 @@ impl Ceilings {
         self.held[at].load(Ordering::Relaxed)
     }
 
-    /// Watchers are told apart by a keyed hash: of a million some hundred pairs share a count, and nobody can choose whose.
-    fn place(&self, watcher: &UserAtDomain) -> (&Mutex<HashMap<u32, u32, RandomState>>, u32) {
-        let hash = self.hasher.hash_one(watcher);
-        (&self.watchers[(hash >> 32) as usize % PARTS], hash as u32)
+    /// Half of a mark is kept: of a million watchers some hundred pairs share a count, and nobody can choose with whom.
+    fn place(&self, watcher: WatcherMark) -> (&Part, u32) {
+        (&self.watchers[(watcher.0 >> 32) as usize % PARTS], watcher.0 as u32)
     }
 }
 

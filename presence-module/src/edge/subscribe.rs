@@ -20,11 +20,12 @@ use crate::effect::{Created, Creation, Decision, Reply};
 use crate::headers::accept::{self, is_media_type};
 use crate::headers::event::Event;
 use crate::limits::Bound;
-use crate::notification::next_hop;
+use crate::notification::first_hop;
 use crate::package::Package;
 use crate::presentity::Presentity;
 use crate::presentity_uri::{PresentityUri, UserAtDomain};
 use crate::subscription::{InitialSubscribe, RefreshSubscribe, Rejection, Subscribed};
+use crate::watcher_mark::WatcherMark;
 
 /// What of a User-Agent is kept, in bytes.
 const USER_AGENT_BYTES_MAX: usize = 256;
@@ -73,7 +74,7 @@ impl Core {
         let answer = Answer { transaction: request.transaction(), code: self.settings.accepted.code(package) };
         let (policy, answer_tag) = (self.settings.policy, to_tag.clone());
         let decide = move |presentity: &mut Presentity, now: Now| {
-            let no_room = ceilings.no_subscription(&subscribe.row.watcher);
+            let no_room = ceilings.no_subscription(WatcherMark::of(&subscribe.row.watcher));
             let subscribe = InitialSubscribe { no_room, ..subscribe };
             let subscribed = presentity.on_subscribe(dialog, subscribe, &policy, now);
             let created = |subscribed: &Subscribed| {
@@ -133,7 +134,7 @@ impl Core {
         let mut is_accepted = false;
         self.step(&presentity, |presentity, now| {
             let no_room = presentity.dialog(dialog).and_then(|dialog| dialog.usages().first());
-            let no_room = no_room.and_then(|usage| self.ceilings.no_subscription(&usage.row.watcher));
+            let no_room = no_room.and_then(|usage| self.ceilings.no_subscription(WatcherMark::of_row(&usage.row)));
             let refresh = RefreshSubscribe { no_room, ..refresh };
             let result = presentity.on_refresh(dialog, refresh, &self.settings.policy, now);
             is_accepted = result.is_ok();
@@ -157,7 +158,7 @@ impl Core {
         let source = self.parties.hash_one(party(source.address.ip()));
         let target = match row.received {
             Some(received) => self.parties.hash_one(party(received.address.ip())),
-            None => self.target(next_hop(row)),
+            None => self.target(first_hop(&row.route_set, &row.remote_target)),
         };
         let (parties, now) = ([source, target], self.now().mono);
         let mut unanswered = self.unanswered.lock();

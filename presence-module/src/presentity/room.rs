@@ -65,7 +65,7 @@ impl Presentity {
     /// who have not.
     fn are_undecided(&self, count: usize) -> bool {
         let proven = self.watchers.undecided_count();
-        let is_unproven = |usage: &&Usage| usage.row.status == Status::Pending && usage.row.identity.is_empty();
+        let is_unproven = |usage: &&Usage| usage.row.status == Status::Pending && usage.row.identity().is_empty();
         let may_be = proven + self.dialogs.subscription_count() >= count;
         may_be && proven + self.dialogs.live().filter(is_unproven).count() >= count
     }
