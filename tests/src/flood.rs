@@ -114,7 +114,7 @@ fn publish(number: u64, wire: &Wire) -> String {
     let (address, body) = (wire.address(), pidf::open(&user, "t1", "one of many"));
     format!(
         "PUBLISH {user} SIP/2.0\r\nVia: SIP/2.0/UDP {address};rport;branch=z9hG4bKflood-{number}\r\nMax-Forwards: 70\r\n\
-         From: <{user}>;tag=f\r\nTo: <{user}>\r\nCall-ID: flood-{number}\r\nCSeq: 1 PUBLISH\r\nEvent: presence\r\n\
+         From: <{user}>;tag=f\r\nTo: <{user}>\r\nCall-ID: flood-{number}-{address}\r\nCSeq: 1 PUBLISH\r\nEvent: presence\r\n\
          Expires: 3600\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n{body}",
         pidf::CONTENT_TYPE,
         body.len()

@@ -35,8 +35,9 @@ pub fn begin(level: LogLevel, lines_max: usize) {
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
 }
 
-/// Returns the counter of suppressed lines, if there were any.
+/// Tells of lines that were suppressed just now, and returns the counter of all, if there were any.
 pub(super) fn summary() -> String {
+    tell(THROTTLE.get().map_or(0, |throttle| throttle.lock().take_suppressed()));
     let suppressed = THROTTLE.get().map_or(0, |throttle| throttle.lock().suppressed_in_all());
     if suppressed == 0 { String::new() } else { format!(" log_lines_suppressed_total={suppressed}") }
 }
