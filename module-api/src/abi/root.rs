@@ -172,6 +172,12 @@ impl LoadedModule {
         Ok(Self { root: root.map_err(RefusedLibrary::of)? })
     }
 
+    /// Returns a module that is part of this program: a simulation's.
+    #[doc(hidden)]
+    pub fn linked<M: Module>() -> Self {
+        Self { root: root::<M>() }
+    }
+
     /// Returns what the module says of itself.
     pub fn declaration(&self) -> WireDeclaration {
         (self.root.declaration())()
@@ -234,6 +240,12 @@ pub struct RunningModule {
 }
 
 impl RunningModule {
+    /// Puts a module that is part of this program behind its barrier: a simulation's.
+    #[doc(hidden)]
+    pub fn linked(module: impl Module, host: Host) -> Self {
+        Self { object: ModuleObject_TO::from_value(Barrier::new(module, host), TD_Opaque) }
+    }
+
     /// Runs a script function.
     pub fn call(&self, function: u32, request: &RequestView<'_>, arguments: &[Argument<'_>]) -> CallResult {
         self.object.call(function, request, arguments.into())

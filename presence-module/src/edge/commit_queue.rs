@@ -128,6 +128,11 @@ impl CommitQueue {
         self.inner.lock().last
     }
 
+    /// Returns how many places are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// Lets the writer end once it has taken everything.
     pub(super) fn close(&self) {
         self.inner.lock().is_closing = true;

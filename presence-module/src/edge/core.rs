@@ -3,7 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use module_api::abi::{Host, LogLevel};
@@ -22,6 +22,7 @@ use crate::change::{Moment, Now};
 use crate::document::xml;
 use crate::package::Package;
 use crate::policy::Policy;
+use crate::store::Opening;
 use crate::tag::TagMint;
 use crate::unanswered::Unanswered;
 
@@ -109,33 +110,60 @@ pub(super) struct Core {
     pub(super) is_over: AtomicBool,
     pub(super) next_publication_id: AtomicU64,
     started: Now,
+    pauses: Pauses,
+}
+
+/// The clock that pauses are measured by: between attempts, between steps of the sweep, between ticks.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pauses {
+    /// The host's, counted from here: where threads are stepped by hand, time passes only when it is told to.
+    Host(Instant),
+    /// The machine's: threads wait by it.
+    Machine,
 }
 
 impl Core {
-    pub(super) fn new(host: Host, settings: Settings, secret: &[u8; 32], next_id: u64, jobs: Sender<Job>) -> Arc<Self> {
+    pub(super) fn new(
+        host: Host,
+        settings: Settings,
+        opening: &Opening,
+        jobs: Sender<Job>,
+        pauses: Pauses,
+    ) -> Arc<Self> {
         let started = read_clocks(&host);
+        let mut hashing = [0; 16];
+        host.random(&mut hashing);
         Arc::new(Self {
             metrics: Metrics::register(&host),
             ceilings: Arc::new(Ceilings::new(&host, settings.ceilings)),
             unanswered: Mutex::default(),
             parties: RandomState::new(),
             started,
+            pauses,
             host,
-            shards: Shards::new(settings.shards),
+            shards: Shards::new(settings.shards, hashing),
             dialogs: DialogIndex::new(),
             queue: CommitQueue::new(settings.queue_places),
             timers: Timers::default(),
-            mint: TagMint::new(secret, &settings.to_tag_prefix),
+            mint: TagMint::new(&opening.secret, &settings.to_tag_prefix),
             settings,
             jobs,
             is_away: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
-            next_publication_id: AtomicU64::new(next_id),
+            next_publication_id: AtomicU64::new(opening.next_publication_id),
         })
     }
 
     pub(super) fn now(&self) -> Now {
         read_clocks(&self.host)
+    }
+
+    /// Returns the instant that pauses are measured by.
+    pub(super) fn instant(&self) -> Instant {
+        match self.pauses {
+            Pauses::Host(began) => began + Duration::from_nanos(self.host.clock().monotonic_ns),
+            Pauses::Machine => Instant::now(),
+        }
     }
 
     /// Returns `now` with the earliest that wall time can be: a clock set forward while the server runs ends nothing.

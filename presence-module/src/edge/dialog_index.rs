@@ -36,6 +36,11 @@ impl DialogIndex {
         self.part(dialog).lock().get(&dialog).cloned()
     }
 
+    /// Returns how many dialogs there are.
+    pub(super) fn count(&self) -> usize {
+        self.parts.iter().map(|part| part.lock().len()).sum()
+    }
+
     fn part(&self, dialog: DialogKey) -> &Part {
         &self.parts[usize::from(dialog.0[15]) % PARTS]
     }

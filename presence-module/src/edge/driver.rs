@@ -39,19 +39,14 @@ pub(super) enum Owed {
 }
 
 /// Runs until told to stop, and returns whether nothing is left to be made good.
-pub(super) fn run(core: &Core, jobs: &Receiver<Job>, owed: VecDeque<Owed>) -> bool {
+pub(super) fn run(core: Arc<Core>, jobs: &Receiver<Job>, owed: VecDeque<Owed>) -> bool {
     let tick = Duration::from_millis(TICK_MS);
     let mut next_tick = Instant::now() + tick;
-    let (sweep, look) = (core.settings.clean_period, core.settings.rules_poll_period);
-    let (sweeps, looks) = (Periodic::every(sweep), Periodic::every(look));
-    let mut driver = Driver { core, owed, lost: Vec::new(), sweeps, looks };
+    let mut driver = Driver::new(core, owed);
     loop {
         match jobs.recv_deadline(next_tick) {
-            Ok(Job::Notify(notifications)) => core.notify(&notifications),
-            Ok(Job::ReplyLost(created)) => driver.lost.push(created),
-            Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => {
-                return driver.owed.is_empty() && driver.lost.is_empty();
-            }
+            Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return driver.owes_nothing(),
+            Ok(job) => driver.take(job),
             Err(RecvTimeoutError::Timeout) => {}
         }
         // However long the fan-outs are, deadlines are kept.
@@ -62,8 +57,8 @@ pub(super) fn run(core: &Core, jobs: &Receiver<Job>, owed: VecDeque<Owed>) -> bo
     }
 }
 
-struct Driver<'a> {
-    core: &'a Core,
+pub(super) struct Driver {
+    core: Arc<Core>,
     /// Watchers to be told the present state, some a tick.
     owed: VecDeque<Owed>,
     /// What a 2xx created that came too late.
@@ -79,32 +74,55 @@ struct Periodic {
 }
 
 impl Periodic {
-    fn every(period: Option<Duration>) -> Self {
-        Self { period, next: period.map(|period| Instant::now() + period) }
+    fn every(period: Option<Duration>, now: Instant) -> Self {
+        Self { period, next: period.map(|period| now + period) }
     }
 
     /// Returns whether it is time, and waits for the next time.
-    fn is_due(&mut self) -> bool {
-        let is_due = self.next.is_some_and(|at| Instant::now() >= at);
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.next.is_some_and(|at| now >= at);
         if is_due {
-            *self = Self::every(self.period);
+            *self = Self::every(self.period, now);
         }
         is_due
     }
 }
 
-impl Driver<'_> {
-    fn tick(&mut self) {
+impl Driver {
+    pub(super) fn new(core: Arc<Core>, owed: VecDeque<Owed>) -> Self {
+        let now = core.instant();
+        let [sweeps, looks] =
+            [core.settings.clean_period, core.settings.rules_poll_period].map(|period| Periodic::every(period, now));
+        Self { core, owed, lost: Vec::new(), sweeps, looks }
+    }
+
+    /// Does a job, or keeps it for the next tick.
+    pub(super) fn take(&mut self, job: Job) {
+        match job {
+            Job::Notify(notifications) => self.core.notify(&notifications),
+            Job::ReplyLost(created) => self.lost.push(created),
+            Job::Stop => {}
+        }
+    }
+
+    /// Returns whether nothing is left to be made good.
+    pub(super) fn owes_nothing(&self) -> bool {
+        self.owed.is_empty() && self.lost.is_empty()
+    }
+
+    /// Does what is due, each [`TICK_MS`].
+    pub(super) fn tick(&mut self) {
         if self.core.is_over() {
             return;
         }
+        let now = self.core.instant();
         self.core.expire();
         self.pay();
         self.end_lost();
-        if self.sweeps.is_due() {
+        if self.sweeps.is_due(now) {
             self.core.queue.push_order(Entry::Sweep(Pace::Leisurely));
         }
-        if self.looks.is_due() {
+        if self.looks.is_due(now) {
             self.core.queue.push_order(Entry::LookAtRules);
         }
     }

@@ -24,6 +24,8 @@ mod taking_up; // a start: every row into memory
 mod driver; // the thread of deadlines and long fan-outs
 mod timers; // deadlines in buckets
 mod metrics; // what an operator can count
+#[doc(hidden)]
+pub mod stepping; // the module without its threads, for the simulation
 
 #[cfg(test)]
 mod tests;

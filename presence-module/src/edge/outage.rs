@@ -40,7 +40,7 @@ pub(super) struct Outage {
     retry_at: Instant,
 }
 
-impl Writer<'_> {
+impl Writer {
     pub(super) fn is_here(&self) -> bool {
         matches!(self.database, Database::Here(_))
     }
@@ -48,7 +48,7 @@ impl Writer<'_> {
     /// Notes that something was written.
     pub(super) fn note_renewed(&mut self) {
         if let Database::Here(renewed_at) = &mut self.database {
-            *renewed_at = Instant::now();
+            *renewed_at = self.core.instant();
         }
     }
 
@@ -64,7 +64,8 @@ impl Writer<'_> {
 
     /// Renews the owner's row if nothing else did for a while; tries a database that is away and that nobody waits for.
     pub(super) fn keep_alive(&mut self) {
-        let is_silent = matches!(&self.database, Database::Here(renewed_at) if renewed_at.elapsed() >= HEARTBEAT);
+        let now = self.core.instant();
+        let is_silent = matches!(&self.database, Database::Here(renewed_at) if now.saturating_duration_since(*renewed_at) >= HEARTBEAT);
         if is_silent {
             match self.store.heartbeat() {
                 Ok(()) => self.note_renewed(),
@@ -80,7 +81,7 @@ impl Writer<'_> {
         match &self.database {
             Database::Here(_) => true,
             Database::TakenOver => false,
-            Database::Away(outage) if outage.retry_at > Instant::now() => false,
+            Database::Away(outage) if outage.retry_at > self.core.instant() => false,
             // To be read it need not be able to take anything.
             Database::Away(_) => match self.store.heartbeat() {
                 Ok(()) => true,
@@ -123,6 +124,7 @@ impl Writer<'_> {
 
     /// Notes that the database failed: it is away, and tried again after a while, or somebody else's for good.
     pub(super) fn note_failure(&mut self, error: &(dyn Error + 'static), first_pause: Duration) {
+        let now = self.core.instant();
         let (since, pause) = match &self.database {
             _ if is_taken_over(error) => return self.give_up(),
             Database::TakenOver => return,
@@ -130,13 +132,13 @@ impl Writer<'_> {
             Database::Here(_) => {
                 self.core.warn(&format!("{error}; requests are answered 503 until the database is back"));
                 let pause = match self.last_outage {
-                    Some((ended_at, pause)) if ended_at.elapsed() < STEADY_AFTER => grown(pause),
+                    Some((ended_at, pause)) if now.saturating_duration_since(ended_at) < STEADY_AFTER => grown(pause),
                     _ => first_pause,
                 };
                 (self.core.now().mono, pause)
             }
         };
-        self.database = Database::Away(Outage { since, pause, retry_at: Instant::now() + pause });
+        self.database = Database::Away(Outage { since, pause, retry_at: now + pause });
         self.core.is_away.store(true, Ordering::Relaxed);
     }
 
@@ -154,9 +156,9 @@ impl Writer<'_> {
         if self.is_here() {
             return;
         }
-        let here = Database::Here(Instant::now());
-        if let Database::Away(outage) = std::mem::replace(&mut self.database, here) {
-            self.last_outage = Some((Instant::now(), outage.pause));
+        let instant = self.core.instant();
+        if let Database::Away(outage) = std::mem::replace(&mut self.database, Database::Here(instant)) {
+            self.last_outage = Some((instant, outage.pause));
             self.core.prolong(outage.since, now);
             self.core.is_away.store(false, Ordering::Relaxed);
             self.core.warn("the database is back");

@@ -11,7 +11,7 @@ use module_api::abi::{
 use parking_lot::Mutex;
 
 use super::commit_queue::Entry;
-use super::core::{Core, Settings};
+use super::core::{Core, Pauses, Settings};
 use super::driver::{self, Job};
 use super::identity::{self, IdentitySource};
 use super::parameters::{self, DatabaseSettings};
@@ -127,14 +127,19 @@ impl Module for Presence {
             self.core.warn("the driver thread ended in a panic");
             false
         });
-        let closed = match &mut store {
-            Ok(store) if owes_nothing => store.close_cleanly().map_err(|error| error.to_string()),
-            Ok(_) => Err("some watchers have not confirmed what they were told".into()),
-            Err(_) => Err("the writer thread ended in a panic".into()),
-        };
-        if let Err(reason) = closed {
-            self.core.warn(&format!("not a clean stop: {reason}; the next start tells every watcher anew"));
-        }
+        close(&self.core, store.as_deref_mut().ok(), owes_nothing);
+    }
+}
+
+/// Closes the store, if the writer has left one, so that the next start owes nothing if this one does not.
+pub(super) fn close(core: &Core, store: Option<&mut (dyn Store + 'static)>, owes_nothing: bool) {
+    let closed = match store {
+        Some(store) if owes_nothing => store.close_cleanly().map_err(|error| error.to_string()),
+        Some(_) => Err("some watchers have not confirmed what they were told".into()),
+        None => Err("the writer thread ended in a panic".into()),
+    };
+    if let Err(reason) = closed {
+        core.warn(&format!("not a clean stop: {reason}; the next start tells every watcher anew"));
     }
 }
 
@@ -175,17 +180,22 @@ impl Presence {
         opening: &Opening,
     ) -> Result<Self, StoreError> {
         let (jobs, inbox) = crossbeam_channel::unbounded();
-        let core = Core::new(host, settings, &opening.secret, opening.next_publication_id, jobs);
+        let core = Core::new(host, settings, opening, jobs, Pauses::Machine);
         let owed = core.recover(&mut *store, opening.was_clean)?;
         let spawn = |name: &str| std::thread::Builder::new().name(name.into());
         let (writer_core, driver_core) = (core.clone(), core.clone());
-        let writer = spawn("presence-writer").spawn(move || writer::run(&writer_core, store));
-        let driver = spawn("presence-driver").spawn(move || driver::run(&driver_core, &inbox, owed));
+        let writer = spawn("presence-writer").spawn(move || writer::run(writer_core, store));
+        let driver = spawn("presence-driver").spawn(move || driver::run(driver_core, &inbox, owed));
         let threads = match (writer, driver) {
             (Ok(writer), Ok(driver)) => Threads { writer, driver },
             (Err(error), _) | (_, Err(error)) => return Err(StoreError::Database(error.into())),
         };
         Ok(Self { core, threads: Mutex::new(Some(threads)) })
+    }
+
+    /// Serves while somebody else does what the threads would.
+    pub(super) fn without_threads(core: Arc<Core>) -> Self {
+        Self { core, threads: Mutex::new(None) }
     }
 
     #[cfg(test)]
@@ -204,7 +214,7 @@ impl Presence {
 
 impl Core {
     /// Returns whether every watcher has confirmed the present state.
-    fn is_told(&self) -> bool {
+    pub(super) fn is_told(&self) -> bool {
         let mut is_told = true;
         self.shards.for_each(|slot| {
             is_told &= !slot.is_stale && slot.deferred.is_empty() && !slot.presentity.is_review_due();

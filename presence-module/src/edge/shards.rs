@@ -1,8 +1,7 @@
 //! Presentities behind their locks: one lock serves many presentities, one presentity always has the same.
 
-use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, VecDeque};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, DefaultHasher, Hasher};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -18,14 +17,25 @@ use crate::store::RowKeys;
 /// All presentities that somebody watches or publishes.
 pub(super) struct Shards {
     shards: Box<[Mutex<Shard>]>,
-    hasher: RandomState,
+    hashing: Hashing,
+}
+
+/// Hashes that peers cannot foresee: the host gives the secret in front, and a host that repeats itself the same again.
+#[derive(Clone)]
+struct Hashing(DefaultHasher);
+
+impl BuildHasher for Hashing {
+    type Hasher = DefaultHasher;
+
+    fn build_hasher(&self) -> DefaultHasher {
+        self.0.clone()
+    }
 }
 
 /// The presentities of one lock.
-#[derive(Default)]
 pub(super) struct Shard {
     /// A slot is large, and a third of the places in a table is empty.
-    slots: HashMap<Arc<PresentityUri>, Box<Slot>>,
+    slots: HashMap<Arc<PresentityUri>, Box<Slot>, Hashing>,
 }
 
 /// A presentity and what the edge knows of it.
@@ -74,15 +84,17 @@ impl Slot {
 }
 
 impl Shards {
-    /// Builds `count` shards, rounded up to a power of two and at least 64.
-    pub(super) fn new(count: usize) -> Self {
-        let shards = (0..count.max(64).next_power_of_two()).map(|_| Mutex::default()).collect();
-        Self { shards, hasher: RandomState::new() }
+    /// Builds `count` shards, rounded up to a power of two and at least 64; `secret` is what nobody else knows.
+    pub(super) fn new(count: usize, secret: [u8; 16]) -> Self {
+        let mut hashing = Hashing(DefaultHasher::new());
+        hashing.0.write(&secret);
+        let shard = |_| Mutex::new(Shard { slots: HashMap::with_hasher(hashing.clone()) });
+        Self { shards: (0..count.max(64).next_power_of_two()).map(shard).collect(), hashing }
     }
 
     /// Locks the shard of a presentity.
     pub(super) fn lock(&self, presentity: &PresentityUri) -> MutexGuard<'_, Shard> {
-        let at = self.hasher.hash_one(presentity) as usize & (self.shards.len() - 1);
+        let at = self.hashing.hash_one(presentity) as usize & (self.shards.len() - 1);
         self.shards[at].lock()
     }
 

@@ -7,7 +7,7 @@
 mod pass; // how far a pass is, and when its next step is due
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use module_api::abi::LogLevel;
 use rustc_hash::FxHashMap;
@@ -24,17 +24,17 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// How often a row is looked at about whose presentity something is always being decided, before that is read anew.
 const LOOKS_MAX: u8 = 8;
 
-impl Writer<'_> {
+impl Writer {
     /// Begins a pass, or hurries the one that is under way.
     pub(super) fn begin_sweep(&mut self, pace: Pace) {
         if self.is_here() {
-            self.sweeping.begin(pace);
+            self.sweeping.begin(pace, self.core.instant());
         }
     }
 
     /// Goes a step, if it is time and there is a database.
     pub(super) fn sweep(&mut self) {
-        let began = Instant::now();
+        let began = self.core.instant();
         if !self.is_here() || self.sweeping.next_step().is_none_or(|at| at > began) {
             return;
         }
@@ -49,19 +49,20 @@ impl Writer<'_> {
             Stage::Missing(_) if pass.doubts.is_empty() => return self.end_sweep(pass),
             Stage::Missing(_) => self.look_again(&mut pass),
         };
-        pass.wait_after(began.elapsed());
+        let now = self.core.instant();
+        pass.wait_after(now.saturating_duration_since(began), now);
         if let Err(error) = gone {
             if !std::mem::replace(&mut pass.has_failed, true) {
                 self.warn("the sweep failed and is tried again", &error);
             }
-            pass.next_step = Instant::now() + PAUSE_AFTER_FAILURE;
+            pass.next_step = now + PAUSE_AFTER_FAILURE;
         }
         self.sweeping.pass = Some(pass);
     }
 
     /// Compares the next rows with memory.
     fn walk(&mut self, pass: &mut Pass) -> Result<(), StoreError> {
-        let (core, mut differences, mut visited) = (self.core, Vec::new(), 0);
+        let (core, mut differences, mut visited) = (Arc::clone(&self.core), Vec::new(), 0);
         let swept = self.store.sweep(pass.rows, &mut |row| {
             visited += 1;
             core.note_key(&row);
@@ -186,7 +187,7 @@ impl Writer<'_> {
             self.sweeping.skipped = pass.skipped;
         }
         if std::mem::take(&mut self.sweeping.is_asked_again) {
-            self.sweeping.begin(Pace::AtOnce);
+            self.sweeping.begin(Pace::AtOnce, self.core.instant());
         }
     }
 }

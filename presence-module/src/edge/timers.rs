@@ -11,7 +11,7 @@ use crate::change::Moment;
 use crate::presentity_uri::PresentityUri;
 
 /// The width of a bucket.
-pub(super) const TICK_MS: u64 = 250;
+pub const TICK_MS: u64 = 250;
 
 /// What is to be looked at, and when.
 #[derive(Default)]
@@ -23,6 +23,11 @@ impl Timers {
     /// Looks at `presentity` once `at` has passed.
     pub(super) fn set(&self, presentity: Arc<PresentityUri>, at: Moment) {
         self.buckets.lock().entry(at.0.div_ceil(TICK_MS)).or_default().push(presentity);
+    }
+
+    /// Returns how many wake-ups are set.
+    pub(super) fn count(&self) -> usize {
+        self.buckets.lock().values().map(Vec::len).sum()
     }
 
     /// Removes and returns what is due at `now`.

@@ -24,36 +24,17 @@ use crate::store::{RulesDocument, Store};
 /// Decisions in one transaction at most.
 const BATCH_MAX: usize = 256;
 /// Commits until the queue is closed and empty, and gives the store back.
-pub(super) fn run(core: &Core, store: Box<dyn Store>) -> Box<dyn Store> {
-    let mut writer = Writer {
-        core,
-        store,
-        refused: FxHashSet::default(),
-        stale: Vec::new(),
-        asked: Vec::new(),
-        unread: Vec::new(),
-        retry_rules_at: Instant::now(),
-        database: Database::Here(Instant::now()),
-        last_outage: None,
-        sweeping: Sweeping::default(),
-    };
+pub(super) fn run(core: Arc<Core>, store: Box<dyn Store>) -> Box<dyn Store> {
+    let mut writer = Writer::new(core, store);
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    while core.queue.take(&mut batch, BATCH_MAX, writer.pause()) {
-        writer.settle(batch.drain(..));
-        writer.keep_alive();
-        writer.sweep();
-        if writer.is_here()
-            && let Err(error) = writer.store.maintain()
-        {
-            writer.warn("database maintenance failed", &error);
-        }
+    while writer.core.queue.take(&mut batch, BATCH_MAX, writer.pause()) {
+        writer.work(batch.drain(..));
     }
-    core.queue.settle(writer.stale.len());
-    writer.store
+    writer.end()
 }
 
-pub(super) struct Writer<'a> {
-    pub(super) core: &'a Core,
+pub(super) struct Writer {
+    pub(super) core: Arc<Core>,
     pub(super) store: Box<dyn Store>,
     pub(super) database: Database,
     /// When the database was back last, and how long the pause before that was.
@@ -71,13 +52,47 @@ pub(super) struct Writer<'a> {
     pub(super) sweeping: Sweeping,
 }
 
-impl Writer<'_> {
+impl Writer {
+    pub(super) fn new(core: Arc<Core>, store: Box<dyn Store>) -> Self {
+        let now = core.instant();
+        Self {
+            core,
+            store,
+            refused: FxHashSet::default(),
+            stale: Vec::new(),
+            asked: Vec::new(),
+            unread: Vec::new(),
+            retry_rules_at: now,
+            database: Database::Here(now),
+            last_outage: None,
+            sweeping: Sweeping::default(),
+        }
+    }
+
+    /// Goes one round: brings what was taken from the queue to its end, then does what else is due.
+    pub(super) fn work(&mut self, batch: impl Iterator<Item = Entry>) {
+        self.settle(batch);
+        self.keep_alive();
+        self.sweep();
+        if self.is_here()
+            && let Err(error) = self.store.maintain()
+        {
+            self.warn("database maintenance failed", &error);
+        }
+    }
+
+    /// Gives the store back, once the queue is closed and empty.
+    pub(super) fn end(self) -> Box<dyn Store> {
+        self.core.queue.settle(self.stale.len());
+        self.store
+    }
+
     /// Returns how long to wait for entries at most; `None` while there is nothing else to do.
     fn pause(&self) -> Option<Duration> {
         let unread = (!self.unread.is_empty() && self.is_here()).then_some(self.retry_rules_at);
         let step = self.sweeping.next_step().filter(|_| self.is_here());
         let next = self.next_attempt().into_iter().chain(unread).chain(step).min();
-        next.map(|at| at.saturating_duration_since(Instant::now()))
+        next.map(|at| at.saturating_duration_since(self.core.instant()))
     }
 
     /// Brings a batch to its end, in order: runs of decisions are committed together, and presentities read back together.
@@ -114,7 +129,7 @@ impl Writer<'_> {
         }
         self.read_back();
         self.load_rules();
-        if !self.unread.is_empty() && self.is_here() && self.retry_rules_at <= Instant::now() {
+        if !self.unread.is_empty() && self.is_here() && self.retry_rules_at <= self.core.instant() {
             self.reload_rules(&[]);
         }
     }
@@ -167,7 +182,7 @@ impl Writer<'_> {
             None => {
                 known.iter().for_each(|uri| self.core.forget_rules(uri));
                 self.unread.extend(known);
-                self.retry_rules_at = Instant::now() + BACK_OFF.1;
+                self.retry_rules_at = self.core.instant() + BACK_OFF.1;
             }
         }
     }
@@ -205,8 +220,7 @@ impl Writer<'_> {
         if let Some(refusal) = outcome.refusal {
             self.core.warn(&format!("{refusal}; only who needs that is refused"));
         }
-        let metrics = &self.core.metrics;
-        metrics.count(metrics.commits);
+        self.core.metrics.count(self.core.metrics.commits);
         let count = run.len() + refused_early;
         let mut committed = 0;
         let mut outgoing = Outgoing::default();
@@ -221,7 +235,7 @@ impl Writer<'_> {
                 Verdict::Gone | Verdict::Held | Verdict::Refused => self.refuse(&uri, decision, 503),
             }
         }
-        metrics.add(metrics.committed_decisions, committed);
+        self.core.metrics.add(self.core.metrics.committed_decisions, committed);
         self.core.send_settling(outgoing, || self.core.queue.settle(count));
     }
 

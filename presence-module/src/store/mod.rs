@@ -10,6 +10,8 @@ pub mod url; // which of them, and where
 pub mod group_commit; // many decisions, one transaction
 pub mod recovery; // rows back into memory
 pub mod import; // rows that another server wrote
+#[doc(hidden)]
+pub mod memory; // rows without a database
 #[cfg(test)]
 pub(crate) mod fixtures; // rows for tests
 

@@ -28,7 +28,7 @@ pub(super) async fn run(proxy: Arc<Proxy>) -> io::Error {
 }
 
 impl Proxy {
-    fn on_tick(&self, actions: &mut Vec<Action<module_api::abi::Body>>, outbox: &mut Outbox) {
+    pub(super) fn on_tick(&self, actions: &mut Vec<Action<module_api::abi::Body>>, outbox: &mut Outbox) {
         let wire = &self.wire;
         let now = wire.now();
         wire.table.tick(now, actions);

@@ -14,3 +14,5 @@ mod intake; // datagrams on their way in: straight through, or by turns
 mod worker; // threads that receive
 mod clock; // what time brings
 mod stop; // signals, draining, the end
+#[doc(hidden)]
+pub mod stepping; // a server without its threads, for the simulation

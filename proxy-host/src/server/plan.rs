@@ -66,14 +66,17 @@ pub(crate) struct PlannedModule {
     pub(crate) loaded_at: Span,
 }
 
+/// Finds the module that a `loadmodule` line names, in these directories.
+pub(crate) type Find = fn(&str, &[PathBuf]) -> Result<library::Found, library::NotLoaded>;
+
 /// Reads a configuration; `None` if it holds a mistake. What there is to say is in the diagnostics either way.
-pub(crate) fn plan(source: &Source, module_paths: &[PathBuf]) -> (Option<Plan>, Diagnostics) {
+pub(crate) fn plan(source: &Source, module_paths: &[PathBuf], find: Find) -> (Option<Plan>, Diagnostics) {
     let (ast, mut diagnostics) = script::parse(source);
     let settings = Settings::read(&ast, &mut diagnostics);
     let mut loader = Loader::default();
     let directories: Vec<_> = module_paths.iter().chain(&settings.module_paths).cloned().collect();
     for line in &ast.modules {
-        loader.load(line, &directories, &mut diagnostics);
+        loader.load(line, &directories, find, &mut diagnostics);
     }
     let resolved = script::resolve(&ast, &loader.vocabularies, &mut diagnostics);
     // Modules are asked about their parameters whatever else is wrong: all mistakes are shown in one run.
@@ -96,7 +99,7 @@ struct Loader {
 }
 
 impl Loader {
-    fn load(&mut self, line: &LoadModule, directories: &[PathBuf], diagnostics: &mut Diagnostics) {
+    fn load(&mut self, line: &LoadModule, directories: &[PathBuf], find: Find, diagnostics: &mut Diagnostics) {
         let name = line.module_name();
         if self.vocabularies.iter().any(|known| known.name == name) {
             let message = format!("`{name}` is loaded already; this line does nothing");
@@ -113,7 +116,7 @@ impl Loader {
             let (name, loaded_at) = (name.into(), Some(line.span));
             return self.vocabularies.push(ModuleVocabulary { name, loaded_at, ignored: true, ..Default::default() });
         }
-        match library::load(&line.path, directories) {
+        match find(&line.path, directories) {
             Ok(found) => self.take_in(found, line, diagnostics),
             Err(refusal) => diagnostics.push(Diagnostic::error(line.span, refusal.to_string())),
         }

@@ -15,9 +15,11 @@ use crate::config::{Host, Listen, Transport as ListenTransport};
 use crate::diagnostic::{Colour, Source};
 use crate::limits::Limits;
 use crate::modules::host_services::Services;
+use crate::modules::library;
 use crate::transport::address::Transport;
 use crate::user_agent::network::Listener;
 use crate::user_agent::wire::Wire;
+use crate::user_agent::world::Machine;
 
 /// Runs the server until it is told to stop.
 pub fn run(command: &CommandLine) -> Exit {
@@ -28,7 +30,7 @@ pub fn run(command: &CommandLine) -> Exit {
             return Exit::NoInput;
         }
     };
-    let (plan, diagnostics) = plan(&source, &command.module_paths);
+    let (plan, diagnostics) = plan(&source, &command.module_paths, library::load);
     let colour = if io::stderr().is_terminal() { Colour::Coloured } else { Colour::Plain };
     eprint!("{}", diagnostics.render(&source, colour));
     let Some(mut plan) = plan else { return Exit::Configuration };
@@ -52,7 +54,7 @@ fn serve(plan: Plan, source: &Source) -> Result<Exit, (Exit, String)> {
     let listening = stop::listen().map_err(system)?;
     let limits = plan.settings.limits;
     let listeners = bind_all(&plan.settings.listen, &limits, source).map_err(|message| (Exit::System, message))?;
-    let wire = Wire::new(listeners, &plan.settings.aliases, plan.to_tag_avp, limits).map_err(system)?;
+    let wire = Wire::new(listeners, &plan.settings.aliases, plan.to_tag_avp, limits, Machine::start()).map_err(system)?;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let runtimes = worker::runtimes(plan.settings.children.map_or(processors, usize::from)).map_err(system)?;
     let proxy = Arc::new(Proxy {

@@ -18,6 +18,7 @@ use super::proxy::Proxy;
 use crate::transport::address::Transport;
 use crate::transport::tcp::{Tcp, TcpTimeouts};
 use crate::transport::udp::{AsyncUdp, ReceiveBatch};
+use crate::user_agent::world::UdpPort;
 
 /// How soon it is tried again when every source has its share under way.
 const SERVE_AGAIN: Duration = Duration::from_millis(1);
@@ -104,7 +105,7 @@ fn run(
     LocalSet::new().block_on(runtime, async {
         let mut tasks = JoinSet::new();
         for (at, listener) in proxy.wire.network.listeners.iter().enumerate() {
-            if let Some(socket) = &listener.udp {
+            if let Some(socket) = listener.udp.as_ref().and_then(UdpPort::socket) {
                 let socket = AsyncUdp::new(Arc::clone(socket))?;
                 tasks.spawn_local(receive(Arc::clone(proxy), at as u32, socket));
             }

@@ -10,6 +10,7 @@ use nix::ifaddrs::getifaddrs;
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::world::{UdpPort, World};
 use crate::limits::Limits;
 use crate::transport::address::{Peer, Transport};
 use crate::transport::flows::{FlowLimits, Flows};
@@ -25,8 +26,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Every address it is bound to: more than one where it is bound to all there are.
     pub names: Vec<IpAddr>,
-    /// The socket of a UDP listener.
-    pub udp: Option<Arc<UdpSocket>>,
+    /// What a UDP listener sends through.
+    pub udp: Option<UdpPort>,
     /// The socket of a TCP listener, until somebody accepts on it.
     pub accepting: Mutex<Option<TcpListener>>,
     /// The connections of a TCP listener, once it is served.
@@ -52,11 +53,11 @@ impl Listener {
         let (mut udp, mut accepting) = (None, None);
         let bound = match transport {
             Transport::Udp => {
-                let socket = UdpSocket::bind(
-                    address,
-                    UdpOptions { receive_buffer_bytes: limits.receive_buffer_bytes, ..Default::default() },
-                )?;
-                udp.insert(Arc::new(socket)).local_address()
+                let options = UdpOptions { receive_buffer_bytes: limits.receive_buffer_bytes, ..Default::default() };
+                let socket = UdpSocket::bind(address, options)?;
+                let address = socket.local_address();
+                udp = Some(UdpPort::Socket(Arc::new(socket)));
+                address
             }
             Transport::Tcp => {
                 let socket = bind_tcp(address)?;
@@ -65,6 +66,13 @@ impl Listener {
         };
         let (address, names) = (SocketAddr::new(reachable(bound.ip()), bound.port()), names(bound.ip()));
         Ok(Self { transport, address, names, udp, accepting: Mutex::new(accepting), tcp: OnceLock::new() })
+    }
+
+    /// Makes a UDP listener that is simulated.
+    pub fn simulated(address: SocketAddr, world: Arc<dyn World>) -> Self {
+        let (transport, names) = (Transport::Udp, vec![address.ip()]);
+        let udp = Some(UdpPort::Simulated(address, world));
+        Self { transport, address, names, udp, accepting: Mutex::default(), tcp: OnceLock::new() }
     }
 }
 
@@ -146,7 +154,7 @@ impl Network {
     /// Returns what passed through all sockets so far.
     pub(crate) fn counters(&self) -> [(&'static str, u64); 8] {
         let udp = |counter: fn(&UdpCounters) -> &AtomicU64| -> u64 {
-            let sockets = self.listeners.iter().filter_map(|listener| listener.udp.as_ref());
+            let sockets = self.listeners.iter().filter_map(|listener| listener.udp.as_ref()?.socket());
             sockets.map(|socket| counter(&socket.counters).load(Ordering::Relaxed)).sum()
         };
         let tcp = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

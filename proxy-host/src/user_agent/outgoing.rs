@@ -2,7 +2,7 @@
 //!
 //! Nothing waits here. What cannot be sent becomes an outcome of 503, delivered by the clock.
 
-use std::hash::BuildHasher;
+use std::hash::Hasher;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -212,7 +212,9 @@ impl Wire {
                 word >>= 5;
             }
         };
-        write(7, self.branch_secret.hash_one(number));
+        let mut hasher = self.branch_secret.clone();
+        hasher.write_u64(number);
+        write(7, hasher.finish());
         write(19, number);
         branch
     }
@@ -241,6 +243,7 @@ mod tests {
     use module_api::abi::Destination;
 
     use super::super::network::Listener;
+    use super::super::world::Machine;
     use super::*;
     use crate::limits::Limits;
 
@@ -248,7 +251,7 @@ mod tests {
 
     fn wire() -> Arc<Wire> {
         let listener = Listener::bind(Transport::Udp, "127.0.0.1:0".parse().unwrap(), &Limits::default()).unwrap();
-        Wire::new(vec![listener], &[], 25, Limits::default()).unwrap()
+        Wire::new(vec![listener], &[], 25, Limits::default(), Machine::start()).unwrap()
     }
 
     /// A NOTIFY of so many bytes, its Via included, leaves over UDP whole, and is counted as long or not.

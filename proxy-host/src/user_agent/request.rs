@@ -251,12 +251,13 @@ mod tests {
     use module_api::sip::message::{HeaderTable, scan};
 
     use super::super::network::Listener;
+    use super::super::world::Machine;
     use super::*;
     use crate::limits::Limits;
 
     fn wire() -> Arc<Wire> {
         let listener = Listener::bind(Transport::Udp, "127.0.0.1:0".parse().unwrap(), &Limits::default()).unwrap();
-        Wire::new(vec![listener], &[], 25, Limits::default()).unwrap()
+        Wire::new(vec![listener], &[], 25, Limits::default(), Machine::start()).unwrap()
     }
 
     /// What comes of opening transactions for a request and its copies, which all got past the look for copies: each

@@ -1,10 +1,10 @@
 //! Sockets and transactions together: what host services, workers and the clock stand on.
 
-use std::collections::hash_map::RandomState;
+use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use module_api::abi::{Body, Clock};
 use parking_lot::Mutex;
@@ -14,6 +14,7 @@ use super::myself::Myself;
 use super::network::{Listener, Network};
 use super::outbox::Outbox;
 use super::to_tag::ToTags;
+use super::world::World;
 use crate::config::Alias;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -53,9 +54,9 @@ pub struct Wire {
     pub(crate) shed: AtomicU64,
     /// Requests that went out over UDP although they are longer than [`super::outgoing::UDP_BYTES_MAX`].
     pub(crate) long_over_udp: AtomicU64,
-    /// Keyed anew for each process, so that branches cannot be guessed.
-    pub(crate) branch_secret: RandomState,
-    started: Instant,
+    /// Begun with a secret of this process, so that branches cannot be guessed.
+    pub(crate) branch_secret: DefaultHasher,
+    world: Arc<dyn World>,
 }
 
 impl Wire {
@@ -63,22 +64,30 @@ impl Wire {
     ///
     /// # Errors
     /// No thread, or no randomness.
-    pub fn new(listeners: Vec<Listener>, aliases: &[Alias], to_tag_avp: i32, limits: Limits) -> io::Result<Arc<Self>> {
+    pub fn new(
+        listeners: Vec<Listener>,
+        aliases: &[Alias],
+        to_tag_avp: i32,
+        limits: Limits,
+        world: Arc<dyn World>,
+    ) -> io::Result<Arc<Self>> {
         let closed_flows: Arc<Mutex<FxHashSet<u64>>> = Arc::default();
         let noted = Arc::clone(&closed_flows);
         let network = Network::new(listeners, &limits, move |peer| {
             noted.lock().insert(peer.flow);
         })?;
         let myself = Myself::new(network.addresses(), aliases);
-        let mut secrets = [0_u8; 48];
-        getrandom::fill(&mut secrets).map_err(io::Error::other)?;
+        let mut secrets = [0_u8; 64];
+        world.random(&mut secrets)?;
+        let mut branch_secret = DefaultHasher::new();
+        branch_secret.write(&secrets[48..]);
         let word = |at: usize| u64::from_ne_bytes(secrets[at * 8..][..8].try_into().expect("eight bytes"));
         Ok(Arc::new(Self {
             table: Table::new(TableLimits::of(&limits), KeySecret([word(0), word(1)])),
             network: Arc::new(network),
             myself,
             metrics: Metrics::default(),
-            to_tags: ToTags::new(&secrets[16..], to_tag_avp),
+            to_tags: ToTags::new(&secrets[16..48], to_tag_avp),
             outcomes: Mutex::default(),
             closed_flows,
             is_draining: AtomicBool::new(false),
@@ -88,8 +97,8 @@ impl Wire {
             deferred: AtomicU64::new(0),
             shed: AtomicU64::new(0),
             long_over_udp: AtomicU64::new(0),
-            branch_secret: RandomState::new(),
-            started: Instant::now(),
+            branch_secret,
+            world,
         }))
     }
 
@@ -137,12 +146,16 @@ impl Wire {
 
     /// Returns the moment on the transactions' clock.
     pub fn now(&self) -> Moment {
-        Moment::from_nanos(self.started.elapsed().as_nanos() as u64)
+        Moment::from_nanos(self.world.clock().monotonic_ns)
     }
 
     /// Reads both clocks for a module.
     pub fn clock(&self) -> Clock {
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Clock { monotonic_ns: self.started.elapsed().as_nanos() as u64, wall_ms: wall.as_millis() as u64 }
+        self.world.clock()
+    }
+
+    /// Fills `out` with what nobody can foresee.
+    pub(crate) fn random(&self, out: &mut [u8]) {
+        self.world.random(out).expect("the kernel has given randomness at the start");
     }
 }

@@ -65,11 +65,11 @@ impl Sweeping {
         self.pass.as_ref().map(|pass| pass.next_step)
     }
 
-    pub(super) fn begin(&mut self, pace: Pace) {
+    pub(super) fn begin(&mut self, pace: Pace, now: Instant) {
         match &mut self.pass {
-            None => self.pass = Some(Pass::new(pace)),
+            None => self.pass = Some(Pass::new(pace, now)),
             Some(pass) if pace == Pace::AtOnce => {
-                (pass.pace, pass.next_step) = (pace, Instant::now());
+                (pass.pace, pass.next_step) = (pace, now);
                 self.is_asked_again = true;
             }
             Some(_) => {}
@@ -100,12 +100,12 @@ pub(super) fn hash(presentity: &PresentityUri, key: RowKey) -> u64 {
 }
 
 impl Pass {
-    fn new(pace: Pace) -> Self {
+    fn new(pace: Pace, now: Instant) -> Self {
         Self {
             pace,
             stage: Stage::Walking,
             rows: ROWS.1 / 8,
-            next_step: Instant::now(),
+            next_step: now,
             has_failed: false,
             met: FxHashSet::default(),
             doubts: VecDeque::new(),
@@ -115,7 +115,7 @@ impl Pass {
     }
 
     /// Finds the length of the next step, and when it is due.
-    pub(super) fn wait_after(&mut self, took: Duration) {
+    pub(super) fn wait_after(&mut self, took: Duration, now: Instant) {
         self.rows = match took {
             _ if took > STEP => (self.rows / 2).max(ROWS.0),
             _ if took < STEP / 3 => (self.rows * 2).min(ROWS.1),
@@ -125,7 +125,7 @@ impl Pass {
             Pace::AtOnce => Duration::ZERO,
             Pace::Leisurely => PAUSE.0.max(took * PAUSE.1),
         };
-        self.next_step = Instant::now() + pause;
+        self.next_step = now + pause;
     }
 
     /// Leaves a row for a later step.

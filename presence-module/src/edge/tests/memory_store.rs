@@ -1,16 +1,13 @@
 //! A store in memory that waits, refuses and fails when told.
 
-mod refusal; // why it refuses
-
-use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
-use smol_str::SmolStr;
 
-use self::refusal::Key;
-use crate::change::{Change, PublicationRow, SubscriptionKey, SubscriptionRow, WatcherRow};
+use crate::change::Change;
 use crate::presentity_uri::UserAtDomain;
+use crate::store::memory::{Key, Rows};
 use crate::store::{
     BoxedError, CommitError, Opening, RowKeys, RulesDocument, Scope, Store, StoreError, Stored, Sweep, TakenOver,
 };
@@ -18,9 +15,7 @@ use crate::store::{
 /// The rows, and what the next commits come to.
 #[derive(Default)]
 pub(super) struct Disk {
-    pub(super) publications: BTreeMap<u64, PublicationRow>,
-    pub(super) subscriptions: BTreeMap<SubscriptionKey, SubscriptionRow>,
-    pub(super) watchers: BTreeMap<(UserAtDomain, UserAtDomain, SmolStr), WatcherRow>,
+    rows: Rows,
     pub(super) rules: Vec<RulesDocument>,
     /// Whose rules changed since somebody looked.
     changed_rules: Vec<UserAtDomain>,
@@ -165,33 +160,24 @@ impl Disk {
         }
     }
 
-    pub(super) fn write(&mut self, change: &Change) {
-        match change.clone() {
-            Change::PublicationStored { row, .. } => drop(self.publications.insert(row.id, row)),
-            Change::PublicationContinued { id, entity_tag, body, received_at_ms, expires, .. } => {
-                let row = self.publications.get_mut(&id).expect("only what was stored is continued");
-                (row.entity_tag, row.received_at_ms, row.expires) = (entity_tag, received_at_ms, expires);
-                row.body = body.unwrap_or_else(|| row.body.clone());
-            }
-            Change::PublicationRemoved { id } => drop(self.publications.remove(&id)),
-            Change::SubscriptionStored { row, .. } => drop(self.subscriptions.insert(row.key, (*row).clone())),
-            Change::SubscriptionRefreshed { row, .. } => self.row(row.key).renew(&row),
-            Change::SubscriptionMoved { row, .. } => self.row(row.key).go_over(&row),
-            Change::CseqReserved { key, local_cseq } => self.row(key).local_cseq = local_cseq,
-            Change::SubscriptionRemoved { key, .. } => drop(self.subscriptions.remove(&key)),
-            Change::SubscriptionAuthorized { key, status } => self.row(key).status = status,
-            Change::WatcherStored { row, .. } => {
-                drop(self.watchers.insert(((*row.presentity).clone(), row.watcher.clone(), row.event.clone()), row));
-            }
-            Change::WatcherRemoved { presentity, watcher, event, .. } => {
-                drop(self.watchers.remove(&((*presentity).clone(), watcher, event)));
-            }
-            Change::SubscriptionFetched { .. } => {}
-        }
+    /// Returns why `changes` cannot be written, one after the other.
+    pub(super) fn refusal<'c>(&self, changes: impl Iterator<Item = &'c Change> + Clone) -> Option<BoxedError> {
+        let is_guilty = changes.clone().any(|change| self.is_guilty(change));
+        is_guilty.then(|| "told to refuse".into()).or_else(|| self.rows.refusal(changes))
     }
+}
 
-    fn row(&mut self, key: SubscriptionKey) -> &mut SubscriptionRow {
-        self.subscriptions.get_mut(&key).expect("only what was stored is changed")
+impl Deref for Disk {
+    type Target = Rows;
+
+    fn deref(&self) -> &Rows {
+        &self.rows
+    }
+}
+
+impl DerefMut for Disk {
+    fn deref_mut(&mut self) -> &mut Rows {
+        &mut self.rows
     }
 }
 
@@ -233,23 +219,10 @@ impl Store for MemoryStore {
         if disk.fails_loads {
             return Err(StoreError::Database("told to fail".into()));
         }
-        let keys = match scope {
-            Scope::All => RowKeys {
-                publications: disk.publications.keys().copied().collect(),
-                subscriptions: disk.subscriptions.keys().copied().collect(),
-                watchers_of: disk.watchers.values().map(|row| row.presentity.clone()).collect(),
-            },
-            Scope::Rows(keys) => {
-                disk.read = keys.clone();
-                keys.clone()
-            }
-        };
-        let publications = keys.publications.iter().filter_map(|id| disk.publications.get(id));
-        publications.for_each(|row| visit(Stored::Publication(row.clone())));
-        let subscriptions = keys.subscriptions.iter().filter_map(|key| disk.subscriptions.get(key));
-        subscriptions.for_each(|row| visit(Stored::Subscription(Box::new(row.clone()))));
-        let watchers = disk.watchers.values().filter(|row| keys.watchers_of.contains(&row.presentity));
-        watchers.for_each(|row| visit(Stored::Watcher(row.clone())));
+        if let Scope::Rows(keys) = scope {
+            disk.read = keys.clone();
+        }
+        disk.show(scope, visit);
         Ok(())
     }
 

@@ -1,0 +1,178 @@
+//! A database that keeps what was committed, whatever becomes of the server, and fails as often as it is told to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use presence::change::Change;
+use presence::presentity_uri::PresentityUri;
+use presence::store::memory::Rows;
+use presence::store::{
+    CommitError, Opening, RulesDocument, Scope, SessionLost, Store, StoreError, Stored, Sweep,
+};
+
+use crate::ground::Shared;
+
+/// What becomes of the next commit that is not as it should be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Mishap {
+    /// Written, and the process dies before anybody hears of it.
+    DiesAfter,
+    /// Not written.
+    Fails,
+    /// Written, and nobody is told.
+    SaysNothing,
+}
+
+/// The rows, and what is wrong with the database.
+#[derive(Debug, Default)]
+pub(crate) struct Disk {
+    pub(crate) rows: Rows,
+    /// Privacy rules by user, `None` where there is no document; each write is a version.
+    rules: BTreeMap<String, Option<String>>,
+    changed: Vec<PresentityUri>,
+    /// Whose rules the server has read since somebody looked.
+    pub(crate) read: Vec<String>,
+    pub(crate) was_clean: bool,
+    pub(crate) mishap: Option<Mishap>,
+    /// Nothing works until then.
+    pub(crate) is_away: bool,
+    /// Whoever publishes this is refused.
+    pub(crate) poison: Option<String>,
+    pub(crate) commits: u64,
+    /// How often anything failed: memory may have been read back.
+    pub(crate) failures: u64,
+}
+
+/// The database as everybody holds it.
+#[derive(Clone, Debug)]
+pub(crate) struct Database {
+    disk: Arc<Mutex<Disk>>,
+    ground: Shared,
+}
+
+impl Database {
+    pub(crate) fn new(ground: Shared) -> Self {
+        Self { disk: Arc::default(), ground }
+    }
+
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&mut Disk) -> R) -> R {
+        look(&mut self.disk.lock())
+    }
+
+    pub(crate) fn opening(&self) -> Opening {
+        self.with(|disk| Opening {
+            secret: [3; 32],
+            was_clean: std::mem::take(&mut disk.was_clean),
+            next_publication_id: disk.rows.publications.keys().last().map_or(1, |last| last + 1),
+        })
+    }
+
+    /// Writes the rules of a user, as another program does.
+    pub(crate) fn write_rules(&self, user: &str, document: Option<String>) {
+        self.with(|disk| {
+            disk.rules.insert(user.into(), document);
+            disk.changed.push(PresentityUri::new(user, "pres.example"));
+        });
+    }
+
+    fn reach(&self) -> Result<(), StoreError> {
+        self.with(|disk| match disk.is_away {
+            true => {
+                disk.failures += 1;
+                Err(StoreError::Database(Box::new(SessionLost("away, as told".into()))))
+            }
+            false => Ok(()),
+        })
+    }
+}
+
+impl Disk {
+    fn is_guilty(&self, change: &Change) -> bool {
+        let Some(poison) = &self.poison else { return false };
+        match change {
+            Change::PublicationStored { row, .. } => row.body.contains(poison),
+            Change::PublicationContinued { body: Some(body), .. } => body.contains(poison),
+            _ => false,
+        }
+    }
+}
+
+impl Store for Database {
+    fn commit(&mut self, decisions: &[&[Change]]) -> Result<(), CommitError> {
+        let mut disk = self.disk.lock();
+        disk.commits += 1;
+        let mishap = disk.mishap.take();
+        if disk.is_away || mishap == Some(Mishap::Fails) {
+            disk.failures += 1;
+            return Err(CommitError::World("away, as told".into()));
+        }
+        let changes = || decisions.iter().copied().flatten();
+        if changes().any(|change| disk.is_guilty(change)) {
+            disk.failures += 1;
+            return Err(CommitError::Data("refused, as told".into()));
+        }
+        if let Some(refusal) = disk.rows.refusal(changes()) {
+            disk.failures += 1;
+            return Err(CommitError::Data(refusal));
+        }
+        changes().for_each(|change| disk.rows.write(change));
+        match mishap {
+            None => return Ok(()),
+            Some(Mishap::DiesAfter) => self.ground.with(|ground| ground.is_dead = true),
+            Some(Mishap::Fails | Mishap::SaysNothing) => {}
+        }
+        disk.failures += 1;
+        Err(CommitError::World("silent, as told".into()))
+    }
+
+    fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError> {
+        self.reach()?;
+        let rows = self.with(|disk| disk.rows.clone());
+        rows.show(scope, visit);
+        Ok(())
+    }
+
+    fn load_rules(
+        &mut self,
+        owners: Option<&[Arc<PresentityUri>]>,
+        visit: &mut dyn FnMut(RulesDocument),
+    ) -> Result<(), StoreError> {
+        self.reach()?;
+        self.with(|disk| {
+            let is_asked = |user: &str| owners.is_none_or(|owners| owners.iter().any(|owner| owner.user == user));
+            let mut read: Vec<_> = disk.rules.keys().filter(|user| is_asked(user)).cloned().collect();
+            for user in &read {
+                if let Some(Some(document)) = disk.rules.get(user) {
+                    let owner = PresentityUri::new(user, "pres.example");
+                    visit(RulesDocument { owner, doc_type: 2, document: document.clone() });
+                }
+            }
+            disk.read.append(&mut read);
+        });
+        Ok(())
+    }
+
+    fn changed_rules(&mut self) -> Result<Vec<PresentityUri>, StoreError> {
+        self.reach()?;
+        self.with(|disk| Ok(std::mem::take(&mut disk.changed)))
+    }
+
+    fn maintain(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn sweep(&mut self, _: usize, _: &mut dyn FnMut(Stored)) -> Result<Sweep, StoreError> {
+        self.reach().map(|()| Sweep::NothingNew)
+    }
+
+    fn heartbeat(&mut self) -> Result<(), StoreError> {
+        self.reach()
+    }
+
+    fn close_cleanly(&mut self) -> Result<(), StoreError> {
+        self.reach()?;
+        self.with(|disk| disk.was_clean = true);
+        Ok(())
+    }
+}

@@ -1,0 +1,23 @@
+//! The whole server under one seed: the real machines, shards, queue, writer, driver, script and transactions, with clock,
+//! network, database and randomness replaced, on one thread.
+//!
+//! A failing run prints its seed and its last events; `SIMULATION_SEED=… cargo test -p tests --test simulation` repeats it.
+//! `SIMULATION_EVENTS` says how long to go on with fresh seeds. Read in this order:
+
+#![cfg(debug_assertions)] // bugs are planted only there
+
+mod chance; // chance from a seed
+mod ground; // clocks, randomness, and the server's datagrams
+mod disk; // a database that fails when told
+mod server; // the real server, in one's hands
+mod rules; // privacy rules, and what they come to
+mod documents; // what devices publish, and what watchers find in it
+mod deadlines; // when something may be over, and when it must be
+mod devices; // publishers
+mod phones; // watchers
+mod witness; // what leaves the server, checked as it leaves
+mod world; // everything there is, and what happens next
+mod faults; // what befalls it
+mod quiet; // what must be so when all is quiet
+mod runs; // seeds, one after the other
+mod planted; // known bugs, and whether they are found
