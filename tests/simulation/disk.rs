@@ -1,6 +1,6 @@
 //! A database that keeps what was committed, whatever becomes of the server, and fails as often as it is told to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -39,7 +39,8 @@ pub(crate) struct Disk {
     pub(crate) is_away: bool,
     /// Whoever publishes this is refused.
     pub(crate) poison: Option<String>,
-    pub(crate) commits: u64,
+    /// Entity-tags, and what names a SUBSCRIBE, of everything that was ever committed.
+    pub(crate) written: BTreeSet<String>,
     /// How often anything failed: memory may have been read back.
     pub(crate) failures: u64,
 }
@@ -98,10 +99,21 @@ impl Disk {
     }
 }
 
+/// Returns what an answer to the request behind `change` can be told by.
+fn name_of(change: &Change) -> Option<String> {
+    match change {
+        Change::PublicationStored { row, .. } => Some(row.entity_tag.to_string()),
+        Change::PublicationContinued { entity_tag, .. } => Some(entity_tag.to_string()),
+        Change::SubscriptionStored { row, .. } | Change::SubscriptionRefreshed { row, .. } => {
+            Some(format!("{} {} {}", row.call_id, row.local_tag, row.remote_cseq))
+        }
+        _ => None,
+    }
+}
+
 impl Store for Database {
     fn commit(&mut self, decisions: &[&[Change]]) -> Result<(), CommitError> {
         let mut disk = self.disk.lock();
-        disk.commits += 1;
         let mishap = disk.mishap.take();
         if disk.is_away || mishap == Some(Mishap::Fails) {
             disk.failures += 1;
@@ -116,7 +128,10 @@ impl Store for Database {
             disk.failures += 1;
             return Err(CommitError::Data(refusal));
         }
-        changes().for_each(|change| disk.rows.write(change));
+        for change in changes() {
+            disk.rows.write(change);
+            disk.written.extend(name_of(change));
+        }
         match mishap {
             None => return Ok(()),
             Some(Mishap::DiesAfter) => self.ground.with(|ground| ground.is_dead = true),

@@ -97,6 +97,10 @@ impl Server {
         self.hands.stop();
     }
 
+    pub(crate) fn is_queue_empty(&self) -> bool {
+        self.hands.is_queue_empty()
+    }
+
     pub(crate) fn is_settled(&self) -> bool {
         self.hands.is_settled()
     }

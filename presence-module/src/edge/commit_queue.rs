@@ -133,6 +133,11 @@ impl CommitQueue {
         self.taken.load(Ordering::Relaxed)
     }
 
+    /// Returns whether nothing waits for the writer.
+    pub(super) fn is_empty(&self) -> bool {
+        self.inner.lock().entries.is_empty()
+    }
+
     /// Lets the writer end once it has taken everything.
     pub(super) fn close(&self) {
         self.inner.lock().is_closing = true;

@@ -83,6 +83,11 @@ impl Hands {
         self.driver.tick();
     }
 
+    /// Returns whether nothing waits for the writer.
+    pub fn is_queue_empty(&self) -> bool {
+        self.core.queue.is_empty()
+    }
+
     /// Returns whether everything queued is committed or refused, and nothing waits to be read back.
     pub fn is_settled(&self) -> bool {
         self.core.queue.settled() >= self.core.queue.last() && self.inbox.is_empty() && self.driver.owes_nothing()
