@@ -10,6 +10,7 @@ use smallvec::{SmallVec, smallvec};
 use smol_str::SmolStr;
 
 use crate::change::{Ending, Moment, SubscriptionKey, SubscriptionRow};
+use crate::planted::Planted;
 use crate::usage::Usage;
 use crate::watcher_mark::WatcherMark;
 
@@ -115,7 +116,10 @@ impl Dialog {
 
     /// Takes up a dialog from a row: every CSeq up to `row.local_cseq` may have been used.
     pub fn resume(key: DialogKey, mut usage: Usage) -> Self {
-        let (cseq, remote_cseq) = (usage.row.local_cseq, usage.row.remote_cseq);
+        let (mut cseq, remote_cseq) = (usage.row.local_cseq, usage.row.remote_cseq);
+        if Planted::CseqReusedAfterCrash.is_here() {
+            cseq = cseq.saturating_sub(CSEQ_BLOCK);
+        }
         usage.number_from(cseq);
         Self { key, usages: smallvec![usage], cseq, remote_cseq, in_flight: None, is_unheard: true }
     }
@@ -220,7 +224,7 @@ impl Dialog {
 
     /// Returns the subscription to which a NOTIFY can be bound at `now`.
     pub fn due(&self, now: Moment) -> Option<&Usage> {
-        let is_free = self.in_flight.is_none();
+        let is_free = self.in_flight.is_none() || Planted::TwoUnderWay.is_here();
         self.usages.iter().find(|usage| is_free && usage.is_due(now))
     }
 

@@ -8,6 +8,7 @@ use module_api::abi::Body;
 
 use crate::document::pidf;
 use crate::document::presence_rules::Permissions;
+use crate::planted::Planted;
 use crate::presentity_uri::PresentityUri;
 use crate::privacy_filter;
 
@@ -68,8 +69,10 @@ impl Disclosure {
 
     /// Forgets documents and permissions nobody holds: the publications changed, or the rules did.
     pub fn forget(&mut self) {
-        self.composed.clear();
-        self.shown.clear();
+        if !Planted::StaleDocument.is_here() || self.shown.len() < 2 {
+            self.composed.clear();
+            self.shown.clear();
+        }
         self.classes.retain(|class| Arc::strong_count(class) > 1);
     }
 

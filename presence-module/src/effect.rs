@@ -21,6 +21,11 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Takes out the answers.
+    pub(crate) fn take_replies(&mut self) -> Vec<Effect> {
+        self.effects.extract_if(.., |effect| matches!(effect, Effect::Reply(_))).collect()
+    }
+
     /// Answers, and changes nothing.
     pub fn reply(reply: Reply) -> Self {
         Self { changes: Vec::new(), effects: vec![Effect::Reply(reply)] }

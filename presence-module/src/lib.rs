@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+#[doc(hidden)]
+pub mod planted; // known bugs, for the simulation to find
 pub mod presentity_uri; // who is watched, and who watches
 pub mod headers; // headers that only an event server reads or writes
 pub mod watcher; // how a watcher's subscription stands, as its presentity sees it

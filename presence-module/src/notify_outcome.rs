@@ -2,6 +2,8 @@
 
 use smol_str::SmolStr;
 
+use crate::planted::Planted;
+
 /// What became of a NOTIFY.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NotifyOutcome {
@@ -30,7 +32,7 @@ impl NotifyOutcome {
     /// Returns what follows from the outcome; `silence_ends` says whether no answer does (`timeout_rm_subs`).
     pub fn verdict(&self, silence_ends: bool) -> Verdict {
         match self.code {
-            _ if self.is_silence() && !silence_ends => Verdict::Keep,
+            _ if self.is_silence() && (!silence_ends || Planted::SilenceUnheeded.is_here()) => Verdict::Keep,
             404 | 410 | 416 | 482..=485 | 604 => Verdict::EndDialog,
             405 | 408 | 480 | 481 | 489 | 501 => Verdict::EndSubscription,
             503 if self.is_local => Verdict::EndSubscription,

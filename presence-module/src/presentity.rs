@@ -32,6 +32,7 @@ use crate::disclosure::Disclosure;
 use crate::effect::{Creation, Decision, Effect};
 use crate::limits::Bound;
 use crate::notify_outcome::NotifyOutcome;
+use crate::planted::Planted;
 use crate::policy::Policy;
 use crate::presentity_uri::PresentityUri;
 use crate::publication::{self, Publication, PublishRequest, Published};
@@ -217,7 +218,9 @@ impl Presentity {
             let is_stale = now.mono.0 - usage.deadline.0 > SILENT_AFTER_MS;
             (usage, if is_stale { Ending::Silent } else { Ending::Expired })
         });
-        changes.extend(self.ends(over, policy, now));
+        if !Planted::SubscriptionOutlives.is_here() {
+            changes.extend(self.ends(over, policy, now));
+        }
         changes.extend(self.give_up(policy, now));
         Decision { changes, effects: Vec::new() }
     }
@@ -353,7 +356,9 @@ impl Presentity {
         subscriptions: Vec<(Arc<SubscriptionRow>, Moment)>,
         watchers: Vec<(WatcherRow, Option<Moment>)>,
     ) {
-        self.publications = publications;
+        if !Planted::RefusalLeavesTrace.is_here() {
+            self.publications = publications;
+        }
         self.watchers = Watchers::default();
         watchers.iter().for_each(|(row, deadline)| self.watchers.store(row, *deadline));
         let rows: FxHashSet<_> = subscriptions.iter().map(|(row, _)| row.key).collect();

@@ -10,6 +10,7 @@ use crate::change::{Change, Moment, Now, PublicationRow};
 use crate::composition::Source;
 use crate::limits::Bound;
 use crate::package::Package;
+use crate::planted::Planted;
 use crate::presentity_uri::{PresentityUri, UserAtDomain};
 
 /// One live publication.
@@ -138,7 +139,10 @@ pub fn on_publish(
     let matched = match &request.condition {
         Condition::Absent => None,
         Condition::Malformed => return Err(Rejection::MalformedCondition),
-        Condition::Matches(tag) => Some(live(tag).ok_or(Rejection::ConditionalRequestFailed)?),
+        Condition::Matches(tag) => {
+            let any = || current.first().filter(|_| Planted::ForeignTagAccepted.is_here());
+            Some(live(tag).or_else(any).ok_or(Rejection::ConditionalRequestFailed)?)
+        }
     };
     let requested_s = request.expires.unwrap_or(package.default_expires_s());
     if requested_s > 0 && requested_s < policy.min_expires_s {

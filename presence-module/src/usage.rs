@@ -10,6 +10,7 @@ use crate::change::{Ending, Moment, RenewedRow, Status, SubscriptionRow};
 use crate::document::presence_rules::Permissions;
 use crate::package::Package;
 use crate::packed_row::PackedRow;
+use crate::planted::Planted;
 use crate::watcher;
 use crate::watcher_information::News;
 
@@ -80,7 +81,9 @@ impl Usage {
     /// Numbers the next document `version` at least: every document so far had a CSeq of its own in the dialog, so that no
     /// number from the last of them on was used.
     pub fn number_from(&mut self, version: u32) {
-        if let View::Watchers(news) = &mut self.view {
+        if let View::Watchers(news) = &mut self.view
+            && !Planted::VersionsBeginAnew.is_here()
+        {
             news.number_from(version);
         }
     }

@@ -14,6 +14,8 @@ pub(crate) struct Shifts {
 /// Something granted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grant {
+    /// When it was granted, at the earliest.
+    pub(crate) since_ms: u64,
     from_ms: u64,
     until_ms: u64,
     then: Shifts,
@@ -27,7 +29,7 @@ const ROUNDING_MS: u64 = 2000;
 impl Grant {
     /// Notes what was granted for `seconds` at a moment between two.
     pub(crate) fn new(from_ms: u64, until_ms: u64, seconds: u64, then: Shifts) -> Self {
-        Self { from_ms: from_ms + seconds * 1000, until_ms: until_ms + seconds * 1000, then }
+        Self { since_ms: from_ms, from_ms: from_ms + seconds * 1000, until_ms: until_ms + seconds * 1000, then }
     }
 
     /// Returns whether it cannot be over yet.

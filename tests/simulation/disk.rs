@@ -7,10 +7,9 @@ use parking_lot::Mutex;
 use presence::change::Change;
 use presence::presentity_uri::PresentityUri;
 use presence::store::memory::Rows;
-use presence::store::{
-    CommitError, Opening, RulesDocument, Scope, SessionLost, Store, StoreError, Stored, Sweep,
-};
+use presence::store::{CommitError, Opening, RulesDocument, Scope, SessionLost, Store, StoreError, Stored, Sweep};
 
+use crate::devices::USERS;
 use crate::ground::Shared;
 
 /// What becomes of the next commit that is not as it should be.
@@ -156,14 +155,14 @@ impl Store for Database {
         self.reach()?;
         self.with(|disk| {
             let is_asked = |user: &str| owners.is_none_or(|owners| owners.iter().any(|owner| owner.user == user));
-            let mut read: Vec<_> = disk.rules.keys().filter(|user| is_asked(user)).cloned().collect();
-            for user in &read {
+            let asked: Vec<_> = USERS.iter().filter(|user| is_asked(user)).map(|user| (*user).to_owned()).collect();
+            for user in &asked {
                 if let Some(Some(document)) = disk.rules.get(user) {
                     let owner = PresentityUri::new(user, "pres.example");
                     visit(RulesDocument { owner, doc_type: 2, document: document.clone() });
                 }
             }
-            disk.read.append(&mut read);
+            disk.read.extend(asked);
         });
         Ok(())
     }

@@ -68,6 +68,7 @@ impl World {
                 let mishap = self.chance.pick(&[Mishap::Fails, Mishap::SaysNothing, Mishap::DiesAfter]);
                 self.note(|| format!("the next commit {mishap:?}"));
                 self.database.with(|disk| disk.mishap = Some(mishap));
+                self.shifts.away_ms += 3000;
             }
             965..980 => {
                 let guilty = format!("sip:s{}@", self.next_number() + 1);
@@ -92,7 +93,22 @@ impl World {
         let rules = RuleSet::draw(&mut self.chance, wall_s);
         self.note(|| format!("rules of {}: {rules:?}", USERS[user]));
         self.database.write_rules(USERS[user], rules.document());
-        self.rules[user] = rules;
+        let former = std::mem::replace(&mut self.rules[user], rules);
+        let now = self.now_ms();
+        self.former_rules[user].push((now, former));
+    }
+
+    /// Returns whether a subscriber may have been denied at one time or another since `since_ms`.
+    pub(crate) fn may_be_denied(&self, at: usize, since_ms: u64) -> bool {
+        /// It takes a look, and perhaps a database that is there, until other rules are in force.
+        const LAG_MS: u64 = 15_000;
+        let subscription = &self.subscriptions[at];
+        let (user, phone) = (subscription.user, &self.phones[subscription.phone]);
+        let former =
+            self.former_rules[user].iter().filter(|(until, _)| until + LAG_MS > since_ms).map(|(_, rules)| rules);
+        let is_open = self.configuration.force_active;
+        let may_deny = |rules: &RuleSet| rules.may_deny(&phone.uri, is_open);
+        !phone.is_of(user) && (may_deny(&self.rules[user]) || former.into_iter().any(may_deny))
     }
 
     fn change_mood(&mut self) {
@@ -178,4 +194,3 @@ impl World {
         self.database.with(|disk| (disk.mishap, disk.poison) = (None, None));
     }
 }
-

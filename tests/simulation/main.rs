@@ -13,6 +13,7 @@ mod server; // the real server, in one's hands
 mod rules; // privacy rules, and what they come to
 mod documents; // what devices publish, and what watchers find in it
 mod deadlines; // when something may be over, and when it must be
+mod table; // who watches, as subscribers to that know it
 mod devices; // publishers
 mod phones; // watchers
 mod witness; // what leaves the server, checked as it leaves

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use tests::message::Message;
-use tests::watcherinfo::{Table, WatcherInfo};
+use tests::watcherinfo::WatcherInfo;
 
 use crate::deadlines::Grant;
 use crate::devices::USERS;
 use crate::documents::Shown;
 use crate::rules::WATCHERS;
+use crate::table::Table;
 use crate::world::{About, Event, World};
 
 /// How a phone takes NOTIFYs.
@@ -43,6 +44,10 @@ pub(crate) struct Subscription {
     pub(crate) call_id: String,
     pub(crate) remote_tag: Option<String>,
     cseq: u32,
+    /// That of the last request that was accepted.
+    accepted_cseq: u32,
+    /// When it asked for anything last.
+    pub(crate) asked_ms: u64,
     is_waiting: bool,
     pub(crate) grant: Option<Grant>,
     pub(crate) bounds: Vec<Grant>,
@@ -62,6 +67,7 @@ pub(crate) struct Subscription {
 #[derive(Clone, Debug)]
 pub(crate) struct Subscribe {
     subscription: usize,
+    cseq: u32,
     expires_s: u64,
     sent_ms: u64,
     kind: Kind,
@@ -148,7 +154,9 @@ impl World {
             event,
             call_id: format!("w{at}"),
             remote_tag: None,
-            cseq: self.chance.between(1, 1000) as u32,
+            cseq: self.chance.between(10, 1000) as u32,
+            accepted_cseq: 0,
+            asked_ms: 0,
             is_waiting: false,
             grant: None,
             bounds: Vec::new(),
@@ -171,7 +179,7 @@ impl World {
         let phone = &self.phones[subscription.phone];
         let uri = format!("sip:{}@pres.example", USERS[subscription.user]);
         let cseq = match kind {
-            Kind::Late => subscription.cseq,
+            Kind::Late => subscription.accepted_cseq - 1,
             _ => {
                 subscription.cseq += 1;
                 subscription.cseq
@@ -191,11 +199,11 @@ impl World {
             .with("Contact", format!("<sip:w@{}>", phone.address))
             .with("Event", subscription.event)
             .with("Expires", expires_s);
-        subscription.is_waiting = true;
+        (subscription.is_waiting, subscription.asked_ms) = (true, now);
         if matches!(kind, Kind::Begin | Kind::Refresh) {
             subscription.bounds.push(Grant::new(now, now + 40_000, expires_s.min(longest_s), shifts));
         }
-        let (address, about) = (phone.address, Subscribe { subscription: at, expires_s, sent_ms: now, kind });
+        let (address, about) = (phone.address, Subscribe { subscription: at, cseq, expires_s, sent_ms: now, kind });
         self.ask(branch, address, request.to_bytes(), About::Subscribe(about));
     }
 
@@ -203,11 +211,10 @@ impl World {
     pub(crate) fn subscribed(&mut self, subscribe: Subscribe, response: Option<&Message>) {
         let (now, shifts) = (self.now_ms(), self.shifts);
         let longest_s = u64::from(self.configuration.max_expires_s);
-        let Subscribe { subscription: at, expires_s, sent_ms, kind } = subscribe;
+        let Subscribe { subscription: at, cseq, expires_s, sent_ms, kind } = subscribe;
+        let is_sure = self.is_sure(at);
         let subscription = &mut self.subscriptions[at];
         subscription.is_waiting = false;
-        let is_sure = subscription.is_counted_on()
-            && subscription.grant.as_ref().is_some_and(|grant| grant.is_sure(now, shifts));
         match (response.and_then(Message::code), kind) {
             (Some(200), Kind::Late | Kind::Unknown) => self.fail(format!("{kind:?} and accepted: {response:?}")),
             (Some(200), _) => {
@@ -215,7 +222,7 @@ impl World {
                 if subscription.remote_tag.as_ref().is_some_and(|known| tag.as_ref() != Some(known)) {
                     return self.fail(format!("two To-tags of one dialog: {response:?}"));
                 }
-                subscription.remote_tag = tag;
+                (subscription.remote_tag, subscription.accepted_cseq) = (tag, cseq);
                 if expires_s == 0 {
                     subscription.is_over = true;
                 } else {
@@ -236,6 +243,13 @@ impl World {
             (Some(403), _) => subscription.is_over = true,
             (Some(code), _) => self.fail(format!("a SUBSCRIBE is answered {code}: {response:?}")),
         }
+    }
+
+    /// Returns whether a subscription cannot be over, whatever happened since it was granted.
+    pub(crate) fn is_sure(&self, at: usize) -> bool {
+        let subscription = &self.subscriptions[at];
+        let Some(grant) = subscription.grant.filter(|_| subscription.is_counted_on()) else { return false };
+        grant.is_sure(self.now_ms(), self.shifts) && !self.may_be_denied(at, grant.since_ms)
     }
 
     /// Takes in a NOTIFY at `address`.
@@ -260,10 +274,8 @@ impl World {
         };
         let subscription = &mut self.subscriptions[at];
         subscription.is_doubtful |= code == 481;
-        if code != 200 {
-            subscription.table.allow_version_jump_once();
-        }
-        let tag = format!("{};tag=w{at}", request.get("To").unwrap_or_default().split(";tag=").next().unwrap_or_default());
+        let tag =
+            format!("{};tag=w{at}", request.get("To").unwrap_or_default().split(";tag=").next().unwrap_or_default());
         let mut response = Message::response_to(request, code).set("To", tag);
         if code == 503 {
             response = response.with("Retry-After", self.chance.between(0, 3));
@@ -281,7 +293,6 @@ impl World {
 
     /// Takes what a NOTIFY says, and returns the code of the answer.
     fn take(&mut self, at: usize, request: &Message) -> u16 {
-        let (now, shifts) = (self.now_ms(), self.shifts);
         let subscription = &mut self.subscriptions[at];
         let Some((cseq, _)) = request.cseq() else { return 400 };
         if cseq <= subscription.last_cseq {
@@ -297,19 +308,14 @@ impl World {
             subscription.shown = Some(Shown::read(&request.body));
         }
         if !request.body.is_empty() && subscription.event == "presence.winfo" {
-            if self.restarts > 0 {
-                subscription.table.allow_version_jump_once();
-            }
             let read = WatcherInfo::read(&request.body);
             if let Err(error) = read.and_then(|info| subscription.table.apply(&info)) {
                 self.fail(format!("watcher information: {error}: {request}"));
                 return 200;
             }
         }
+        let is_sure = self.is_sure(at) && !self.subscriptions[at].is_waiting;
         let subscription = &mut self.subscriptions[at];
-        let is_sure = subscription.is_counted_on()
-            && !subscription.is_waiting
-            && subscription.grant.as_ref().is_some_and(|grant| grant.is_sure(now, shifts));
         if state.starts_with("terminated") {
             if state.contains("timeout") && is_sure {
                 self.fail(format!("a subscription ends before its time: {:?} {request}", self.subscriptions[at]));

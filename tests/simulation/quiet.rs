@@ -98,10 +98,9 @@ impl World {
                 complaints.extend(self.complaint_about(at).map(|what| format!("{what}: {row:?} {subscription:?}")));
             }
         }
-        for subscription in &self.subscriptions {
-            let is_sure = subscription.grant.as_ref().is_some_and(|grant| grant.is_sure(now, shifts));
-            let is_there = rows.values().any(|row| row.call_id == subscription.call_id.as_str());
-            if subscription.is_counted_on() && is_sure && !is_there {
+        let there: BTreeSet<_> = rows.values().map(|row| row.call_id.as_str()).collect();
+        for (at, subscription) in self.subscriptions.iter().enumerate() {
+            if self.is_sure(at) && !there.contains(subscription.call_id.as_str()) {
                 complaints.push(format!("acknowledged and not there: {subscription:?}"));
             }
         }
@@ -157,9 +156,7 @@ impl World {
             all.map(|(watcher, status)| format!("{watcher} {status}")).collect()
         });
         expected.sort();
-        let told = self.subscriptions[at].table.summary();
-        let mut told: Vec<_> = told.iter().filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect();
-        told.sort();
+        let told = self.subscriptions[at].table.everybody();
         (told != expected).then(|| format!("knows of {told:?}, not of {expected:?}"))
     }
 
@@ -194,4 +191,3 @@ impl World {
         }
     }
 }
-

@@ -95,6 +95,13 @@ impl RuleSet {
         }
     }
 
+    /// Returns whether `watcher` may be denied at one time or another.
+    pub(crate) fn may_deny(&self, watcher: &str, is_open: bool) -> bool {
+        let always =
+            Self { rules: self.rules.iter().copied().filter(|terms| terms.window.is_none()).collect(), ..*self };
+        matches!(always.decide(watcher, 0, is_open), Standing::Blocked | Standing::Pending)
+    }
+
     /// Returns whether a rule begins or ceases to hold within `around_s` of a moment.
     pub(crate) fn is_about_to_change(&self, wall_s: u64, around_s: u64) -> bool {
         let ends = self.rules.iter().filter_map(|terms| terms.window).flat_map(|(from, until)| [from, until]);

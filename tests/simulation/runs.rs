@@ -100,7 +100,9 @@ fn everybody_knows_what_the_rules_allow_of_what_is_published() {
     if let Some(seed) = setting("SIMULATION_SEED") {
         let Run { violation, events, .. } = run(seed, false);
         println!("seed {seed}: {events} events");
-        return if violation.is_some() { report(seed) };
+        return if violation.is_some() {
+            report(seed)
+        };
     }
     let events = setting("SIMULATION_EVENTS").unwrap_or(200_000);
     let first = setting("SIMULATION_FIRST").unwrap_or_else(fresh_seed);

@@ -61,14 +61,15 @@ fn find(_: &str, _: &[std::path::PathBuf]) -> Result<Found, NotLoaded> {
 impl Server {
     pub(crate) fn start(configuration: &Configuration, ground: &Shared, database: &Database) -> Self {
         let mut hands = None;
-        let stepped = Stepped::start(&configuration.text(), find, address(), Arc::new(ground.clone()), |services, set| {
-            let host = Host::new(Overheard { services, ground: ground.clone() }, "presence");
-            let store = Box::new(database.clone());
-            let started = stepping::start(host.clone(), set, store, &database.opening());
-            let (presence, its_hands) = started.map_err(|error| error.to_string())?;
-            hands = Some(its_hands);
-            Ok(RunningModule::linked(presence, host))
-        });
+        let stepped =
+            Stepped::start(&configuration.text(), find, address(), Arc::new(ground.clone()), |services, set| {
+                let host = Host::new(Overheard { services, ground: ground.clone() }, "presence");
+                let store = Box::new(database.clone());
+                let started = stepping::start(host.clone(), set, store, &database.opening());
+                let (presence, its_hands) = started.map_err(|error| error.to_string())?;
+                hands = Some(its_hands);
+                Ok(RunningModule::linked(presence, host))
+            });
         let stepped = stepped.unwrap_or_else(|told| panic!("the server does not start: {told}"));
         Self { stepped, hands: hands.expect("set when the module started") }
     }
@@ -88,8 +89,8 @@ impl Server {
     }
 
     /// Goes a round as the module's writer.
-    pub(crate) fn write(&mut self, most: usize) -> bool {
-        self.hands.write(most)
+    pub(crate) fn write(&mut self, most: usize) {
+        self.hands.write(most);
     }
 
     /// Stops in order.

@@ -19,7 +19,7 @@ pub(crate) struct Witness {
     /// The highest CSeq in each dialog.
     cseqs: BTreeMap<String, u32>,
     /// The NOTIFY under way in each dialog: its branch, and when it was sent first.
-    under_way: BTreeMap<String, (String, u64)>,
+    under_way: BTreeMap<String, UnderWay>,
     dialogs: BTreeMap<String, String>,
     /// The highest version in each dialog of watcher information.
     versions: BTreeMap<String, u32>,
@@ -27,6 +27,15 @@ pub(crate) struct Witness {
     read: Vec<Vec<(u64, RuleSet)>>,
     /// The wall clock when it was seen last: the monotonic clock, then the wall.
     walls: Vec<(u64, u64)>,
+}
+
+/// A NOTIFY that nobody has answered.
+#[derive(Debug)]
+struct UnderWay {
+    branch: String,
+    since_ms: u64,
+    /// How often the database had failed by then: an end that was refused is no end.
+    failures: u64,
 }
 
 /// When a transaction without an answer is over (RFC 3261 §17.1.2.2, Timer F).
@@ -42,7 +51,7 @@ impl Witness {
     /// Notes that the server has taken in the answer to a NOTIFY.
     pub(crate) fn answered(&mut self, branch: &str) {
         if let Some(dialog) = self.dialogs.remove(branch) {
-            self.under_way.retain(|of, (its, _)| *of != dialog || its != branch);
+            self.under_way.retain(|of, it| *of != dialog || it.branch != branch);
         }
     }
 
@@ -109,19 +118,26 @@ impl World {
         let call_id = request.get("Call-ID").unwrap_or_default();
         let dialog = format!("{call_id} {} {}", tag("From"), tag("To"));
         let Some((cseq, "NOTIFY")) = request.cseq() else { return self.fail(format!("no NOTIFY: {request}")) };
+        let failures = self.database.with(|disk| disk.failures);
+        let asked_ms = self.by_call_id.get(call_id).map_or(0, |at| self.subscriptions[*at].asked_ms);
         let witness = &mut self.witness;
-        if let Some((other, since)) = witness.under_way.get(&dialog)
-            && now < since + TIMER_F_MS
-        {
-            let complaint = format!("two NOTIFYs under way, {other} since {since}: {request}");
-            return self.fail(complaint);
+        let before = UnderWay { branch: branch.clone(), since_ms: now, failures };
+        if let Some(it) = witness.under_way.insert(dialog.clone(), before) {
+            let complaint = match now < it.since_ms + TIMER_F_MS {
+                true => "two NOTIFYs under way",
+                // Who has asked since is there after all (it may have been on its way for a while).
+                false if asked_ms + 2 * TIMER_F_MS > now || it.failures != failures => "",
+                false => "a watcher is told on that did not answer",
+            };
+            if !complaint.is_empty() {
+                return self.fail(format!("{complaint}, {it:?}: {request}"));
+            }
         }
         if let Some(last) = witness.cseqs.insert(dialog.clone(), cseq)
             && last >= cseq
         {
             return self.fail(format!("CSeq {cseq} after {last}: {request}"));
         }
-        witness.under_way.insert(dialog.clone(), (branch.clone(), now));
         witness.dialogs.insert(branch, dialog.clone());
         self.see_content(request, &dialog);
     }
@@ -174,7 +190,9 @@ impl World {
     pub(crate) fn decide(&self, rules: &RuleSet, watcher: &str, event: &str, wall_ms: u64) -> Standing {
         match rules.decide(watcher, wall_ms / 1000, self.configuration.force_active) {
             Standing::Pending if event == "presence.winfo" => Standing::Blocked,
-            Standing::PolitelyBlocked if event == "presence.winfo" => Standing::Allowed { services: false, notes: false },
+            Standing::PolitelyBlocked if event == "presence.winfo" => {
+                Standing::Allowed { services: false, notes: false }
+            }
             standing => standing,
         }
     }

@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) witness: Witness,
     /// The rules that are written, by user.
     pub(crate) rules: Vec<RuleSet>,
+    /// Those that were written before, and until when they were.
+    pub(crate) former_rules: Vec<Vec<(u64, RuleSet)>>,
     pub(crate) weather: Weather,
     pub(crate) shifts: Shifts,
     pub(crate) restarts: u64,
@@ -129,6 +131,7 @@ impl World {
             branches: Branches::default(),
             witness: Witness::new(),
             rules: vec![RuleSet::default(); USERS.len()],
+            former_rules: vec![Vec::new(); USERS.len()],
             weather: Weather::draw(&mut chance),
             shifts: Shifts::default(),
             restarts: 0,
@@ -227,7 +230,7 @@ impl World {
         if at_ms.is_multiple_of(TICK_MS) {
             self.serve(Server::drive);
             // What the writer does of itself, it does by the clock.
-            self.serve(|server| drop(server.write(0)));
+            self.serve(|server| server.write(0));
         }
     }
 
@@ -250,7 +253,7 @@ impl World {
             Event::Write => {
                 self.is_writing = false;
                 let most = if self.chance.permille(300) { self.chance.between(1, 4) as usize } else { 256 };
-                self.serve(|server| drop(server.write(most)));
+                self.serve(|server| server.write(most));
             }
         }
     }

@@ -9,6 +9,7 @@ use super::Presentity;
 use crate::change::{Change, Ending, Moment, Status, SubscriptionKey, SubscriptionRow, WatcherRow};
 use crate::dialog::DialogKey;
 use crate::package::Package;
+use crate::planted::Planted;
 use crate::presentity_uri::UserAtDomain;
 use crate::publication::Publication;
 use crate::usage::{Usage, View};
@@ -48,7 +49,9 @@ impl Presentity {
             }
             Change::PublicationRemoved { id } => {
                 self.publications.retain(|publication| publication.row.id != *id);
-                self.document_changed(None);
+                if !Planted::ExpiryUntold.is_here() {
+                    self.document_changed(None);
+                }
             }
             Change::SubscriptionStored { row, deadline, flow } => self.begin(row, *deadline, *flow),
             Change::SubscriptionFetched { row, flow } => {

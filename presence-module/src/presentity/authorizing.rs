@@ -15,6 +15,7 @@ use crate::document::presence_rules::{Permissions, SubHandling};
 use crate::effect::Decision;
 use crate::package::Package;
 use crate::packed_row::PackedRow;
+use crate::planted::Planted;
 use crate::policy::Policy;
 use crate::presentity_uri::UserAtDomain;
 use crate::usage::{Usage, View};
@@ -34,7 +35,7 @@ impl Presentity {
         // Most have written none.
         static ABSENT: LazyLock<Arc<Rules>> = LazyLock::new(Arc::default);
         self.rules = Some(if rules.is_absent() { ABSENT.clone() } else { Arc::new(rules) });
-        self.is_review_due = true;
+        self.is_review_due = !Planted::RulesUnheeded.is_here();
         self.refresh_sphere();
     }
 

@@ -10,6 +10,7 @@ use roxmltree::Node;
 
 use super::{NAMESPACE, is, value};
 use crate::document::{domain_name, xml};
+use crate::planted::Planted;
 
 /// One who asks and was authenticated.
 #[derive(Debug)]
@@ -49,7 +50,8 @@ impl<'w> Watcher<'w> {
     }
 
     fn is_of(&self, domain: &str) -> bool {
-        self.domain.as_deref() == Some(domain)
+        let is_as_long = || self.domain.as_ref().is_some_and(|own| own.len() == domain.len());
+        self.domain.as_deref() == Some(domain) || Planted::DomainByLength.is_here() && is_as_long()
     }
 }
 
@@ -114,6 +116,7 @@ impl Group {
     fn includes(&self, watcher: &Watcher<'_>) -> bool {
         let is_excepted = self.except.contains(watcher)
             || watcher.domain.as_ref().is_some_and(|domain| self.except_domains.contains(domain));
+        let is_excepted = is_excepted && !Planted::ExceptIgnored.is_here();
         !is_excepted && self.domain.as_deref().is_none_or(|domain| watcher.is_of(domain))
     }
 }
