@@ -32,6 +32,11 @@ impl Grant {
         Self { since_ms: from_ms, from_ms: from_ms + seconds * 1000, until_ms: until_ms + seconds * 1000, then }
     }
 
+    /// Notes that so many seconds from now on were asked for, which may have been granted and lost.
+    pub(crate) fn bound(&mut self, now_ms: u64, seconds: u64) {
+        self.from_ms = self.from_ms.min(now_ms + seconds * 1000);
+    }
+
     /// Returns whether it cannot be over yet.
     pub(crate) fn is_sure(&self, now_ms: u64, shifts: Shifts) -> bool {
         self.from_ms > now_ms + ROUNDING_MS + (shifts.forward_ms - self.then.forward_ms)

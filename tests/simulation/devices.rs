@@ -7,6 +7,7 @@ use tests::message::Message;
 
 use crate::deadlines::Grant;
 use crate::documents::document;
+use crate::phones::expires_of;
 use crate::world::{About, World};
 
 /// Whose presence is published.
@@ -139,6 +140,7 @@ impl World {
         device.is_waiting = true;
         if kind != Kind::Stale {
             // It is carried out before its client gives up, or never.
+            device.acked.iter_mut().for_each(|acked| acked.grant.bound(now, expires_s));
             device.bounds.push(Grant::new(now, now + 40_000, expires_s.min(longest_s), shifts));
         }
         let publish = Publish { device: at, number, expires_s, sent_ms: now, kind };
@@ -166,12 +168,13 @@ impl World {
                 let tag = response.and_then(|response| response.get("SIP-ETag")).unwrap_or_default().to_owned();
                 device.stale.extend(device.acked.as_ref().map(|acked| acked.tag.clone()));
                 let former = device.acked.as_ref().map_or(0, |acked| acked.number);
-                let grant = Grant::new(sent_ms, now, expires_s.min(longest_s), shifts);
+                let grant = Grant::new(sent_ms, now, response.map_or(0, expires_of).min(longest_s), shifts);
                 device.acked = Some(Acked { tag, number: number.unwrap_or(former), grant });
                 device.is_unsure = false;
             }
             (Some(412), Kind::Continue) => {
-                if was_sure {
+                // Whoever repeats a removal after a crash may have removed it already.
+                if was_sure && expires_s > 0 {
                     let acked = device.acked.clone();
                     return self.fail(format!("an acknowledged publication is forgotten: {acked:?}"));
                 }

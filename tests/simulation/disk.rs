@@ -40,6 +40,8 @@ pub(crate) struct Disk {
     pub(crate) poison: Option<String>,
     /// Entity-tags, and what names a SUBSCRIBE, of everything that was ever committed.
     pub(crate) written: BTreeSet<String>,
+    /// How often each dialog was begun: once, unless its SUBSCRIBE came again when all about it was forgotten.
+    pub(crate) begun: BTreeMap<String, u64>,
     /// How often anything failed: memory may have been read back.
     pub(crate) failures: u64,
 }
@@ -130,6 +132,9 @@ impl Store for Database {
         for change in changes() {
             disk.rows.write(change);
             disk.written.extend(name_of(change));
+            if let Change::SubscriptionStored { row, .. } = change {
+                *disk.begun.entry(row.call_id.to_string()).or_default() += 1;
+            }
         }
         match mishap {
             None => return Ok(()),

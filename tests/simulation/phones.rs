@@ -201,6 +201,7 @@ impl World {
             .with("Expires", expires_s);
         (subscription.is_waiting, subscription.asked_ms) = (true, now);
         if matches!(kind, Kind::Begin | Kind::Refresh) {
+            subscription.grant.iter_mut().for_each(|grant| grant.bound(now, expires_s));
             subscription.bounds.push(Grant::new(now, now + 40_000, expires_s.min(longest_s), shifts));
         }
         let (address, about) = (phone.address, Subscribe { subscription: at, cseq, expires_s, sent_ms: now, kind });
@@ -223,14 +224,17 @@ impl World {
                     return self.fail(format!("two To-tags of one dialog: {response:?}"));
                 }
                 (subscription.remote_tag, subscription.accepted_cseq) = (tag, cseq);
-                if expires_s == 0 {
+                // What is answered again after a crash may have less left, or be over.
+                let left_s = response.map_or(0, expires_of).min(expires_s).min(longest_s);
+                if left_s == 0 {
                     subscription.is_over = true;
                 } else {
-                    subscription.grant = Some(Grant::new(sent_ms, now, expires_s.min(longest_s), shifts));
+                    subscription.grant = Some(Grant::new(sent_ms, now, left_s, shifts));
                 }
             }
             (Some(481), Kind::Refresh) => {
-                if is_sure {
+                // Whoever repeats an end after a crash may have ended it already.
+                if is_sure && expires_s > 0 {
                     let complaint = format!("an acknowledged subscription is forgotten: {subscription:?}");
                     return self.fail(complaint);
                 }
@@ -269,7 +273,12 @@ impl World {
                 return;
             }
             Mood::Forgetful => 481,
-            Mood::Busy => self.chance.pick(&[500, 503]),
+            Mood::Busy if self.chance.permille(500) => 503,
+            // It has been told, and nobody tells it again before there is news.
+            Mood::Busy => {
+                self.take(at, request);
+                500
+            }
             Mood::Good => self.take(at, request),
         };
         let subscription = &mut self.subscriptions[at];
@@ -326,4 +335,9 @@ impl World {
         self.subscriptions[at].state = state;
         200
     }
+}
+
+/// Returns what an answer grants.
+pub(crate) fn expires_of(response: &Message) -> u64 {
+    response.get("Expires").and_then(|expires| expires.parse().ok()).unwrap_or_default()
 }
