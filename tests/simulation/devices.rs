@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tests::message::Message;
 
-use crate::deadlines::Grant;
+use crate::deadlines::{Grant, Shifts};
 use crate::documents::document;
 use crate::phones::expires_of;
 use crate::world::{About, World};
@@ -49,6 +49,8 @@ pub(crate) struct Publish {
     number: Option<u64>,
     expires_s: u64,
     sent_ms: u64,
+    /// What had moved deadlines by then.
+    sent_at: Shifts,
     kind: Kind,
 }
 
@@ -143,7 +145,7 @@ impl World {
             device.acked.iter_mut().for_each(|acked| acked.grant.bound(now, expires_s));
             device.bounds.push(Grant::new(now, now + 40_000, expires_s.min(longest_s), shifts));
         }
-        let publish = Publish { device: at, number, expires_s, sent_ms: now, kind };
+        let publish = Publish { device: at, number, expires_s, sent_ms: now, sent_at: shifts, kind };
         self.ask(branch, self.devices[at].address, request.to_bytes(), About::Publish(publish));
     }
 
@@ -151,7 +153,7 @@ impl World {
     pub(crate) fn published(&mut self, publish: Publish, response: Option<&Message>) {
         let (now, shifts) = (self.now_ms(), self.shifts);
         let longest_s = u64::from(self.configuration.max_expires_s);
-        let Publish { device: at, number, expires_s, sent_ms, kind } = publish;
+        let Publish { device: at, number, expires_s, sent_ms, sent_at, kind } = publish;
         let code = response.and_then(Message::code);
         let device = &mut self.devices[at];
         device.is_waiting = false;
@@ -168,7 +170,7 @@ impl World {
                 let tag = response.and_then(|response| response.get("SIP-ETag")).unwrap_or_default().to_owned();
                 device.stale.extend(device.acked.as_ref().map(|acked| acked.tag.clone()));
                 let former = device.acked.as_ref().map_or(0, |acked| acked.number);
-                let grant = Grant::new(sent_ms, now, response.map_or(0, expires_of).min(longest_s), shifts);
+                let grant = Grant::new(sent_ms, now, response.map_or(0, expires_of).min(longest_s), sent_at);
                 device.acked = Some(Acked { tag, number: number.unwrap_or(former), grant });
                 device.is_unsure = false;
             }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use tests::message::Message;
 use tests::watcherinfo::WatcherInfo;
 
-use crate::deadlines::Grant;
+use crate::deadlines::{Grant, Shifts};
 use crate::devices::USERS;
 use crate::documents::Shown;
 use crate::rules::WATCHERS;
@@ -70,6 +70,8 @@ pub(crate) struct Subscribe {
     cseq: u32,
     expires_s: u64,
     sent_ms: u64,
+    /// What had moved deadlines by then.
+    sent_at: Shifts,
     kind: Kind,
 }
 
@@ -204,7 +206,8 @@ impl World {
             subscription.grant.iter_mut().for_each(|grant| grant.bound(now, expires_s));
             subscription.bounds.push(Grant::new(now, now + 40_000, expires_s.min(longest_s), shifts));
         }
-        let (address, about) = (phone.address, Subscribe { subscription: at, cseq, expires_s, sent_ms: now, kind });
+        let (address, about) =
+            (phone.address, Subscribe { subscription: at, cseq, expires_s, sent_ms: now, sent_at: shifts, kind });
         self.ask(branch, address, request.to_bytes(), About::Subscribe(about));
     }
 
@@ -212,7 +215,7 @@ impl World {
     pub(crate) fn subscribed(&mut self, subscribe: Subscribe, response: Option<&Message>) {
         let (now, shifts) = (self.now_ms(), self.shifts);
         let longest_s = u64::from(self.configuration.max_expires_s);
-        let Subscribe { subscription: at, cseq, expires_s, sent_ms, kind } = subscribe;
+        let Subscribe { subscription: at, cseq, expires_s, sent_ms, sent_at, kind } = subscribe;
         let is_sure = self.is_sure(at);
         let subscription = &mut self.subscriptions[at];
         subscription.is_waiting = false;
@@ -229,7 +232,7 @@ impl World {
                 if left_s == 0 {
                     subscription.is_over = true;
                 } else {
-                    subscription.grant = Some(Grant::new(sent_ms, now, left_s, shifts));
+                    subscription.grant = Some(Grant::new(sent_ms, now, left_s, sent_at));
                 }
             }
             (Some(481), Kind::Refresh) => {
@@ -302,8 +305,13 @@ impl World {
 
     /// Takes what a NOTIFY says, and returns the code of the answer.
     fn take(&mut self, at: usize, request: &Message) -> u16 {
+        let begun = self.database.with(|disk| disk.begun.get(&format!("w{at}")).copied().unwrap_or_default());
         let subscription = &mut self.subscriptions[at];
         let Some((cseq, _)) = request.cseq() else { return 400 };
+        if cseq == 1 && begun > 1 {
+            // Its SUBSCRIBE came again after a crash, when what it had begun was over: a dialog with the same id.
+            (subscription.last_cseq, subscription.table) = (0, Table::default());
+        }
         if cseq <= subscription.last_cseq {
             return 500;
         }

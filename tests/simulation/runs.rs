@@ -1,6 +1,7 @@
 //! Seeds, one after the other: those that failed once, then fresh ones.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use crate::world::World;
 
@@ -49,10 +50,11 @@ fn live(world: &mut World) {
     world.check_floor();
 }
 
-/// Runs seeds from `first` on until `events` have happened; returns the runs, their events, and the first that failed.
-fn run_many(first: u64, events: u64) -> (u64, u64, Option<u64>) {
+/// Runs seeds from `first` on until `is_enough` says so of the events that happened; returns the runs, their events, and
+/// the first seed that failed.
+fn run_many(first: u64, is_enough: impl Fn(u64) -> bool) -> (u64, u64, Option<u64>) {
     let (mut seed, mut happened, mut runs) = (first, 0, 0);
-    while happened < events {
+    while !is_enough(happened) {
         let run = run(seed, false);
         (happened, runs) = (happened + run.events, runs + 1);
         if run.violation.is_some() {
@@ -104,10 +106,15 @@ fn everybody_knows_what_the_rules_allow_of_what_is_published() {
             report(seed)
         };
     }
-    let events = setting("SIMULATION_EVENTS").unwrap_or(200_000);
+    let (events, minutes) = (setting("SIMULATION_EVENTS").unwrap_or(200_000), setting("SIMULATION_MINUTES"));
+    let began = Instant::now();
+    let is_enough = |happened| match minutes {
+        Some(minutes) => began.elapsed() >= Duration::from_secs(60 * minutes),
+        None => happened >= events,
+    };
     let first = setting("SIMULATION_FIRST").unwrap_or_else(fresh_seed);
-    let (runs, happened, failed) = run_many(first, events);
-    println!("seeds from {first} on: {runs} runs, {happened} events");
+    let (runs, happened, failed) = run_many(first, is_enough);
+    println!("seeds from {first} on: {runs} runs, {happened} events in {:.1} s", began.elapsed().as_secs_f64());
     failed.into_iter().for_each(|seed| report(seed));
 }
 
