@@ -58,16 +58,29 @@ impl Planted {
     ];
 
     /// Returns whether this bug is planted in the calling thread.
-    #[cfg(debug_assertions)]
     pub(crate) fn is_here(self) -> bool {
-        HERE.get() == Some(self)
+        here() == Some(self)
     }
+}
 
-    /// Returns false.
+/// Returns what is planted in the calling thread.
+#[cfg(debug_assertions)]
+pub(crate) fn here() -> Option<Planted> {
+    HERE.get()
+}
+
+/// Returns nothing.
+#[cfg(not(debug_assertions))]
+pub(crate) const fn here() -> Option<Planted> {
+    None
+}
+
+/// Plants in the calling thread what is planted in the one that started it.
+pub(crate) fn carry(bug: Option<Planted>) {
     #[cfg(not(debug_assertions))]
-    pub(crate) const fn is_here(self) -> bool {
-        false
-    }
+    let _ = bug; // There is never any.
+    #[cfg(debug_assertions)]
+    plant(bug);
 }
 
 #[cfg(debug_assertions)]

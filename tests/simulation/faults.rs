@@ -4,7 +4,7 @@ use crate::chance::Chance;
 use crate::deadlines::Shifts;
 use crate::devices::USERS;
 use crate::disk::Mishap;
-use crate::phones::{Mood, PHONES};
+use crate::phones::{Mood, PHONES, Phone};
 use crate::rules::RuleSet;
 use crate::server::Server;
 use crate::world::{DELAY_MAX_MS, Event, World};
@@ -190,7 +190,10 @@ impl World {
     /// Lets everything be as it should.
     pub(crate) fn calm_down(&mut self) {
         self.weather = Weather::default();
-        self.phones.iter_mut().for_each(|phone| phone.mood = Mood::Good);
+        // Whoever is mute may stay so: its subscriptions end, and all is quiet.
+        let stays_mute = self.chance.permille(500);
+        let is_good = |phone: &&mut Phone| phone.mood != Mood::Mute || !stays_mute;
+        self.phones.iter_mut().filter(is_good).for_each(|phone| phone.mood = Mood::Good);
         self.database.with(|disk| (disk.mishap, disk.poison) = (None, None));
     }
 }

@@ -46,8 +46,8 @@ pub(crate) struct Subscription {
     cseq: u32,
     /// That of the last request that was accepted.
     accepted_cseq: u32,
-    /// When it asked for anything last.
-    pub(crate) asked_ms: u64,
+    /// When it was answered last.
+    answered_ms: u64,
     is_waiting: bool,
     pub(crate) grant: Option<Grant>,
     pub(crate) bounds: Vec<Grant>,
@@ -56,6 +56,8 @@ pub(crate) struct Subscription {
     /// The watcher did what may have ended it.
     pub(crate) is_doubtful: bool,
     last_cseq: u32,
+    /// How often the dialog had been begun by then.
+    begun: u64,
     /// What it was told last.
     pub(crate) state: String,
     pub(crate) shown: Option<Shown>,
@@ -105,6 +107,11 @@ impl Phone {
 pub(crate) const PHONES: usize = 11;
 
 impl Subscription {
+    /// Returns when the server may have heard of the watcher last.
+    pub(crate) fn heard_ms(&self, now_ms: u64) -> u64 {
+        if self.is_waiting { now_ms } else { self.answered_ms }
+    }
+
     /// Returns whether its watcher counts on it.
     pub(crate) fn is_counted_on(&self) -> bool {
         self.grant.is_some() && !self.is_over && !self.is_doubtful
@@ -158,13 +165,14 @@ impl World {
             remote_tag: None,
             cseq: self.chance.between(10, 1000) as u32,
             accepted_cseq: 0,
-            asked_ms: 0,
+            answered_ms: 0,
             is_waiting: false,
             grant: None,
             bounds: Vec::new(),
             is_over: expires_s == 0,
             is_doubtful: false,
             last_cseq: 0,
+            begun: 1,
             state: String::new(),
             shown: None,
             table: Table::default(),
@@ -201,7 +209,7 @@ impl World {
             .with("Contact", format!("<sip:w@{}>", phone.address))
             .with("Event", subscription.event)
             .with("Expires", expires_s);
-        (subscription.is_waiting, subscription.asked_ms) = (true, now);
+        subscription.is_waiting = true;
         if matches!(kind, Kind::Begin | Kind::Refresh) {
             subscription.grant.iter_mut().for_each(|grant| grant.bound(now, expires_s));
             subscription.bounds.push(Grant::new(now, now + 40_000, expires_s.min(longest_s), shifts));
@@ -213,12 +221,12 @@ impl World {
 
     /// Takes in what a SUBSCRIBE came to; `None` if nobody answered.
     pub(crate) fn subscribed(&mut self, subscribe: Subscribe, response: Option<&Message>) {
-        let (now, shifts) = (self.now_ms(), self.shifts);
+        let now = self.now_ms();
         let longest_s = u64::from(self.configuration.max_expires_s);
         let Subscribe { subscription: at, cseq, expires_s, sent_ms, sent_at, kind } = subscribe;
         let is_sure = self.is_sure(at);
         let subscription = &mut self.subscriptions[at];
-        subscription.is_waiting = false;
+        (subscription.is_waiting, subscription.answered_ms) = (false, now);
         match (response.and_then(Message::code), kind) {
             (Some(200), Kind::Late | Kind::Unknown) => self.fail(format!("{kind:?} and accepted: {response:?}")),
             (Some(200), _) => {
@@ -308,10 +316,11 @@ impl World {
         let begun = self.database.with(|disk| disk.begun.get(&format!("w{at}")).copied().unwrap_or_default());
         let subscription = &mut self.subscriptions[at];
         let Some((cseq, _)) = request.cseq() else { return 400 };
-        if cseq == 1 && begun > 1 {
+        if cseq <= subscription.last_cseq && begun > subscription.begun {
             // Its SUBSCRIBE came again after a crash, when what it had begun was over: a dialog with the same id.
             (subscription.last_cseq, subscription.table) = (0, Table::default());
         }
+        subscription.begun = begun.max(1);
         if cseq <= subscription.last_cseq {
             return 500;
         }

@@ -8,6 +8,7 @@ use presence::edge::stepping::Census;
 
 use crate::devices::USERS;
 use crate::documents::{Shown, number_of};
+use crate::phones::Mood;
 use crate::rules::Standing;
 use crate::world::World;
 
@@ -94,7 +95,8 @@ impl World {
             }
             // Who does not care any more is told so at the next NOTIFY.
             let is_its = subscription.remote_tag.as_deref() == Some(row.local_tag.as_str());
-            if is_its && !subscription.is_over {
+            let is_mute = self.phones[subscription.phone].mood == Mood::Mute;
+            if is_its && !subscription.is_over && !is_mute {
                 complaints.extend(self.complaint_about(at).map(|what| format!("{what}: {row:?} {subscription:?}")));
             }
         }

@@ -36,8 +36,6 @@ pub(crate) struct Witness {
 struct UnderWay {
     branch: String,
     since_ms: u64,
-    /// How often the database had failed by then: an end that was refused is no end.
-    failures: u64,
 }
 
 /// When a transaction without an answer is over (RFC 3261 §17.1.2.2, Timer F).
@@ -120,16 +118,16 @@ impl World {
         let call_id = request.get("Call-ID").unwrap_or_default();
         let dialog = format!("{call_id} {} {}", tag("From"), tag("To"));
         let Some((cseq, "NOTIFY")) = request.cseq() else { return self.fail(format!("no NOTIFY: {request}")) };
-        let (failures, begun) =
-            self.database.with(|disk| (disk.failures, disk.begun.get(call_id).copied().unwrap_or_default()));
-        let asked_ms = self.by_call_id.get(call_id).map_or(0, |at| self.subscriptions[*at].asked_ms);
+        let begun = self.database.with(|disk| disk.begun.get(call_id).copied().unwrap_or_default());
+        let heard_ms = self.by_call_id.get(call_id).map_or(0, |at| self.subscriptions[*at].heard_ms(now));
+        let failed_ms = self.failed_ms;
         let witness = &mut self.witness;
-        let before = UnderWay { branch: branch.clone(), since_ms: now, failures };
+        let before = UnderWay { branch: branch.clone(), since_ms: now };
         if let Some(it) = witness.under_way.insert(dialog.clone(), before) {
             let complaint = match now < it.since_ms + TIMER_F_MS {
                 true => "two NOTIFYs under way",
-                // Who has asked since is there after all (it may have been on its way for a while).
-                false if asked_ms + 2 * TIMER_F_MS > now || it.failures != failures => "",
+                // Who has asked since is there after all, and an end that was refused is no end.
+                false if heard_ms >= it.since_ms || failed_ms + 5000 >= it.since_ms + TIMER_F_MS => "",
                 false => "a watcher is told on that did not answer",
             };
             if !complaint.is_empty() {
@@ -138,10 +136,10 @@ impl World {
         }
         // A SUBSCRIBE that comes again after a crash, when what it began is over, begins a dialog with the same id.
         let is_begun_anew = witness.begun.insert(dialog.clone(), begun) != Some(begun) || begun == 0;
-        if is_begun_anew && cseq == 1 {
+        if is_begun_anew {
             witness.versions.remove(&dialog);
         }
-        let last = witness.cseqs.insert(dialog.clone(), cseq).filter(|_| !(is_begun_anew && cseq == 1));
+        let last = witness.cseqs.insert(dialog.clone(), cseq).filter(|_| !is_begun_anew);
         if let Some(last) = last
             && last >= cseq
         {

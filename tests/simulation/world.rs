@@ -42,6 +42,9 @@ pub(crate) struct World {
     pub(crate) restarts: u64,
     numbers: u64,
     is_writing: bool,
+    /// When the database failed last.
+    pub(crate) failed_ms: u64,
+    failures: u64,
     /// Datagrams under way.
     pub(crate) in_the_air: usize,
     /// What happened so far.
@@ -137,6 +140,8 @@ impl World {
             restarts: 0,
             numbers: 0,
             is_writing: false,
+            failed_ms: 0,
+            failures: 0,
             in_the_air: 0,
             events: 0,
             violation: None,
@@ -266,8 +271,11 @@ impl World {
         let (sent, errors, is_dead) = self
             .ground
             .with(|ground| (std::mem::take(&mut ground.sent), std::mem::take(&mut ground.errors), ground.is_dead));
-        let read = self.database.with(|disk| std::mem::take(&mut disk.read));
+        let (read, failures) = self.database.with(|disk| (std::mem::take(&mut disk.read), disk.failures));
         let now = self.now_ms();
+        if failures != self.failures {
+            (self.failures, self.failed_ms) = (failures, now);
+        }
         for user in read {
             if let Some(at) = USERS.iter().position(|known| *known == user) {
                 self.witness.rules_read(at, now, &self.rules[at]);

@@ -12,6 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::core::Core;
 use super::driver::Owed;
 use crate::change::{Change, Now, SubscriptionRow, WatcherRow};
+use crate::planted;
 use crate::presentity_uri::PresentityUri;
 use crate::publication::Publication;
 use crate::store::{RulesDocument, Scope, Store, StoreError, Stored, recovery};
@@ -44,7 +45,9 @@ impl Core {
         let (rows, read) = crossbeam_channel::bounded::<Vec<Stored>>(BATCHES_AHEAD);
         std::thread::scope(|scope| {
             let taker = std::thread::Builder::new().name("presence-start".into());
+            let bug = planted::here();
             let taker = taker.spawn_scoped(scope, move || {
+                planted::carry(bug);
                 let mut taking_up = TakingUp::new(self, now);
                 read.into_iter().flatten().for_each(|row| taking_up.take_up(row));
                 taking_up
