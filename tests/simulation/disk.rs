@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use presence::change::Change;
+use presence::change::{Change, SubscriptionRow};
 use presence::presentity_uri::PresentityUri;
 use presence::store::memory::Rows;
 use presence::store::{CommitError, Opening, RulesDocument, Scope, SessionLost, Store, StoreError, Stored, Sweep};
@@ -100,14 +100,14 @@ impl Disk {
     }
 }
 
-/// Returns what an answer to the request behind `change` can be told by.
-fn name_of(change: &Change) -> Option<String> {
+/// Returns what an answer to the request behind `change`, which is written by now, can be told by.
+fn name_of(change: &Change, rows: &Rows) -> Option<String> {
+    let name = |row: &SubscriptionRow| format!("{} {} {}", row.call_id, row.local_tag, row.remote_cseq);
     match change {
         Change::PublicationStored { row, .. } => Some(row.entity_tag.to_string()),
         Change::PublicationContinued { entity_tag, .. } => Some(entity_tag.to_string()),
-        Change::SubscriptionStored { row, .. } | Change::SubscriptionRefreshed { row, .. } => {
-            Some(format!("{} {} {}", row.call_id, row.local_tag, row.remote_cseq))
-        }
+        Change::SubscriptionStored { row, .. } => Some(name(row)),
+        Change::SubscriptionRefreshed { row, .. } => rows.subscriptions.get(&row.key).map(name),
         _ => None,
     }
 }
@@ -131,7 +131,8 @@ impl Store for Database {
         }
         for change in changes() {
             disk.rows.write(change);
-            disk.written.extend(name_of(change));
+            let name = name_of(change, &disk.rows);
+            disk.written.extend(name);
             if let Change::SubscriptionStored { row, .. } = change {
                 *disk.begun.entry(row.call_id.to_string()).or_default() += 1;
             }
