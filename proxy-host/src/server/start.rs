@@ -54,7 +54,8 @@ fn serve(plan: Plan, source: &Source) -> Result<Exit, (Exit, String)> {
     let listening = stop::listen().map_err(system)?;
     let limits = plan.settings.limits;
     let listeners = bind_all(&plan.settings.listen, &limits, source).map_err(|message| (Exit::System, message))?;
-    let wire = Wire::new(listeners, &plan.settings.aliases, plan.to_tag_avp, limits, Machine::start()).map_err(system)?;
+    let wire =
+        Wire::new(listeners, &plan.settings.aliases, plan.to_tag_avp, limits, Machine::start()).map_err(system)?;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let runtimes = worker::runtimes(plan.settings.children.map_or(processors, usize::from)).map_err(system)?;
     let proxy = Arc::new(Proxy {

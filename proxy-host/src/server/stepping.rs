@@ -55,7 +55,8 @@ impl Stepped {
         let (plan, diagnostics) = plan(&source, &[], find);
         let plan = plan.ok_or_else(|| diagnostics.render(&source, Colour::Plain))?;
         let listener = Listener::simulated(address, Arc::clone(&world));
-        let wire = Wire::new(vec![listener], &plan.settings.aliases, plan.to_tag_avp, world);
+        let (aliases, limits) = (&plan.settings.aliases, plan.settings.limits);
+        let wire = Wire::new(vec![listener], aliases, plan.to_tag_avp, limits, world);
         let wire = wire.map_err(|error| error.to_string())?;
         let proxy = Arc::new(Proxy {
             capabilities: Capabilities::of(plan.modules.iter().map(|module| &module.declaration)),
