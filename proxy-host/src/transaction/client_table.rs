@@ -38,6 +38,8 @@ pub struct Held<B> {
     pub sent: Sent<B>,
     /// What the user knows it by.
     pub token: Token,
+    /// When it was written.
+    pub since: Moment,
 }
 
 /// Why a request has no transaction, and is not sent.

@@ -6,6 +6,7 @@ use std::hash::Hasher;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use module_api::abi::{Body, OutgoingRequest, Transport as AbiTransport};
 use module_api::sip::uri::Uri;
@@ -25,6 +26,9 @@ use crate::transport::udp::{Datagram, WhenFull};
 /// A longer one goes out over UDP all the same where nothing asked for TCP, and is counted: a watcher that listens on
 /// UDP alone would never hear of it otherwise.
 pub(crate) const UDP_BYTES_MAX: usize = 1300;
+
+/// How long what a request says is taken to be so while it waits to be sent.
+const FRESH_FOR: Duration = Duration::from_secs(1);
 
 /// A request without its Via, and without the address it goes to.
 struct Draft {
@@ -128,12 +132,24 @@ impl Wire {
         }
     }
 
-    /// Sends the requests that had to wait until somebody where they go had answered.
+    /// Sends the requests that had to wait until somebody where they go had answered. One that waited so long that it may
+    /// say what is so no more is given back: its user writes another.
     pub(crate) fn send_released(&self, when_full: WhenFull) {
-        let released = self.table.take_released();
-        if !released.is_empty() {
-            let ready: Vec<_> = released.into_iter().filter_map(|request| self.begin_admitted(request)).collect();
+        loop {
+            let released = self.table.take_released();
+            if released.is_empty() {
+                return;
+            }
+            let now = self.now();
+            let (stale, fresh): (Vec<_>, Vec<_>) =
+                released.into_iter().partition(|request| now - request.since > FRESH_FOR);
+            let ready: Vec<_> = fresh.into_iter().filter_map(|request| self.begin_admitted(request)).collect();
             self.send_ready(&ready, when_full);
+            for request in stale {
+                // The next one may go in its place.
+                self.table.settle(&request.sent.peer, Settled::NotAccepted);
+                self.put_off(request.token);
+            }
         }
     }
 
@@ -148,7 +164,7 @@ impl Wire {
 
     /// Gives a request its transaction.
     fn begin(&self, request: Held<Body>) -> Option<Retransmission<Body>> {
-        let Held { branch, method, sent, token } = request;
+        let Held { branch, method, sent, token, .. } = request;
         let outgoing = Outgoing { branch: &branch, method: &method, sent: sent.clone(), token };
         match self.table.on_send(outgoing, self.now()) {
             Ok(handle) => Some(Retransmission { handle, sent }),
@@ -170,7 +186,7 @@ impl Wire {
         head.extend_from_slice(&draft.headers);
         let sent = Sent { peer, head: head.into(), body: draft.body.clone() };
         let method = draft.line.split(|byte| *byte == b' ').next().unwrap_or_default();
-        Some(Held { branch, method: method.into(), sent, token: draft.token })
+        Some(Held { branch, method: method.into(), sent, token: draft.token, since: self.now() })
     }
 
     /// Sends datagrams that have their transactions, for the first time or again: one system call a socket.
