@@ -15,6 +15,7 @@ use presence::composition::Policy as Composition;
 use presence::edge::core::{AcceptedWith, Settings};
 use presence::edge::identity::IdentitySource;
 use presence::edge::presence::Presence;
+use presence::limits::Limits;
 use presence::policy::Policy;
 use presence::publication::PublishPolicy;
 use presence::subscription::SubscribePolicy;
@@ -163,6 +164,7 @@ fn settings(force_active: bool) -> Settings {
             notify_interval_ms: 0,
             waiting_time_s: 259_200,
             silence_ends: true,
+            limits: Limits::default(),
         },
         shards: 2,
         queue_places: 100,
@@ -178,6 +180,9 @@ fn settings(force_active: bool) -> Settings {
         contact_user: Default::default(),
         presentity_in_to: false,
         accepted: AcceptedWith::Code200,
+        documents: Default::default(),
+        unanswered_max: 1000,
+        ceilings: Default::default(),
     }
 }
 
