@@ -79,7 +79,8 @@ fn cheaper(all: &All) -> Vec<Target> {
     let target = |work: &'static str| {
         let theirs = find(durable, work)?.total_cost();
         let found = HELD.map(|subject| Some(theirs / find(results(all, subject)?, work)?.total_cost()));
-        let aim = Aim::AtLeast(if work.contains("NOTIFY") { CHEAPER.1 } else { CHEAPER.0 });
+        let is_told = work.contains("NOTIFY") || work.contains("SUBSCRIBE");
+        let aim = Aim::AtLeast(if is_told { CHEAPER.1 } else { CHEAPER.0 });
         Some(Target { what: format!("{work}, cheaper than Kamailio durable"), aim, unit: "×", found })
     };
     works(all, wanted).into_iter().filter_map(target).collect()
