@@ -2,8 +2,8 @@
 //!
 //! A request is in service from its transaction's begin to its answer. Whoever takes requests in asks first whether their
 //! source has room: alone, a source may have all there is; together, each has its share, so that what waits in front of one
-//! source's request is never all that another one can send. How many there may be follows from how long they take (`pace.rs`). Sources are told apart by a keyed hash: two that meet in one place
-//! share a share, and nobody can choose with whom.
+//! source's request is never all that another one can send. How many there may be follows from how long they take (`pace.rs`).
+//! Sources are told apart by a keyed hash: two that meet in one place share a share, and nobody can choose with whom.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
@@ -117,8 +117,16 @@ impl InService {
 mod tests {
     use super::*;
 
-    fn source(n: u8) -> SocketAddr {
-        SocketAddr::from(([192, 0, 2, n], 5060))
+    /// Returns sources of which no two meet in one place.
+    fn sources<const N: usize>(in_service: &InService) -> [SocketAddr; N] {
+        let mut taken = Vec::new();
+        let mut found = (0..=255).map(|n| SocketAddr::from(([192, 0, 2, n], 5060))).filter(|source| {
+            let place = in_service.place(source);
+            let is_free = !taken.contains(&place);
+            taken.push(place);
+            is_free
+        });
+        std::array::from_fn(|_| found.next().expect("of 256 most have a place of their own"))
     }
 
     /// Enters as many from `source` as have room, and says how many that were.
@@ -129,40 +137,43 @@ mod tests {
     #[test]
     fn one_source_alone_may_have_everything() {
         let in_service = InService::new(100);
-        assert_eq!(fill(&in_service, &source(1)).len(), 100);
-        assert!(!in_service.has_room(&source(1)) && !in_service.is_calm());
+        let [one] = sources(&in_service);
+        assert_eq!(fill(&in_service, &one).len(), 100);
+        assert!(!in_service.has_room(&one) && !in_service.is_calm());
     }
 
     #[test]
     fn another_one_has_its_share_whatever_the_first_has_taken_and_the_first_gets_no_more() {
         let in_service = InService::new(100);
-        let first = fill(&in_service, &source(1));
-        assert_eq!(fill(&in_service, &source(2)).len(), 50);
+        let [one, another] = sources(&in_service);
+        let first = fill(&in_service, &one);
+        assert_eq!(fill(&in_service, &another).len(), 50);
         for entered in &first[..50] {
-            assert!(!in_service.has_room(&source(1)));
+            assert!(!in_service.has_room(&one));
             in_service.leave(*entered, Moment::START);
         }
-        assert!(!in_service.has_room(&source(1)));
+        assert!(!in_service.has_room(&one));
         in_service.leave(first[50], Moment::START);
-        assert!(in_service.has_room(&source(1)));
+        assert!(in_service.has_room(&one));
     }
 
     #[test]
     fn shares_grow_again_when_sources_have_nothing_left_to_do() {
         let in_service = InService::new(100);
-        let others: Vec<_> = (2..12).map(|n| in_service.enter(&source(n), Moment::START)).collect();
-        assert!(fill(&in_service, &source(1)).len() < 100);
+        let [one, others @ ..] = sources::<11>(&in_service);
+        let others = others.map(|source| in_service.enter(&source, Moment::START));
+        assert!(fill(&in_service, &one).len() < 100);
         others.into_iter().for_each(|entered| in_service.leave(entered, Moment::START));
-        fill(&in_service, &source(1));
+        fill(&in_service, &one);
         assert_eq!(in_service.total(), 100);
     }
 
     #[test]
     fn everybody_may_have_one() {
         let in_service = InService::new(8);
-        for n in 1..=40 {
-            assert!(in_service.has_room(&source(n)), "{n}");
-            in_service.enter(&source(n), Moment::START);
+        for source in sources::<40>(&in_service) {
+            assert!(in_service.has_room(&source), "{source}");
+            in_service.enter(&source, Moment::START);
         }
     }
 }
