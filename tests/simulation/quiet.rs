@@ -29,7 +29,8 @@ impl World {
             if self.violation.is_some() {
                 return;
             }
-            if !self.is_quiet() {
+            // A database that was away is tried again after a pause, and then looked at for rules.
+            if !self.is_quiet() || now < self.failed_ms + 5000 {
                 quiet_from_ms = quiet_from_ms.max(now + 1500);
             }
             if now >= quiet_from_ms {
