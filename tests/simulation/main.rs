@@ -2,7 +2,8 @@
 //! network, database and randomness replaced, on one thread.
 //!
 //! A failing run prints its seed and its last events; `SIMULATION_SEED=… cargo test -p tests --test simulation` repeats it.
-//! `SIMULATION_EVENTS` or `SIMULATION_MINUTES` says how long to go on with fresh seeds. Read in this order:
+//! `SIMULATION_MINUTES` says how long to go on with fresh seeds, `SIMULATION_EVENTS` how long with those of every test run. Read
+//! in this order:
 
 #![cfg(debug_assertions)] // bugs are planted only there
 
