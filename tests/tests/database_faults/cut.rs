@@ -11,7 +11,8 @@ use tests::user_agent::Publisher;
 
 use super::scene::{Scene, assert_unavailable, shown, stored};
 
-on! { [mariadb postgresql]
+// Not yet on MariaDB, where it fails now and then: docs/reliability.md, the third gap.
+on! { [postgresql]
     connections_may_be_cut_at_any_moment,
 }
 
