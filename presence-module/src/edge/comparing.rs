@@ -90,10 +90,6 @@ impl Core {
         }
     }
 
-    fn is_settled(&self, slot: &Slot) -> bool {
-        !slot.is_stale && slot.staged <= self.queue.settled()
-    }
-
     /// Takes up what is not as memory has it, and returns how much that was; `None` if something came in between.
     pub(super) fn take_up_found(&self, uri: &Arc<PresentityUri>, differences: Vec<Difference>) -> Option<Counts> {
         // What is over, or denied, is ended first, and by itself: it must not come back by the row that is removed with it.

@@ -61,7 +61,7 @@ pub(super) struct Driver {
     core: Arc<Core>,
     /// Watchers to be told the present state, some a tick.
     owed: VecDeque<Owed>,
-    /// What a 2xx created that came too late.
+    /// What a 2xx created that came too late, until its end is in the database.
     lost: Vec<Created>,
     sweeps: Periodic,
     looks: Periodic,
@@ -156,12 +156,14 @@ impl Driver {
         }
     }
 
-    /// Ends what nobody waited for.
+    /// Ends what nobody waited for, and has it in mind until the database has taken that: the end can be refused as well.
     fn end_lost(&mut self) {
         self.lost.retain(|created| {
-            let policy = &self.core.settings.policy;
+            let (core, uri) = (&self.core, &created.presentity);
+            let policy = &core.settings.policy;
             let end = |presentity: &mut Presentity, now| presentity.on_reply_lost(&created.what, policy, now);
-            is_to_be_tried_again(self.core.step(&created.presentity, end))
+            is_to_be_tried_again(core.step(uri, end))
+                || core.shards.lock(uri).get(uri).is_some_and(|slot| !core.is_settled(slot))
         });
     }
 }

@@ -243,6 +243,11 @@ impl Core {
         }
     }
 
+    /// Returns whether what memory holds of a presentity is what the database holds.
+    pub(super) fn is_settled(&self, slot: &Slot) -> bool {
+        !slot.is_stale && slot.staged <= self.queue.settled()
+    }
+
     /// Marks a presentity whose staged decision was refused, and takes back what rested on it.
     pub(super) fn refuse(&self, uri: &Arc<PresentityUri>, decision: &Decision) {
         let mut shard = self.shards.lock(uri);

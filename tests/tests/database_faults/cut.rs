@@ -11,8 +11,7 @@ use tests::user_agent::Publisher;
 
 use super::scene::{Scene, assert_unavailable, shown, stored};
 
-// Not yet on MariaDB, where it fails now and then: docs/reliability.md, the third gap.
-on! { [postgresql]
+on! { [mariadb postgresql]
     connections_may_be_cut_at_any_moment,
 }
 

@@ -114,6 +114,20 @@ fn what_came_about_though_its_request_was_refused_is_ended() {
 }
 
 #[test]
+fn what_came_about_though_its_request_was_refused_is_ended_however_often_the_end_is_refused() {
+    let requests: [fn(&Rig) -> u64; 2] =
+        [|rig| rig.publish("dana", "p", "", 600, &document("refused")), |rig| rig.subscribe("eli", "", 1, 600)];
+    for request in requests {
+        let rig = Rig::new();
+        rig.store.lose_next_answer();
+        assert_eq!(rig.answer(request(&rig)).code, 503);
+        rig.store.fail_next();
+        // The request, its end that is refused, its end.
+        rig.until("it is removed", || rig.store.with(|disk| disk.commits) >= 3 && rig.disk() == (vec![], vec![]));
+    }
+}
+
+#[test]
 fn nothing_counts_as_durable_because_a_sweep_was_queued_behind_it() {
     let rig = Rig::new();
     rig.store.hold();
