@@ -16,6 +16,8 @@ pub(crate) const PROMISES: &[Promise] = &[
     promise!(changes_of_rules_made_while_nobody_served_are_noticed),
     promise!(a_change_of_rules_is_stamped),
     promise!(a_table_of_rules_that_was_made_anew_is_watched),
+    promise!(a_document_is_read_as_soon_as_it_is_there),
+    promise!(documents_that_came_without_triggers_are_read_once_a_sweep_has_begun),
     promise!(however_many_changes_of_rules_there_are_one_look_finds_them_all),
 ];
 
@@ -98,6 +100,32 @@ fn a_table_of_rules_that_was_made_anew_is_watched(scene: &Scene<'_>) {
     assert_eq!(changed(&mut store), ["dana"]);
     other.script("UPDATE xcap_xml SET xcap = '<b/>'; DELETE FROM xcap_xml;");
     assert_eq!(changed(&mut store), ["dana"]);
+}
+
+/// Whoever was known to have none is not taken for having none any more; and it is a change all the same.
+fn a_document_is_read_as_soon_as_it_is_there(scene: &Scene<'_>) {
+    let (mut store, mut other) = (scene.open(), scene.other());
+    let mut count = |user| documents_of(&mut store, Some(user)).len();
+    assert_eq!((count("dana"), count("eli")), (0, 0));
+    other.execute(&format!("{INSERT} VALUES ('dana', 'pres.example', '<a/>', 2, '')"));
+    assert_eq!((count("dana"), count("eli")), (1, 0));
+    other.execute(r#"UPDATE xcap_xml SET "user" = 'eli'"#);
+    assert_eq!((count("dana"), count("eli")), (0, 1));
+    other.execute("DELETE FROM xcap_xml");
+    assert_eq!((count("dana"), count("eli")), (0, 0));
+    assert_eq!(changed(&mut store), ["dana", "eli"]);
+}
+
+/// As when a backup is put in the table's place while the server runs.
+fn documents_that_came_without_triggers_are_read_once_a_sweep_has_begun(scene: &Scene<'_>) {
+    let (mut store, mut other) = (scene.open(), scene.other());
+    assert_eq!(documents_of(&mut store, Some("dana")), []);
+    other.execute("DROP TABLE xcap_xml");
+    let made = table(TableId::XcapXml).create(scene.dialect(), &TableNames::default());
+    tests::database::Database::connect(&scene.url()).execute(&made);
+    other.execute(&format!("{INSERT} VALUES ('dana', 'pres.example', '<a/>', 2, '')"));
+    store.sweep(100, &mut |_| ()).unwrap();
+    assert_eq!(documents_of(&mut store, Some("dana")).len(), 1);
 }
 
 /// More than are read at once, and exactly as many.

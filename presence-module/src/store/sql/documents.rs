@@ -25,6 +25,7 @@ impl SqlStore {
     /// # Errors
     /// The database refuses one of them, or failed.
     pub fn put_documents(&mut self, documents: &[&NewDocument]) -> Result<(), CommitError> {
+        self.forget_rule_owners();
         self.owned(|connection, statements| {
             let writes =
                 documents.iter().map(|new| Write { statement: &statements.document_stored, binds: binds(new) });

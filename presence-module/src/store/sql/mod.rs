@@ -14,6 +14,8 @@ pub(crate) mod old_tables; // those of 2006, set aside
 pub(crate) mod ownership; // the one server that may write
 pub mod inspection; // what is there, for who only looks
 pub(crate) mod rules; // rules documents, and who changed theirs
+pub(crate) mod rule_owners; // who has any
+pub(crate) mod rules_reading; // and what they say
 pub(crate) mod sweep; // a walk through everything, step by step
 pub(crate) mod store; // all of it, as a `Store`
 pub(crate) mod documents; // documents put beside it

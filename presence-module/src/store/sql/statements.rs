@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::dialect::Dialect;
+use super::rule_owners::KNOWN_MAX;
 use super::statement::{Rows, Statement};
 use crate::store::TableNames;
 use crate::store::schema::{SqlType, TableId, table};
@@ -106,6 +107,7 @@ pub(crate) struct Statements {
     pub(crate) rules: Statement,
     /// For some numbers of users, small ones first; in whatever domain.
     pub(crate) rules_of: [(usize, Statement); 4],
+    pub(crate) rule_owners: Statement,
     pub(crate) changed_rules: Statement,
     pub(crate) changed_rules_seen: Statement,
 }
@@ -149,6 +151,7 @@ impl Statements {
             document_stored: writer.insert(rules, NEW_DOCUMENT),
             rules: writer.select(rules, RULES_DOCUMENT, &format!(" ORDER BY {}", dialect.list(RULES_KEY))),
             rules_of: [1, 4, 16, RULES_AT_ONCE].map(|count| (count, writer.rules_of(count))),
+            rule_owners: writer.rule_owners(),
             changed_rules: writer.select(changed, &["seq", "user", "domain"], " ORDER BY seq LIMIT 4096"),
             changed_rules_seen: writer.delete(changed, &["seq"]),
         }
@@ -286,6 +289,13 @@ impl Writer<'_> {
         let (user, places, order) =
             (self.dialect.quoted("user"), vec!["?"; count].join(", "), self.dialect.list(RULES_KEY));
         self.select(TableId::XcapXml, RULES_DOCUMENT, &format!(" WHERE {user} IN ({places}) ORDER BY {order}"))
+    }
+
+    /// Reads who has documents, of more than can be known one more.
+    fn rule_owners(&self) -> Statement {
+        let user = self.dialect.quoted("user");
+        let most = KNOWN_MAX + 1;
+        self.on(TableId::XcapXml, |table| format!("SELECT DISTINCT {user} FROM {table} LIMIT {most}"))
     }
 
     fn all_of(&self, columns: &[&str]) -> String {

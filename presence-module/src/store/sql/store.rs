@@ -1,7 +1,6 @@
 //! A database as a [`Store`]: the session, got back when it is lost; the transaction, fenced; the rows, read and written.
 
-use std::collections::{BTreeSet, HashSet};
-use std::iter::repeat;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::connection::{Access, Connect, Connection, Failure, Fault};
@@ -10,8 +9,9 @@ use super::migration::{Migrate, Migration};
 use super::old_tables::OldTables;
 use super::ownership::{Ownership, TakeOver};
 use super::reading::{self, Columns};
-use super::statement::{Statement, Write};
-use super::statements::{RULES_AT_ONCE, RULES_DOCUMENT, Statements};
+use super::rule_owners::RuleOwners;
+use super::statement::Statement;
+use super::statements::Statements;
 use super::sweep::Walk;
 use super::transaction::{transaction, without_transaction};
 use super::value::{Bind, Row};
@@ -37,9 +37,10 @@ pub struct SqlStore {
     /// What [`Connection::version_of_others`] was when the last pass of the walk began.
     walked_at: Option<i64>,
     /// What it was when nobody's rules had changed.
-    unchanged: Option<i64>,
+    pub(super) unchanged: Option<i64>,
     /// Those whose rules changed and whom nobody has asked for yet.
-    changed_rules: BTreeSet<PresentityUri>,
+    pub(super) changed_rules: BTreeSet<PresentityUri>,
+    pub(super) rule_owners: RuleOwners,
 }
 
 /// How a database is taken into use.
@@ -90,6 +91,7 @@ impl SqlStore {
             walked_at: None,
             unchanged: None,
             changed_rules: BTreeSet::new(),
+            rule_owners: RuleOwners::Unknown,
         };
         Ok((store, opening))
     }
@@ -152,7 +154,7 @@ impl SqlStore {
     }
 
     /// Reads, each statement for itself: a transaction would cost more than what is read.
-    fn reading<T>(
+    pub(super) fn reading<T>(
         &mut self,
         work: impl FnOnce(&mut dyn Connection, &Statements) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -195,34 +197,7 @@ impl SqlStore {
         kept(&mut self.connection, done)
     }
 
-    /// Takes over whose rules changed, as the triggers wrote it down, and removes what they wrote: some thousand rows at
-    /// a time. Returns whether there were any.
-    fn take_changed_rules(&mut self) -> Result<bool, StoreError> {
-        let (mut seen, mut changed) = (Vec::new(), Vec::new());
-        self.with(|connection, statements| {
-            connection.query(&statements.changed_rules, &[], &mut |row| {
-                let mut columns = Columns::new(row, &["seq", "user", "domain"]);
-                seen.extend(columns.number::<i64>());
-                let owner = columns.user_at_domain();
-                changed.extend(owner.map(|owner| PresentityUri::new(owner.user, owner.domain.to_ascii_lowercase())));
-            })?;
-            Ok(())
-        })?;
-        if seen.is_empty() {
-            return Ok(false);
-        }
-        // Before what they wrote is removed: it may be removed, and nobody hears of it.
-        self.changed_rules.extend(changed);
-        // Each by its number: what is committed with a lower one meanwhile has not been seen.
-        self.owned(|connection, statements| {
-            let remove =
-                |seq: &i64| Write { statement: &statements.changed_rules_seen, binds: vec![Bind::Integer(*seq)] };
-            Ok::<_, StoreError>(connection.write(&seen.iter().map(remove).collect::<Vec<_>>())?)
-        })?;
-        Ok(true)
-    }
-
-    fn version_of_others(&mut self) -> Result<Option<i64>, StoreError> {
+    pub(super) fn version_of_others(&mut self) -> Result<Option<i64>, StoreError> {
         self.with(|connection, _| Ok(connection.version_of_others()?))
     }
 }
@@ -255,19 +230,11 @@ impl Store for SqlStore {
         owners: Option<&[Arc<PresentityUri>]>,
         visit: &mut dyn FnMut(RulesDocument),
     ) -> Result<(), StoreError> {
-        // All of one user's documents come from one statement.
-        self.reading(|connection, statements| {
-            let Some(owners) = owners else { return read_rules(connection, &statements.rules, &[], visit) };
-            owners.chunks(RULES_AT_ONCE).try_for_each(|some| read_rules_of(connection, statements, some, visit))
-        })
+        self.read_rules(owners, visit)
     }
 
     fn changed_rules(&mut self) -> Result<Vec<PresentityUri>, StoreError> {
-        let version = self.version_of_others()?;
-        if version.is_none() || version != self.unchanged {
-            while self.take_changed_rules()? {}
-            self.unchanged = version;
-        }
+        self.look_at_changed_rules()?;
         Ok(std::mem::take(&mut self.changed_rules).into_iter().collect())
     }
 
@@ -282,6 +249,7 @@ impl Store for SqlStore {
                 return Ok(Sweep::NothingNew);
             }
             self.walked_at = version;
+            self.forget_rule_owners();
         }
         let mut walk = std::mem::take(&mut self.walk);
         let step =
@@ -407,41 +375,6 @@ pub(super) fn show(
             reason: unreadable.to_string(),
         });
         visit(row, stored);
-    })?;
-    Ok(())
-}
-
-/// Reads the rules documents of up to [`RULES_AT_ONCE`] presentities.
-fn read_rules_of(
-    connection: &mut dyn Connection,
-    statements: &Statements,
-    owners: &[Arc<PresentityUri>],
-    visit: &mut dyn FnMut(RulesDocument),
-) -> Result<(), StoreError> {
-    let Some(last) = owners.last() else { return Ok(()) };
-    let fits = |(count, _): &&(usize, Statement)| *count >= owners.len();
-    let (count, statement) = statements.rules_of.iter().find(fits).expect("as many as there are at once");
-    // A place that is left over asks for the last one again.
-    let users: Vec<_> = owners.iter().chain(repeat(last)).take(*count).map(|owner| Bind::Text(&owner.user)).collect();
-    let asked: HashSet<&PresentityUri> = owners.iter().map(|owner| &**owner).collect();
-    read_rules(connection, statement, &users, &mut |document| {
-        if asked.contains(&document.owner) {
-            visit(document);
-        }
-    })
-}
-
-/// Reads rules documents; one that cannot be read denies, as one that is malformed does.
-fn read_rules(
-    connection: &mut dyn Connection,
-    select: &Statement,
-    owner: &[Bind<'_>],
-    visit: &mut dyn FnMut(RulesDocument),
-) -> Result<(), StoreError> {
-    connection.query(select, owner, &mut |row| {
-        if let Ok(document) = reading::rules_document(&mut Columns::new(row, RULES_DOCUMENT)) {
-            visit(document);
-        }
     })?;
     Ok(())
 }
