@@ -3,6 +3,7 @@
 //! Read in this order:
 
 pub mod patience; // for what nobody announces
+pub(crate) mod chance; // seeded choices
 pub mod binaries; // builds what is loaded, once a process
 pub mod processes; // all of a server, to be stopped or to be measured
 pub mod database; // tables, read and written from outside the server
@@ -26,3 +27,5 @@ pub mod load; // what a message costs, every answer checked
 pub mod flood; // somebody who sends as much as it can
 
 pub mod kill_rounds; // a crowd, a server that is killed under it, and a ledger of what it acknowledged
+
+pub mod soak; // a server under a modest load for as long as told, and what it holds meanwhile

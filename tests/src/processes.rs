@@ -98,6 +98,16 @@ impl Tree {
         Memory { resident: resident * 1024, peak: peak * 1024 }
     }
 
+    /// Returns how many files and sockets they have open.
+    pub fn descriptors(self) -> usize {
+        self.members().iter().map(|process| entries(&format!("/proc/{}/fd", process.id)).count()).sum()
+    }
+
+    /// Returns how many threads they have.
+    pub fn threads(self) -> usize {
+        self.members().iter().map(|process| threads(process.id).len()).sum()
+    }
+
     /// Returns the root and all below it, parents before their children.
     fn members(self) -> Vec<Status> {
         let mut others = all_processes();

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::agent::{Agent, Probe};
-use super::chance::Chance;
 use super::port::Arrived;
 use super::publisher::Publisher;
 use super::watcher::Watcher;
+use crate::chance::Chance;
 use crate::server::Server;
 
 /// Everybody.

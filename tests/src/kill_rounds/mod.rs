@@ -4,7 +4,6 @@
 //! Every round depends on one seed. What a failure shows: the seed, the round, and the ladder of whom it concerns. Read in
 //! this order:
 
-mod chance; // seeded choices
 mod lifetime; // until when something must be there, and from when on it must be gone
 mod port; // a socket with one request under way, its ladder
 mod publisher; // publishes, and knows what it may have published

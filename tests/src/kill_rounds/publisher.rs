@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::chance::Chance;
 use super::lifetime::Lifetime;
 use super::port::Port;
+use crate::chance::Chance;
 use crate::message::Message;
 use crate::pidf;
 use crate::user_agent::unique;

@@ -1,8 +1,8 @@
 //! A round: load, kill -9 at a moment that the seed chooses, a restart, and the checks, in the order in which nothing hides
 //! anything.
 
-use super::chance::Chance;
 use super::crowd::{Crowd, Size};
+use crate::chance::Chance;
 use crate::server::{Options, QUICKSTART, Server};
 
 /// How many rounds, and the seed they depend on.

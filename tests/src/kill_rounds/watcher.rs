@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::chance::Chance;
 use super::lifetime::Lifetime;
 use super::port::Port;
+use crate::chance::Chance;
 use crate::message::Message;
 use crate::pidf::{self, Presence};
 use crate::user_agent::{NotifyRules, SubscriptionState, unique};

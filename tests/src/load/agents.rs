@@ -4,10 +4,16 @@
 //! Call-ID, a document by the version in its note.
 
 use std::fmt::Write;
+use std::time::{Duration, Instant};
 
 use smol_str::SmolStr;
 
 use super::wire::Wire;
+
+/// What is brief.
+const BRIEF_S: u64 = 10;
+/// What is over ends within so long, on a machine that has other things to do.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Who publishes.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +25,8 @@ pub(super) struct Publisher {
     pub(super) watchers: u32,
     /// The request under way, 0 for none.
     pub(super) request: u32,
+    /// When it is over of itself, if it is to be.
+    pub(super) lapses: Option<Instant>,
 }
 
 /// Who watches: one dialog with one subscription.
@@ -29,6 +37,8 @@ pub(super) struct Watcher {
     pub(super) to_tag: SmolStr,
     /// The remote target, by its place in [`Agents::targets`].
     pub(super) target: usize,
+    /// Which of its dialogs it is: each has a Call-ID of its own.
+    pub(super) generation: u32,
     /// The CSeq of our last SUBSCRIBE.
     pub(super) cseq: u32,
     /// The CSeq of the last NOTIFY.
@@ -40,6 +50,8 @@ pub(super) struct Watcher {
     pub(super) is_subscribed: bool,
     /// The request under way, 0 for none.
     pub(super) request: u32,
+    /// When it is over of itself, if it is to be.
+    pub(super) lapses: Option<Instant>,
 }
 
 /// What somebody does.
@@ -47,6 +59,8 @@ pub(super) struct Watcher {
 pub enum Work {
     /// A presentity publishes for the first time.
     PublishInitial,
+    /// The same for a few seconds, after which it does nothing.
+    PublishBriefly,
     /// It goes on, without a body.
     PublishRefresh,
     /// It publishes another document.
@@ -55,6 +69,8 @@ pub enum Work {
     PublishRemove,
     /// A watcher subscribes.
     SubscribeInitial,
+    /// The same for a few seconds, after which it does nothing.
+    SubscribeBriefly,
     /// It goes on.
     SubscribeRefresh,
     /// It ends its subscription.
@@ -65,8 +81,8 @@ pub enum Work {
 
 impl Work {
     pub(super) fn is_publish(self) -> bool {
-        use Work::{PublishInitial, PublishModify, PublishRefresh, PublishRemove};
-        matches!(self, PublishInitial | PublishRefresh | PublishModify | PublishRemove)
+        use Work::{PublishBriefly, PublishInitial, PublishModify, PublishRefresh, PublishRemove};
+        matches!(self, PublishBriefly | PublishInitial | PublishRefresh | PublishModify | PublishRemove)
     }
 
     /// Returns the only right answer.
@@ -74,8 +90,27 @@ impl Work {
         if self == Self::SubscribeUnknown { 481 } else { 200 }
     }
 
+    /// Returns whether it begins a publication or a subscription.
+    pub(super) fn is_initial(self) -> bool {
+        matches!(self, Self::PublishBriefly | Self::PublishInitial | Self::SubscribeBriefly | Self::SubscribeInitial)
+    }
+
     fn changes_document(self) -> bool {
-        matches!(self, Self::PublishInitial | Self::PublishModify | Self::PublishRemove)
+        self.is_publish() && self != Self::PublishRefresh
+    }
+
+    fn expires_s(self) -> u64 {
+        match self {
+            Self::PublishBriefly | Self::SubscribeBriefly => BRIEF_S,
+            Self::PublishRemove | Self::Unsubscribe => 0,
+            _ => 3600,
+        }
+    }
+
+    /// Returns when what it begins is over of itself, and known to be.
+    fn lapses(self) -> Option<Instant> {
+        let is_brief = matches!(self, Self::PublishBriefly | Self::SubscribeBriefly);
+        is_brief.then(|| Instant::now() + Duration::from_secs(BRIEF_S) + GRACE)
     }
 }
 
@@ -108,9 +143,10 @@ impl Agents {
             self.version += 1;
             publisher.version = if work == Work::PublishRemove { 0 } else { self.version };
         }
-        let has_body = matches!(work, Work::PublishInitial | Work::PublishModify);
+        publisher.lapses = work.lapses();
+        let has_body = work.is_initial() || work == Work::PublishModify;
         let body = if has_body { document(user, publisher.version) } else { String::new() };
-        let (contact, expires) = (wire.address(), if work == Work::PublishRemove { 0 } else { 3600 });
+        let (contact, expires) = (wire.address(), work.expires_s());
         let via = wire.transport().0;
         write!(
             out,
@@ -119,7 +155,7 @@ impl Agents {
              Call-ID: publish-{user}\r\nCSeq: {number} PUBLISH\r\nEvent: presence\r\nExpires: {expires}\r\n"
         )
         .expect("a text grows");
-        if work != Work::PublishInitial {
+        if !work.is_initial() {
             write!(out, "SIP-If-Match: {}\r\n", publisher.entity_tag).expect("a text grows");
         }
         let content = if has_body { "Content-Type: application/pidf+xml\r\n" } else { "" };
@@ -131,37 +167,74 @@ impl Agents {
         let watcher = &mut self.watchers[dialog];
         watcher.request = number;
         watcher.cseq += 1;
+        if work.is_initial() {
+            watcher.generation += 1;
+            watcher.notify_cseq = 0;
+        }
         let user = watcher.presentity;
         let (contact, (via, transport)) = (wire.address(), wire.transport());
-        let is_initial = work == Work::SubscribeInitial;
-        match self.targets.get(watcher.target).filter(|_| !is_initial) {
+        match self.targets.get(watcher.target).filter(|_| !work.is_initial()) {
             Some(target) => write!(out, "SUBSCRIBE {target} SIP/2.0\r\n"),
             None => write!(out, "SUBSCRIBE sip:user{user}@pres.example SIP/2.0\r\n"),
         }
         .expect("a text grows");
         let tag = match work {
-            Work::SubscribeInitial => String::new(),
+            Work::SubscribeBriefly | Work::SubscribeInitial => String::new(),
             Work::SubscribeUnknown => format!(";tag=unknown-{number}"),
             _ => format!(";tag={}", watcher.to_tag),
         };
-        let expires = if work == Work::Unsubscribe { 0 } else { 3600 };
+        let expires = work.expires_s();
         write!(
             out,
             "Via: SIP/2.0/{via} {contact};rport;branch=z9hG4bKload-{number}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:watcher{dialog}@pres.example>;tag=w{dialog}\r\n\
-             To: <sip:user{user}@pres.example>{tag}\r\nCall-ID: load-{dialog}\r\nCSeq: {} SUBSCRIBE\r\n\
+             To: <sip:user{user}@pres.example>{tag}\r\nCall-ID: load-{dialog}-{}\r\nCSeq: {} SUBSCRIBE\r\n\
              Contact: <sip:watcher{dialog}@{contact};transport={transport}>\r\nEvent: presence\r\n\
              Accept: application/pidf+xml\r\nExpires: {expires}\r\nUser-Agent: load\r\nContent-Length: 0\r\n\r\n",
-            watcher.cseq
+            watcher.generation, watcher.cseq
         )
         .expect("a text grows");
         if work == Work::SubscribeUnknown {
             return 0;
         }
+        watcher.lapses = work.lapses();
         let was = std::mem::replace(&mut watcher.is_subscribed, work != Work::Unsubscribe);
         let watchers = &mut self.publishers[user as usize].watchers;
         *watchers = *watchers + u32::from(!was) - u32::from(work == Work::Unsubscribe);
         1
+    }
+
+    /// Takes in that the server has ended a subscription.
+    pub(super) fn on_terminated(&mut self, dialog: usize) {
+        let watcher = &mut self.watchers[dialog];
+        watcher.lapses = None;
+        if std::mem::take(&mut watcher.is_subscribed) {
+            self.publishers[watcher.presentity as usize].watchers -= 1;
+        }
+    }
+
+    /// Takes in that time has passed, and returns how many subscriptions the server should have ended and has not.
+    pub(super) fn on_time(&mut self, now: Instant) -> usize {
+        let has_lapsed = |lapses: Option<Instant>| lapses.is_some_and(|at| at <= now);
+        for publisher in self.publishers.iter_mut().filter(|publisher| has_lapsed(publisher.lapses)) {
+            (publisher.version, publisher.lapses) = (0, None);
+        }
+        let late: Vec<_> = (0..self.watchers.len()).filter(|n| has_lapsed(self.watchers[*n].lapses)).collect();
+        late.iter().for_each(|dialog| self.on_terminated(*dialog));
+        late.len()
+    }
+
+    /// Returns whether nothing of a presentity's is about to be over of itself, `watchers` being its own.
+    pub(super) fn is_steady(&self, user: usize, watchers: &[usize]) -> bool {
+        self.publishers[user].lapses.is_none() && watchers.iter().all(|dialog| self.watchers[*dialog].lapses.is_none())
+    }
+
+    /// Returns how many watchers hold another document than the one that is published.
+    pub(super) fn outdated(&self) -> usize {
+        let watching = self.watchers.iter().filter(|watcher| watcher.is_subscribed && watcher.notify_cseq > 0);
+        let publisher = |watcher: &Watcher| &self.publishers[watcher.presentity as usize];
+        let settled = watching.filter(|watcher| publisher(watcher).lapses.is_none());
+        settled.filter(|watcher| watcher.version != publisher(watcher).version).count()
     }
 
     /// Returns the place of the server's Contact among those that were seen.

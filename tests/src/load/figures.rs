@@ -48,10 +48,7 @@ impl Seen {
         self.notifies.0.extend(other.notifies.0);
         self.retransmitted += other.retransmitted;
         self.repeated += other.repeated;
-        self.faults.wrong_answers += other.faults.wrong_answers;
-        self.faults.disordered += other.faults.disordered;
-        self.faults.lost += other.faults.lost;
-        self.faults.outdated += other.faults.outdated;
+        self.faults.add(other.faults);
     }
 }
 
@@ -72,6 +69,19 @@ impl Faults {
     /// Returns whether there is none.
     pub fn is_none(self) -> bool {
         self == Self::default()
+    }
+
+    /// Returns how many there are.
+    pub fn all(self) -> usize {
+        self.wrong_answers + self.disordered + self.lost + self.outdated
+    }
+
+    /// Adds others.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.wrong_answers += other.wrong_answers;
+        self.disordered += other.disordered;
+        self.lost += other.lost;
+        self.outdated += other.outdated;
     }
 }
 

@@ -83,9 +83,15 @@ impl Generator {
 
     /// Has each of `subjects` do `work`, and waits for all that follows from it.
     pub fn run(&mut self, work: Work, subjects: impl ExactSizeIterator<Item = usize>, pace: Pace) -> Seen {
-        let (mut seen, mut subjects) = (Seen::default(), subjects);
+        self.run_each(subjects.map(|subject| (work, subject)), pace)
+    }
+
+    /// Has everybody do what `works` says, and waits for all that follows from it; of a presentity and its watchers only one
+    /// may be in it.
+    pub fn run_each(&mut self, works: impl ExactSizeIterator<Item = (Work, usize)>, pace: Pace) -> Seen {
+        let (mut seen, mut works) = (Seen::default(), works);
         let (begun, mut started, mut heard) = (Instant::now(), 0_u32, Instant::now());
-        while !self.open.is_empty() || subjects.len() > 0 {
+        while !self.open.is_empty() || works.len() > 0 {
             while self.open.len() < pace.window {
                 let due = pace
                     .rate
@@ -93,7 +99,7 @@ impl Generator {
                 if due > Instant::now() {
                     break;
                 }
-                let Some(subject) = subjects.next() else { break };
+                let Some((work, subject)) = works.next() else { break };
                 self.begin(work, subject, due);
                 started += 1;
             }
@@ -111,8 +117,34 @@ impl Generator {
         }
         self.wire.flush();
         self.repetitions.clear();
-        seen.faults.outdated = self.outdated();
+        seen.faults.lost += self.agents.on_time(Instant::now());
+        seen.faults.outdated = self.agents.outdated();
         seen
+    }
+
+    /// Answers what comes for so long, and begins nothing.
+    pub fn listen(&mut self, lasting: Duration, seen: &mut Seen) {
+        let begun = Instant::now();
+        while begun.elapsed() < lasting {
+            self.receive(seen);
+            self.wire.flush();
+        }
+        seen.faults.lost += self.agents.on_time(Instant::now());
+    }
+
+    /// Returns whether a presentity publishes.
+    pub fn publishes(&self, user: usize) -> bool {
+        self.agents.publishers[user].version > 0
+    }
+
+    /// Returns whether a watcher is subscribed.
+    pub fn subscribes(&self, watcher: usize) -> bool {
+        self.agents.watchers[watcher].is_subscribed
+    }
+
+    /// Returns whether nothing of a presentity's is about to be over of itself, `watchers` being its own.
+    pub fn is_steady(&self, user: usize, watchers: &[usize]) -> bool {
+        self.agents.is_steady(user, watchers)
     }
 
     fn begin(&mut self, work: Work, subject: usize, due: Instant) {
@@ -155,13 +187,6 @@ impl Generator {
             self.repetitions.push_back((at + open.interval, number));
         }
     }
-
-    /// Returns how many watchers hold another document than the one that is published.
-    fn outdated(&self) -> usize {
-        let published = |presentity: u32| self.agents.publishers[presentity as usize].version;
-        let watching = self.agents.watchers.iter().filter(|watcher| watcher.is_subscribed && watcher.notify_cseq > 0);
-        watching.filter(|watcher| watcher.version != published(watcher.presentity)).count()
-    }
 }
 
 fn on_answer(bytes: &[u8], agents: &mut Agents, open: &mut FxHashMap<u32, Open>, seen: &mut Seen) {
@@ -197,7 +222,7 @@ fn learn(bytes: &[u8], request: &Open, agents: &mut Agents) -> bool {
     let tag = value_after(bytes, b"\r\nTo: ").and_then(tag);
     let target = value_after(bytes, b"\r\nContact: ").and_then(uri).map(|uri| agents.target(uri));
     let watcher = &mut agents.watchers[request.subject];
-    let is_known = !watcher.to_tag.is_empty() && request.work != Work::SubscribeInitial;
+    let is_known = !watcher.to_tag.is_empty() && !request.work.is_initial();
     let (Some(tag), Some(target)) = (tag, target.or(is_known.then_some(watcher.target))) else { return false };
     let is_same = !is_known || watcher.to_tag == tag;
     (watcher.to_tag, watcher.target) = (tag.into(), target);
@@ -212,12 +237,14 @@ fn on_notify(
     seen: &mut Seen,
 ) {
     answer(bytes, outbox);
-    let dialog = number_after(bytes, b"\r\nCall-ID: load-").map_or(usize::MAX, |number| number as usize);
+    let call = value_after(bytes, b"\r\nCall-ID: ").unwrap_or_default();
+    let dialog = number_after(call, b"load-").map_or(usize::MAX, |number| number as usize);
     let (Some(cseq), Some(watcher)) = (number_after(bytes, b"\r\nCSeq: "), agents.watchers.get_mut(dialog)) else {
         seen.faults.disordered += 1;
         return;
     };
-    if cseq == watcher.notify_cseq {
+    let is_of_now = call.ends_with(format!("-{}", watcher.generation).as_bytes());
+    if cseq == watcher.notify_cseq || !is_of_now {
         seen.repeated += 1;
         return;
     }
@@ -232,10 +259,15 @@ fn on_notify(
     let body = memmem::find(bytes, b"\r\n\r\n").map_or(&[][..], |at| &bytes[at + 4..]);
     watcher.version = number_after(body, b"<note>v").unwrap_or(0);
     seen.notified += 1;
-    let publisher = &agents.publishers[watcher.presentity as usize];
-    let number = match watcher.request {
+    let state = value_after(bytes, b"\r\nSubscription-State: ").unwrap_or_default();
+    let (presentity, own, version) = (watcher.presentity, watcher.request, watcher.version);
+    if state.starts_with(b"terminated") {
+        agents.on_terminated(dialog);
+    }
+    let publisher = &agents.publishers[presentity as usize];
+    let number = match own {
         // What it brings is what the publisher's request caused, or nobody's.
-        0 if watcher.version == publisher.version => publisher.request,
+        0 if version == publisher.version => publisher.request,
         own => own,
     };
     if let Some(request) = open.get_mut(&number) {
