@@ -150,16 +150,13 @@ impl UdpSocket {
     fn send_some(&self, datagrams: &[Datagram<'_>]) -> nix::Result<usize> {
         let local = datagrams.first().and_then(|first| first.local);
         let count = datagrams.iter().take_while(|datagram| datagram.local == local).count();
-        let datagram = |at: usize| datagrams.get(at);
-        let pieces: [[IoSlice<'_>; 2]; BATCH_MAX] = std::array::from_fn(|at| {
-            datagram(at).map_or([IoSlice::new(&[]); 2], |it| [IoSlice::new(it.head), IoSlice::new(it.body)])
-        });
-        let remotes: [Option<SockaddrStorage>; BATCH_MAX] =
-            std::array::from_fn(|at| datagram(at).map(|it| SockaddrStorage::from(it.remote)));
+        let datagrams = &datagrams[..count];
+        // As many as there are: an address is large, and room for a whole batch would be moved about for a lone answer.
+        let pieces: Vec<_> = datagrams.iter().map(|it| [IoSlice::new(it.head), IoSlice::new(it.body)]).collect();
+        let remotes: Vec<_> = datagrams.iter().map(|it| Some(SockaddrStorage::from(it.remote))).collect();
         own_address::from(local, count, |headers, source| {
             let fd = self.socket.as_raw_fd();
-            let results = sendmmsg(fd, headers, &pieces[..count], &remotes[..count], source, MsgFlags::empty())?;
-            Ok(results.count())
+            Ok(sendmmsg(fd, headers, &pieces, &remotes, source, MsgFlags::empty())?.count())
         })
     }
 
