@@ -76,9 +76,15 @@ impl Servers {
         let mut copies = self.copies.lock();
         if copies.get(&hash) == Some(&handle) {
             copies.remove(&hash);
+            if copies.is_empty() && copies.capacity() > KEPT_MAX {
+                *copies = FxHashMap::default();
+            }
         }
     }
 }
+
+/// Room for so many hashes of copies is kept when there is none.
+const KEPT_MAX: usize = 16_384;
 
 impl<B: AsRef<[u8]> + Clone + Send + Sync + 'static> Table<B> {
     /// Takes a request other than INVITE and ACK; `via` is its top Via, `source` where it came from.

@@ -105,6 +105,10 @@ impl<T> Shard<T> {
         {
             self.completed.pop_front();
         }
+        if let Some(left) = self.slots.trim() {
+            self.wheel.truncate(left);
+            self.completed.shrink_to(2 * self.completed.len());
+        }
         removed
     }
 

@@ -11,6 +11,11 @@ pub(crate) struct Slots<T> {
     /// The first slot of each chain of values whose keys have the same hash.
     index: FxHashMap<u64, u32>,
     free: u32,
+    used: usize,
+    /// Values taken out since it was last looked whether slots can be given back.
+    removed: usize,
+    /// The highest generation of a slot that was given back: one in its place begins there.
+    born: u32,
 }
 
 #[derive(Debug)]
@@ -24,7 +29,7 @@ struct Slot<T> {
 
 impl<T> Slots<T> {
     pub(crate) fn new() -> Self {
-        Self { slots: Vec::new(), index: FxHashMap::default(), free: NONE }
+        Self { slots: Vec::new(), index: FxHashMap::default(), free: NONE, used: 0, removed: 0, born: 0 }
     }
 
     /// Stores `value`, or gives it back where no slot is left or too many keys have this hash.
@@ -37,7 +42,7 @@ impl<T> Slots<T> {
         let number = match self.free {
             NONE if self.slots.len() >= SLOTS_MAX => return Err(value),
             NONE => {
-                self.slots.push(Slot { value: None, hash: 0, generation: 0, next: NONE });
+                self.slots.push(Slot { value: None, hash: 0, generation: self.born, next: NONE });
                 (self.slots.len() - 1) as u32
             }
             number => {
@@ -50,6 +55,7 @@ impl<T> Slots<T> {
         // Generation 0 is never given out, so that the handle 0 names nothing.
         let generation = slot.generation.wrapping_add(1).max(1);
         *slot = Slot { value: Some(value), hash, generation, next };
+        self.used += 1;
         Ok(number)
     }
 
@@ -61,7 +67,30 @@ impl<T> Slots<T> {
         slot.next = self.free;
         self.free = number;
         self.unchain(hash, number, next);
+        self.used -= 1;
+        self.removed += 1;
         Some(value)
+    }
+
+    /// Gives back the memory of what a burst left behind, now and then, and returns how many slots there are then.
+    ///
+    /// Low numbers are used first from then on, so that what is in use moves away from the end.
+    pub(crate) fn trim(&mut self) -> Option<usize> {
+        let slots = self.slots.len();
+        let is_time = self.used == 0 || (self.used <= slots / 4 && self.removed >= slots / 4);
+        if slots < TRIMMED_MIN || !is_time {
+            return None;
+        }
+        let left = self.slots.iter().rposition(|slot| slot.value.is_some()).map_or(0, |last| last + 1);
+        let given_back = self.slots.drain(left..).map(|slot| slot.generation).max();
+        self.born = self.born.max(given_back.unwrap_or(0));
+        self.slots.shrink_to_fit();
+        self.index.shrink_to(2 * self.used);
+        (self.free, self.removed) = (NONE, 0);
+        for (number, slot) in self.slots.iter_mut().enumerate().rev().filter(|(_, slot)| slot.value.is_none()) {
+            slot.next = std::mem::replace(&mut self.free, number as u32);
+        }
+        Some(left)
     }
 
     /// Returns the value a handle means, or `None` where it has gone.
@@ -120,6 +149,8 @@ impl<T> Slots<T> {
 const CHAIN_MAX: usize = 8;
 /// Slots in one table: what a handle has bits for.
 pub(crate) const SLOTS_MAX: usize = 1 << 24;
+/// Fewer slots than this are not worth giving back.
+const TRIMMED_MIN: usize = if cfg!(test) { 4 } else { 256 };
 const NONE: u32 = u32::MAX;
 
 #[cfg(test)]
@@ -152,18 +183,40 @@ mod tests {
         assert!(slots.insert(8, 99).is_ok());
     }
 
+    #[test]
+    fn a_burst_leaves_nothing_behind() {
+        let mut slots = Slots::new();
+        let burst: Vec<u32> = (0..1000).map(|n| slots.insert(n, n).unwrap()).collect();
+        let old = slots.generation(0);
+        let later = slots.insert(5000, 5000).unwrap();
+        burst.into_iter().for_each(|number| drop(slots.remove(number)));
+        assert_eq!(slots.trim(), Some(1001), "the last is in use");
+        assert_eq!(slots.insert(6000, 6000), Ok(0));
+        slots.remove(later);
+        slots.remove(0);
+        assert_eq!((slots.trim(), slots.slots.capacity(), slots.index.capacity()), (Some(0), 0, 0));
+        assert_eq!(slots.insert(7000, 7000), Ok(0));
+        assert_eq!(slots.get_mut(0, old), None, "it is another slot");
+    }
+
     proptest! {
         #[test]
         fn values_are_found_until_they_are_removed(steps in prop::collection::vec((0_u64..6, any::<bool>()), 0..80)) {
             let mut slots = Slots::new();
             let mut plain: Vec<(u64, usize)> = Vec::new();
+            let mut gone_handles: Vec<(u32, u32)> = Vec::new();
             for (step, (hash, insert)) in steps.into_iter().enumerate() {
                 if insert {
                     if slots.insert(hash, (hash, step)).is_ok() { plain.push((hash, step)); }
                 } else if let Some(gone) = plain.iter().position(|(other, _)| *other == hash) {
                     let value = plain.remove(gone);
                     let number = slots.find(hash, |other| *other == value).unwrap();
+                    gone_handles.push((number, slots.generation(number)));
                     prop_assert_eq!(slots.remove(number), Some(value));
+                    slots.trim();
+                }
+                for (number, generation) in &gone_handles {
+                    prop_assert_eq!(slots.get_mut(*number, *generation), None);
                 }
                 prop_assert_eq!(slots.filter(|_| true).len(), plain.len());
                 for value in &plain {

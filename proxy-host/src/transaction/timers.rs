@@ -117,6 +117,12 @@ impl Wheel {
         }
     }
 
+    /// Gives back the memory of the slots from `count` on, none of which has a timer.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        self.links.truncate(count);
+        self.links.shrink_to_fit();
+    }
+
     /// Takes one slot whose time has come; its timer is no longer set.
     pub(crate) fn pop_due(&mut self, now: Moment) -> Option<u32> {
         let reached = now.0 / TICK_NANOS;
