@@ -1,12 +1,16 @@
 //! The bounds of the host, at them and past them: who goes beyond is told so, others are served, and it is counted
 //! (docs/script.md, "Bounds").
 
-use std::io::Read;
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tests::message::Message;
+use socket2::{Domain, Socket, Type};
+use tests::message::{Message, frame};
+use tests::patience::wait_until;
+use tests::pidf;
+use tests::processes::Tree;
 use tests::server::{Options, Server, Transport, with_route, with_setting};
 use tests::user_agent::Endpoint;
 
@@ -77,10 +81,19 @@ fn a_message_past_its_bound_is_513_or_ends_its_connection_with_413() {
     check_counters(server, &[("messages_too_long_total", 1), ("bodies_too_long_total", 1)]);
 }
 
-/// A connection that is refused is closed without a word.
-fn is_refused(address: std::net::SocketAddr) -> bool {
-    let Ok(mut stream) = TcpStream::connect(address) else { return true };
+/// Connects from an address of this machine; what comes to it is kept for it in little room.
+fn connect(from: [u8; 4], server: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a socket has this option");
+    socket.bind(&SocketAddr::from((from, 0)).into()).expect("every address of 127/8 is ours");
+    socket.connect(&server.into()).expect("the server listens");
+    let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    stream
+}
+
+/// A connection that is refused is closed without a word.
+fn is_refused(mut stream: TcpStream) -> bool {
     matches!(stream.read(&mut [0]), Ok(0) | Err(_))
 }
 
@@ -91,18 +104,110 @@ fn connections_past_the_bound_of_a_source_are_closed_and_another_source_is_serve
     for endpoint in &own {
         assert_eq!(endpoint.request(options()).code(), Some(200));
     }
-    assert!(is_refused(server.tcp_address()));
-    let other = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-    let from: std::net::SocketAddr = "127.0.0.2:0".parse().expect("an address");
-    other.bind(&from.into()).expect("every address of 127/8 is ours");
-    other.connect(&server.tcp_address().into()).expect("the server listens");
-    let mut other = TcpStream::from(other);
-    std::io::Write::write_all(&mut other, b"\r\n\r\n").expect("a keep-alive");
+    assert!(is_refused(connect([127, 0, 0, 1], server.tcp_address())));
+    let mut other = connect([127, 0, 0, 2], server.tcp_address());
+    other.write_all(b"\r\n\r\n").expect("a keep-alive");
     let mut answer = [0; 2];
     other.read_exact(&mut answer).expect("its answer");
     assert_eq!(&answer, b"\r\n");
+    assert!(is_refused(connect([127, 0, 0, 3], server.tcp_address())), "there may be three in all");
     own.into_iter().for_each(Endpoint::finish);
-    check_counters(server, &[("tcp_refused_total", 1)]);
+    check_counters(server, &[("tcp_refused_total", 2)]);
+}
+
+/// Sends so many OPTIONS on a connection, has another one be served, and returns how many answers there are to be read then.
+fn answers_on(server: &Server, mut connection: TcpStream, asked: usize, padding: usize) -> usize {
+    let own = connection.local_addr().expect("an address");
+    for number in 0..asked {
+        let via = format!("SIP/2.0/TCP {own};branch=z9hG4bKmany{number};x={}", "x".repeat(padding));
+        let request = options().with_first("Via", via).with("Max-Forwards", 70);
+        connection.write_all(&request.to_bytes()).expect("the server reads on");
+    }
+    let other = Endpoint::tcp(server.tcp_address());
+    assert_eq!(other.request(options()).code(), Some(200));
+    other.finish();
+    connection.shutdown(Shutdown::Write).expect("it was open");
+    let (mut read, mut answers) = (Vec::new(), 0);
+    connection.read_to_end(&mut read).expect("what was kept, and the end");
+    let mut rest = read.as_slice();
+    while let Some(length) = frame(rest).expect("whole messages") {
+        assert!(rest.starts_with(b"SIP/2.0 200 "));
+        (rest, answers) = (&rest[length..], answers + 1);
+    }
+    assert!(rest.is_empty());
+    answers
+}
+
+#[test]
+fn who_sends_much_at_once_loses_no_answer_for_which_its_connection_has_room() {
+    let server = start("tcp_max_queue=8");
+    let connection = TcpStream::connect(server.tcp_address()).expect("the server listens");
+    connection.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    assert_eq!(answers_on(&server, connection, 300, 1), 300);
+}
+
+#[test]
+fn who_does_not_read_loses_what_is_past_its_queue_and_another_is_served() {
+    let server = start("tcp_max_queue=8");
+    // Long answers, so that few fill the system's own buffers.
+    let deaf = connect([127, 0, 0, 1], server.tcp_address());
+    let (asked, answers) = (2000, answers_on(&server, deaf, 2000, 4000));
+    assert!((9..asked).contains(&answers), "{answers} of {asked}");
+    check_counters(server, &[("tcp_undelivered_total", (asked - answers) as u64)]);
+}
+
+/// What is not answered yet has its place until it is; what is answered gives it up to whoever comes.
+#[test]
+fn a_transaction_too_many_is_503_until_another_is_answered() {
+    let places = 16;
+    let server = start(&format!("max_transactions={places}\nmodparam(\"presence\", \"db_timeout\", 60000)"));
+    let endpoint = Endpoint::udp(server.udp_address());
+    let publish = |number: usize| {
+        let user = format!("sip:user{number}@pres.example");
+        let request =
+            Message::request("PUBLISH", &user).with("From", format!("<{user}>;tag=f")).with("To", format!("<{user}>"));
+        let request = request.with("Call-ID", format!("places-{number}")).with("CSeq", "1 PUBLISH");
+        request.with("Event", "presence").with_body(pidf::CONTENT_TYPE, pidf::open(&user, "t1", "here"))
+    };
+    // Nothing is committed, so nothing is answered.
+    let mut database = server.open_database();
+    database.execute("BEGIN IMMEDIATE");
+    let all: Vec<_> = (0..=places).map(|number| endpoint.send(publish(number))).collect();
+    wait_until("one is refused", || endpoint.ladder().contains("SIP/2.0 503 "));
+    database.execute("COMMIT");
+    let answers: Vec<_> = all.iter().map(|request| endpoint.final_response(request)).collect();
+    let (accepted, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.code() == Some(200));
+    assert_eq!((accepted.len(), refused.len()), (places, 1));
+    assert!(refused[0].code() == Some(503) && refused[0].get("Retry-After").is_some(), "{}", refused[0]);
+    for number in places + 1..3 * places {
+        assert_eq!(endpoint.request(publish(number)).code(), Some(200), "the completed go early");
+    }
+    endpoint.finish();
+    check_counters(server, &[("requests_refused_total", 1)]);
+}
+
+/// Sends 100 datagrams to a server that stands still, and returns how many it finds when it goes on.
+fn found_after_a_pause(settings: &str) -> u64 {
+    let mut server = start(settings);
+    let endpoint = Endpoint::udp(server.udp_address());
+    let processes = Tree::of(server.process_id());
+    processes.pause();
+    (0..100).for_each(|_| _ = endpoint.send(options()));
+    processes.resume();
+    // It has read what stood before this, and serves on.
+    assert_eq!(endpoint.request(options()).code(), Some(200));
+    endpoint.finish();
+    server.terminate();
+    let log = server.log();
+    let received = log.split(' ').find_map(|word| word.strip_prefix("udp_received_total=")?.parse().ok());
+    received.unwrap_or_else(|| panic!("{log}"))
+}
+
+#[test]
+fn what_a_socket_has_room_for_waits_while_the_server_is_busy_and_the_rest_is_lost() {
+    assert!(found_after_a_pause("udp_receive_buffer=212992") > 100);
+    let found = found_after_a_pause("udp_receive_buffer=4096");
+    assert!((2..50).contains(&found), "{found}");
 }
 
 #[test]

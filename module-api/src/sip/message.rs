@@ -6,7 +6,7 @@
 use memchr::memchr;
 
 use super::cseq::CSeq;
-use super::header::{HeaderId, HeaderSet};
+use super::header::HeaderId;
 use super::list::List;
 use super::method::Method;
 use super::params::Params;
@@ -197,11 +197,9 @@ impl<'a> Message<'a> {
         self.defect
     }
 
-    /// Returns whether a response to it could find its way and be recognised: Via, From, To, Call-ID and CSeq are
-    /// there, sound or not.
+    /// Returns whether a response to it finds its way: there is a Via, sound or not. Whatever else RFC 3261 §8.2.6.2 has a
+    /// response copy is copied if it is there (RFC 4475 §3.3.1).
     pub fn is_answerable(&self) -> bool {
-        let mut present = HeaderSet::default();
-        self.headers.iter().for_each(|header| present.insert(header.id));
-        present.contains_all(HeaderSet::MANDATORY)
+        self.header(HeaderId::VIA).is_some()
     }
 }

@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::select;
 use tokio::sync::mpsc::Receiver;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// What the host does with what comes in on a stream.
@@ -135,8 +136,10 @@ async fn connection(stream: TcpStream, mut registration: Registration, tcp: Tcp)
     let (reader, writer) = stream.into_split();
     let mut write = pin!(write_queued(outgoing, writer, tcp.timeouts.write));
     let ending = select! {
-        ending = read_messages(&reader, registration.peer(), &tcp) => ending,
+        // What was answered goes out before more is read: who sends much at once and reads loses none of it.
+        biased;
         _ = &mut write => return,
+        ending = read_messages(&reader, registration.peer(), &tcp) => ending,
     };
     match ending {
         Ending::AfterQueue => {
@@ -176,27 +179,35 @@ async fn read_messages(reader: &OwnedReadHalf, peer: Peer, tcp: &Tcp) -> Ending 
             Err(_) => return Ending::AtOnce,
         }
         let was_inside_message = framer.is_inside_message();
-        match hand_over(&mut framer, peer, tcp) {
+        let mut progress = hand_over(&mut framer, peer, tcp);
+        while matches!(progress, Progress::More) {
+            yield_now().await;
+            progress = hand_over(&mut framer, peer, tcp);
+        }
+        match progress {
             Progress::Broken => return Ending::AfterQueue,
             // The rest of a message is owed from its first bytes on, however slowly it drips.
             Progress::NoFrame if was_inside_message => {}
-            Progress::Frames | Progress::NoFrame => {
+            Progress::Frames | Progress::More | Progress::NoFrame => {
                 let patience = if framer.is_inside_message() { tcp.timeouts.message } else { tcp.timeouts.idle };
                 deadline = Instant::now() + patience;
             }
         }
+        yield_now().await;
     }
 }
 
 enum Progress {
     Broken,
     Frames,
+    /// There may be more of them.
+    More,
     NoFrame,
 }
 
 fn hand_over(framer: &mut Framer, peer: Peer, tcp: &Tcp) -> Progress {
     let mut progress = Progress::NoFrame;
-    loop {
+    for _ in 0..FRAMES_AT_ONCE_MAX {
         match framer.next_frame() {
             Frame::Broken(broken, head) => {
                 if let Some(last_words) = tcp.handler.on_broken(peer, broken, head) {
@@ -214,6 +225,7 @@ fn hand_over(framer: &mut Framer, peer: Peer, tcp: &Tcp) -> Progress {
         }
         progress = Progress::Frames;
     }
+    Progress::More
 }
 
 /// Writes what is queued, until the peer takes no more (`None`) or nobody can queue anything any more.
@@ -266,6 +278,8 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// How soon a source that has its share under way is looked at again.
 const READ_AGAIN: Duration = Duration::from_millis(2);
+/// Messages of one connection that are handed over before their answers are written: as many as the shortest queue holds.
+const FRAMES_AT_ONCE_MAX: usize = 8;
 const READ_BYTES_MAX: usize = 64 * 1024;
 
 thread_local! {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use memchr::memmem;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg, sendmsg};
 use socket2::{Domain, Socket, Type};
 
 use super::text;
@@ -119,6 +119,28 @@ impl Wire {
         self.ends.clear();
     }
 
+    /// Sends datagrams that are `each` bytes long and stand behind one another, at once and by one pass through the system for
+    /// up to 64 of them.
+    ///
+    /// # Panics
+    /// If the system refuses it, or this is a connection.
+    pub fn send_equal(&mut self, datagrams: &[u8], each: usize) {
+        let Link::Udp { socket, server, .. } = &self.link else { panic!("a connection has no datagrams") };
+        let (to, size) = (SockaddrStorage::from(*server), u16::try_from(each).expect("a datagram is short"));
+        let in_one = BATCH.min((DATAGRAM_BYTES_MAX - 100) / each) * each;
+        for piece in datagrams.chunks(in_one) {
+            let segments = [ControlMessage::UdpGsoSegments(&size)];
+            loop {
+                match sendmsg(socket.as_raw_fd(), &[IoSlice::new(piece)], &segments, MsgFlags::empty(), Some(&to)) {
+                    Ok(_) => break,
+                    Err(Errno::EAGAIN) => wait_for_room(socket),
+                    Err(Errno::EINTR | Errno::ECONNREFUSED) => {}
+                    Err(error) => panic!("nothing can be sent: {error}"),
+                }
+            }
+        }
+    }
+
     /// Waits for something to come, at most so long, and hands over each message of it with what answers go out by.
     ///
     /// # Panics
@@ -184,16 +206,18 @@ fn send_all(
         let to = vec![Some(SockaddrStorage::from(server)); rest.len()];
         match sendmmsg(socket.as_raw_fd(), headers, rest, &to, [], MsgFlags::empty()) {
             Ok(results) => sent += results.count(),
-            Err(Errno::EAGAIN) => {
-                let mut writable = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
-                // Whatever comes of it is met by the next attempt.
-                let _ = poll(&mut writable, PollTimeout::from(100_u8));
-            }
+            Err(Errno::EAGAIN) => wait_for_room(socket),
             // Refused is what the server's port said to an earlier one: it was restarted.
             Err(Errno::EINTR | Errno::ECONNREFUSED) => {}
             Err(error) => panic!("nothing can be sent: {error}"),
         }
     }
+}
+
+fn wait_for_room(socket: &Socket) {
+    let mut writable = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
+    // Whatever comes of it is met by the next attempt.
+    let _ = poll(&mut writable, PollTimeout::from(100_u8));
 }
 
 fn is_readable(socket: &impl AsFd, wait: Duration) -> bool {

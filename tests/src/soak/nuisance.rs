@@ -122,7 +122,7 @@ impl Nuisance {
     fn garble(&mut self, user: usize) {
         let own = self.garbler.local_addr().expect("a bound socket");
         let subscribe = self.subscribe(user, "UDP", own, 60);
-        let document = pidf::open(&subscribe.uri().unwrap_or_default().to_owned(), "t1", "garbled");
+        let document = pidf::open(subscribe.uri().unwrap_or_default(), "t1", "garbled");
         let publish = |body: &str| {
             let mut publish = Message::request("PUBLISH", subscribe.uri().unwrap_or_default());
             publish.headers.clone_from(&subscribe.headers);
