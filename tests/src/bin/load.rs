@@ -1,6 +1,7 @@
 //! Measures what messages cost: `load [--quick] [--peer kamailio] [--only NAME]… [--rounds N] [--write DIRECTORY]`.
 //!
-//! `scripts/bench` is how people call it. Servers are measured in turn, `N` times over; of each figure the median counts.
+//! `scripts/bench` is how people call it. Servers take turns with each part of the work; all of it is done `N` times over, and
+//! of each figure the median counts.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,16 +32,12 @@ struct Arguments {
 
 fn main() {
     let arguments = arguments();
-    let mut rounds: Vec<Vec<(Subject, Results)>> = Vec::new();
-    for round in 1..=arguments.rounds {
-        let measured = arguments.subjects.iter().map(|subject| {
-            println!("\n{}, round {round} of {}", subject.name(), arguments.rounds);
-            println!("  {:<42} window   server database µs/op       op/s    99 % ms", "");
-            (*subject, phases::run(*subject, arguments.scale, &mut print))
-        });
-        rounds.push(measured.collect());
-    }
-    let all = medians(rounds);
+    let rounds = (1..=arguments.rounds).map(|round| {
+        println!("\nround {round} of {}", arguments.rounds);
+        println!("  {:<42} {:<21} window   server database µs/op       op/s    99 % ms", "", "");
+        phases::run(&arguments.subjects, arguments.scale, &mut print)
+    });
+    let all = medians(rounds.collect());
     let is_quick = arguments.scale.growth.is_empty();
     let part = if is_quick { report::quick } else { report::page }(&all, &arguments.command);
     if let Some(directory) = &arguments.directory {
@@ -55,7 +52,8 @@ fn main() {
     }
     println!("\n{}", report::page(&all, &arguments.command));
     let is_at_fault = |(subject, results): &(Subject, Results)| {
-        subject.is_ours() && results.rows.iter().any(|row| !row.seen.faults.is_none())
+        let is_faulty = results.rows.iter().any(|row| !row.seen.faults.is_none());
+        subject.is_ours() && (is_faulty || results.steps.iter().any(|step| !step.faults.is_none()))
     };
     if all.iter().any(is_at_fault) {
         eprintln!("ours did what must not be, see above");
@@ -63,12 +61,13 @@ fn main() {
     }
 }
 
-fn print(row: &Row) {
+fn print(subject: Subject, row: &Row) {
     let ((server, database), faults) = (row.cost(), row.seen.faults);
     let slowest_ms = f64::from(row.seen.notifies.percentile(0.99)) / 1000.0;
     println!(
-        "  {:<42} {:>6} {server:>8.1} {database:>8.1} {:>16.0} {slowest_ms:>10.2}",
+        "  {:<42} {:<21} {:>6} {server:>8.1} {database:>8.1} {:>16.0} {slowest_ms:>10.2}",
         row.work,
+        subject.name(),
         row.window,
         row.rate()
     );

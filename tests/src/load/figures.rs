@@ -115,6 +115,12 @@ pub struct Row {
 }
 
 impl Row {
+    /// Begins the row of some work, of which nothing is done yet.
+    pub(super) fn of(work: &'static str, window: usize) -> Self {
+        let (server, database, elapsed) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        Self { work, window, operations: 0, server, database, elapsed, seen: Seen::default() }
+    }
+
     /// Returns the processor time of one operation in microseconds: the server's and the database's.
     pub fn cost(&self) -> (f64, f64) {
         let each = |time: Duration| time.as_secs_f64() * 1e6 / self.operations.max(1) as f64;

@@ -7,6 +7,7 @@ pub mod figures; // what was seen, and what it cost
 pub mod generator; // requests in a window, every answer checked
 pub mod subject; // the servers that are measured
 pub mod phases; // what is measured, one phase after the other
+mod growth; // and servers of several sizes
 mod targets; // what is aimed at
 pub mod report; // a page for people
 pub mod plot; // and its pictures

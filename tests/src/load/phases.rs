@@ -1,11 +1,13 @@
-//! What is measured, one phase after the other, on a server of its own.
+//! What is measured, one phase after the other: in each phase all servers run, and take turns with small parts of the
+//! work, so that a machine that changes its pace does so for all of them.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::agents::Work;
-use super::figures::{Row, Seen};
+use super::figures::{Faults, Row, Seen};
 use super::generator::{Generator, Pace};
+use super::growth;
 use super::subject::{Running, Subject};
 use super::wire::Wire;
 
@@ -22,7 +24,7 @@ pub struct Scale {
     pub presentities: usize,
     /// How long the idle server is watched, once its last transaction is over; zero for not at all.
     pub idle: Duration,
-    /// How many subscriptions one server grows to, step by step; empty for no such phase.
+    /// How many subscriptions servers of several sizes have; empty for no such phase.
     pub growth: &'static [usize],
 }
 
@@ -37,17 +39,19 @@ pub struct Figure {
     pub unit: &'static str,
 }
 
-/// One step of growth.
+/// One server of several that differ in size alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
     /// How many subscriptions there are.
     pub subscriptions: usize,
-    /// What a modification with one NOTIFY costs by then, in microseconds.
+    /// What a modification with ten NOTIFYs costs then, in microseconds.
     pub modify: f64,
     /// What a refresh of a subscription with its NOTIFY costs.
     pub refresh: f64,
     /// Bytes a subscription.
     pub bytes: f64,
+    /// What must not be, in all of it.
+    pub faults: Faults,
 }
 
 /// All that was found out about one server.
@@ -57,7 +61,7 @@ pub struct Results {
     pub rows: Vec<Row>,
     /// The rest.
     pub figures: Vec<Figure>,
-    /// How it grows.
+    /// What size costs, smallest first.
     pub steps: Vec<Step>,
 }
 
@@ -66,186 +70,226 @@ pub const WINDOWS: [(usize, usize); 3] = [(128, 1), (16, 4), (1, 10)];
 /// The window of the design's table.
 pub const WINDOW: usize = 128;
 /// How long a server remembers a request that it has answered, and some.
-const TIMER_J: Duration = Duration::from_secs(35);
+pub(super) const TIMER_J: Duration = Duration::from_secs(35);
 /// Watchers of each presentity in the steady state.
-const WATCHERS_EACH: usize = 10;
+pub(super) const WATCHERS_EACH: usize = 10;
+/// Parts of some work, between which servers take turns.
+const PARTS: usize = 4;
 
-/// Measures everything there is to `subject`; `note` is told of each row as it is found.
-pub fn run(subject: Subject, scale: Scale, note: &mut dyn FnMut(&Row)) -> Results {
-    let mut bench = Bench { is_ours: subject.is_ours(), results: Results::default(), note };
-    bench.requests(&subject.start(), scale);
-    bench.crowd(&subject.start(), scale);
-    bench.steady_state(&mut subject.start(), scale);
-    if subject.is_ours() {
-        bench.connections(&subject.start(), scale);
-    }
-    if subject == Subject::Sqlite && !scale.growth.is_empty() {
-        bench.growth(&subject.start(), scale.growth);
+/// Measures everything there is to `subjects`; `note` is told of each row as it is found.
+pub fn run(subjects: &[Subject], scale: Scale, note: &mut dyn FnMut(Subject, &Row)) -> Vec<(Subject, Results)> {
+    let results = subjects.iter().map(|subject| (*subject, Results::default())).collect();
+    let mut bench = Bench { results, note };
+    bench.requests(scale);
+    bench.crowd(scale);
+    bench.steady_state(scale);
+    bench.connections(scale);
+    for (subject, results) in &mut bench.results {
+        if *subject == Subject::Sqlite {
+            results.steps = growth::measure(*subject, scale.growth);
+        }
     }
     bench.results
 }
 
 struct Bench<'n> {
-    is_ours: bool,
-    results: Results,
-    note: &'n mut dyn FnMut(&Row),
+    results: Vec<(Subject, Results)>,
+    note: &'n mut dyn FnMut(Subject, &Row),
+}
+
+/// A server that is measured, and who asks it.
+pub(super) struct Site {
+    /// Its place among the subjects.
+    at: usize,
+    pub(super) server: Running,
+    pub(super) generator: Generator,
+}
+
+impl Site {
+    pub(super) fn new(at: usize, server: Running, generator: impl FnOnce(&Running) -> Generator) -> Self {
+        let generator = generator(&server);
+        Self { at, server, generator }
+    }
+
+    /// Runs some work and adds what it cost to `row`; `per` operations are in each request.
+    pub(super) fn measure(&mut self, row: &mut Row, per: usize, run: impl FnOnce(&mut Generator) -> Seen) {
+        let (before, begun) = (self.server.cpu_time(), Instant::now());
+        let seen = run(&mut self.generator);
+        let (elapsed, after) = (begun.elapsed(), self.server.cpu_time());
+        row.operations += seen.done * per;
+        row.server += after.0.saturating_sub(before.0);
+        row.database += after.1.saturating_sub(before.1);
+        row.elapsed += elapsed;
+        row.seen.add(seen);
+    }
+
+    fn resident(&self) -> u64 {
+        self.server.processes().memory().resident
+    }
 }
 
 impl Bench<'_> {
-    /// Runs one phase and keeps its row; `per` operations are in each request.
-    fn phase(
-        &mut self,
-        name: &'static str,
-        server: &Running,
-        window: usize,
-        per: usize,
-        run: impl FnOnce() -> Seen,
-    ) -> f64 {
-        let (before, begun) = (server.cpu_time(), Instant::now());
-        let seen = run();
-        let (elapsed, after) = (begun.elapsed(), server.cpu_time());
-        let row = Row {
-            work: name,
-            window,
-            operations: seen.done * per,
-            server: after.0.saturating_sub(before.0),
-            database: after.1.saturating_sub(before.1),
-            elapsed,
-            seen,
-        };
-        (self.note)(&row);
-        let rate = row.rate();
-        self.results.rows.push(row);
-        rate
+    /// Starts the servers that `is_wanted`.
+    fn start(&self, is_wanted: impl Fn(Subject) -> bool, generator: impl Fn(&Running) -> Generator) -> Vec<Site> {
+        let wanted = self.results.iter().enumerate().filter(|(_, (subject, _))| is_wanted(*subject));
+        wanted.map(|(at, (subject, _))| Site::new(at, subject.start(), &generator)).collect()
     }
 
-    fn figure(&mut self, what: &'static str, value: f64, unit: &'static str) {
-        self.results.figures.push(Figure { what, value, unit });
+    /// Has each of `sites` do the same, part by part and in turn; keeps a row of each.
+    fn phase(&mut self, sites: &mut [Site], work: Part<'_>, parts: usize) {
+        let mut rows = vec![Row::of(work.name, work.window); sites.len()];
+        for part in 0..parts {
+            for (site, row) in sites.iter_mut().zip(&mut rows) {
+                site.measure(row, work.per, |generator| (work.run)(generator, part));
+            }
+        }
+        for (site, row) in sites.iter().zip(rows) {
+            self.keep(site, row);
+        }
+    }
+
+    fn keep(&mut self, site: &Site, row: Row) {
+        let (subject, results) = &mut self.results[site.at];
+        (self.note)(*subject, &row);
+        results.rows.push(row);
+    }
+
+    fn figure(&mut self, site: &Site, what: &'static str, value: f64, unit: &'static str) {
+        self.results[site.at].1.figures.push(Figure { what, value, unit });
     }
 
     /// Each kind of request alone, in windows of three sizes, each for users of its own.
-    fn requests(&mut self, server: &Running, scale: Scale) {
-        let users = scale.requests;
-        let all = WINDOWS.iter().map(|(_, share)| users / share).sum::<usize>();
-        let mut generator = Generator::new(Wire::udp(server.udp_address()), all, 0..u32_of(all));
+    fn requests(&mut self, scale: Scale) {
+        let all = WINDOWS.iter().map(|(_, share)| scale.requests / share).sum::<usize>();
+        let mut sites = self.start(|_| true, |server| over_udp(server, all, 0..u32_of(all)));
         let mut begin = 0;
         for (window, share) in WINDOWS {
-            let range = begin..begin + users / share;
-            begin = range.end;
+            let users = begin..begin + scale.requests / share;
+            begin = users.end;
             for (name, work) in REQUESTS {
-                self.phase(name, server, window, 1, || generator.run(work, range.clone(), Pace::window(window)));
+                self.each_kind(&mut sites, name, work, &users, window);
             }
         }
     }
 
+    fn each_kind(&mut self, sites: &mut [Site], name: &'static str, work: Work, users: &Range<usize>, window: usize) {
+        let run = |generator: &mut Generator, part| generator.run(work, share(users, part), Pace::window(window));
+        self.phase(sites, Part { name, window, per: 1, run: &run }, PARTS);
+    }
+
     /// One presentity with many watchers, who are told again and again.
-    fn crowd(&mut self, server: &Running, scale: Scale) {
-        let watchers = std::iter::repeat_n(0, scale.crowd);
-        let mut generator = Generator::new(Wire::udp(server.udp_address()), 1, watchers);
-        generator.run(Work::PublishInitial, 0..1, Pace::window(1));
-        generator.run(Work::SubscribeInitial, 0..scale.crowd, Pace::window(WINDOW));
-        self.phase(CROWD, server, 1, scale.crowd, || {
-            let mut all = Seen::default();
-            (0..scale.rounds).for_each(|_| all.add(generator.run(Work::PublishModify, 0..1, Pace::window(1))));
-            all
-        });
+    fn crowd(&mut self, scale: Scale) {
+        let mut sites = self.start(|_| true, |server| over_udp(server, 1, std::iter::repeat_n(0, scale.crowd)));
+        for site in &mut sites {
+            site.generator.run(Work::PublishInitial, 0..1, Pace::window(1));
+            site.generator.run(Work::SubscribeInitial, 0..scale.crowd, Pace::window(WINDOW));
+        }
+        let run = |generator: &mut Generator, _| generator.run(Work::PublishModify, 0..1, Pace::window(1));
+        self.phase(&mut sites, Part { name: CROWD, window: 1, per: scale.crowd, run: &run }, scale.rounds);
     }
 
     /// Many presentities with ten watchers each: saturated, at half of that, idle, and started again.
-    fn steady_state(&mut self, server: &mut Running, scale: Scale) {
-        let (users, subscriptions) = (scale.presentities, scale.presentities * WATCHERS_EACH);
-        let watched = (0..u32_of(users)).flat_map(|user| std::iter::repeat_n(user, WATCHERS_EACH));
-        let mut generator = Generator::new(Wire::udp(server.udp_address()), users, watched);
-        let pace = Pace::window(WINDOW);
-        generator.run(Work::PublishInitial, 0..users, pace);
-        let before = server.processes().memory().resident;
-        self.phase("SUBSCRIBE initial, 10 watchers each", server, WINDOW, 1, || {
-            generator.run(Work::SubscribeInitial, 0..subscriptions, pace)
-        });
-        let peak = server.processes().memory().peak;
-        let rate =
-            self.phase(SATURATED, server, WINDOW, WATCHERS_EACH, || generator.run(Work::PublishModify, 0..users, pace));
-        let half = Pace { window: 4096, rate: Some(rate / WATCHERS_EACH as f64 / 2.0) };
-        self.phase(HALF, server, 4096, WATCHERS_EACH, || generator.run(Work::PublishModify, 0..users, half));
-        self.idle(server, scale.idle);
-        let settled = server.processes().memory().resident;
-        self.figure(MEMORY, settled.saturating_sub(before) as f64 / subscriptions as f64, "B");
-        self.figure("peak memory", peak as f64 / 1e6, "MB");
-        let took = server.restart();
-        self.figure(START, took.as_secs_f64(), "s");
-        if !self.is_ours {
-            // Kamailio uses CSeqs again that it used before, so that nobody can tell whether a NOTIFY is new.
-            return;
+    fn steady_state(&mut self, scale: Scale) {
+        let (users, subscriptions) = (0..scale.presentities, 0..scale.presentities * WATCHERS_EACH);
+        let watched = || users.clone().flat_map(|user| std::iter::repeat_n(u32_of(user), WATCHERS_EACH));
+        let mut sites = self.start(|_| true, |server| over_udp(server, scale.presentities, watched()));
+        for site in &mut sites {
+            site.generator.run(Work::PublishInitial, users.clone(), Pace::window(WINDOW));
         }
-        generator.server_was_restarted();
-        self.phase("NOTIFY, 10 watchers, after a restart", server, WINDOW, WATCHERS_EACH, || {
-            generator.run(Work::PublishModify, 0..users, pace)
-        });
+        let before: Vec<_> = sites.iter().map(Site::resident).collect();
+        self.each_kind(&mut sites, SUBSCRIBED, Work::SubscribeInitial, &subscriptions, WINDOW);
+        let peaks: Vec<_> = sites.iter().map(|site| site.server.processes().memory().peak).collect();
+        self.modify_all(&mut sites, SATURATED, &users);
+        for site in &mut sites {
+            self.half_the_rate(site, &users);
+        }
+        self.idle(&sites, scale.idle);
+        for ((site, before), peak) in sites.iter().zip(before).zip(peaks) {
+            let settled = site.resident().saturating_sub(before) as f64;
+            self.figure(site, MEMORY, settled / subscriptions.len() as f64, "B");
+            self.figure(site, "peak memory", peak as f64 / 1e6, "MB");
+        }
+        for site in &mut sites {
+            let took = site.server.restart();
+            self.figure(site, START, took.as_secs_f64(), "s");
+            site.generator.server_was_restarted();
+        }
+        // Kamailio uses CSeqs again that it used before, so that nobody can tell whether a NOTIFY is new.
+        sites.retain(|site| self.results[site.at].0.is_ours());
+        self.modify_all(&mut sites, "NOTIFY, 10 watchers, after a restart", &users);
     }
 
-    fn idle(&mut self, server: &Running, time: Duration) {
+    fn modify_all(&mut self, sites: &mut [Site], name: &'static str, users: &Range<usize>) {
+        let run = |generator: &mut Generator, part| {
+            generator.run(Work::PublishModify, share(users, part), Pace::window(WINDOW))
+        };
+        self.phase(sites, Part { name, window: WINDOW, per: WATCHERS_EACH, run: &run }, PARTS);
+    }
+
+    /// In one piece, so that whatever a server does now and then falls into it.
+    fn half_the_rate(&mut self, site: &mut Site, users: &Range<usize>) {
+        let saturated = self.results[site.at].1.rows.iter().rfind(|row| row.work == SATURATED);
+        let rate = saturated.map(|row| row.rate() / WATCHERS_EACH as f64 / 2.0);
+        let mut row = Row::of(HALF, 4096);
+        let pace = Pace { window: 4096, rate };
+        site.measure(&mut row, WATCHERS_EACH, |generator| generator.run(Work::PublishModify, users.clone(), pace));
+        self.keep(site, row);
+    }
+
+    fn idle(&mut self, sites: &[Site], time: Duration) {
         if time.is_zero() {
             return;
         }
         // What a server still does for transactions that are over is no idling (RFC 3261 §17.2.2).
         std::thread::sleep(TIMER_J);
-        let before = server.cpu_time();
+        let used = |site: &Site| site.server.cpu_time().0 + site.server.cpu_time().1;
+        let before: Vec<_> = sites.iter().map(used).collect();
         std::thread::sleep(time);
-        let after = server.cpu_time();
-        let used = (after.0 + after.1).saturating_sub(before.0 + before.1);
-        self.figure(IDLE, used.as_secs_f64() / time.as_secs_f64() * 100.0, "%");
+        for (site, before) in sites.iter().zip(before) {
+            let used = used(site).saturating_sub(before).as_secs_f64();
+            self.figure(site, IDLE, used / time.as_secs_f64() * 100.0, "%");
+        }
     }
 
     /// The same requests over one connection.
-    fn connections(&mut self, server: &Running, scale: Scale) {
-        let Some(address) = server.tcp_address() else { return };
-        let users = scale.requests;
-        let mut generator = Generator::new(Wire::tcp(address), users, 0..u32_of(users));
+    fn connections(&mut self, scale: Scale) {
+        let users = 0..scale.requests;
+        let generator = |server: &Running| {
+            let address = server.tcp_address().expect("ours listens for connections");
+            Generator::new(Wire::tcp(address), users.end, 0..u32_of(users.end))
+        };
+        let mut sites = self.start(Subject::is_ours, generator);
         for (name, work) in OVER_TCP {
-            self.phase(name, server, WINDOW, 1, || generator.run(work, 0..users, Pace::window(WINDOW)));
+            self.each_kind(&mut sites, name, work, &users, WINDOW);
         }
-    }
-
-    /// One server that grows, and what the same work costs at each size.
-    fn growth(&mut self, server: &Running, sizes: &[usize]) {
-        let sample = sizes.first().copied().unwrap_or(0) / WATCHERS_EACH;
-        let users = sizes.last().copied().unwrap_or(0) / WATCHERS_EACH;
-        let mut generator = Generator::new(Wire::udp(server.udp_address()), users, std::iter::empty());
-        let pace = Pace::window(WINDOW);
-        let empty = server.processes().memory().resident;
-        let mut so_far: Range<usize> = 0..0;
-        for size in sizes {
-            so_far = so_far.end..size / WATCHERS_EACH;
-            generator.watch(so_far.clone().flat_map(|user| std::iter::repeat_n(u32_of(user), WATCHERS_EACH)));
-            generator.run(Work::PublishInitial, so_far.clone(), pace);
-            let (first, end) = (so_far.start * WATCHERS_EACH, so_far.end * WATCHERS_EACH);
-            generator.run(Work::SubscribeInitial, first..end, pace);
-            // Users from all over, as many at each size.
-            let chosen = |n: usize| n * (so_far.end / sample);
-            let modify = self.cost(server, || generator.run(Work::PublishModify, chosen_of(sample, chosen), pace));
-            let refresh = self.cost(server, || {
-                generator.run(Work::SubscribeRefresh, chosen_of(sample, |n| chosen(n) * WATCHERS_EACH), pace)
-            });
-            let bytes = server.processes().memory().resident.saturating_sub(empty) as f64 / *size as f64;
-            self.results.steps.push(Step { subscriptions: *size, modify, refresh, bytes });
-        }
-    }
-
-    /// Returns what one request of a run costs, in microseconds.
-    fn cost(&mut self, server: &Running, run: impl FnOnce() -> Seen) -> f64 {
-        self.phase("a step of growth", server, WINDOW, 1, run);
-        self.results.rows.pop().map_or(0.0, |row| row.total_cost())
     }
 }
 
-fn chosen_of(count: usize, choose: impl Fn(usize) -> usize) -> impl ExactSizeIterator<Item = usize> {
-    (0..count).map(choose)
+/// Some work that is done part by part.
+struct Part<'r> {
+    name: &'static str,
+    window: usize,
+    /// Operations in a request.
+    per: usize,
+    run: &'r dyn Fn(&mut Generator, usize) -> Seen,
 }
 
-fn u32_of(count: usize) -> u32 {
+fn over_udp(server: &Running, presentities: usize, watched: impl Iterator<Item = u32>) -> Generator {
+    Generator::new(Wire::udp(server.udp_address()), presentities, watched)
+}
+
+/// Returns a part of `all`, of [`PARTS`] that are as long as each other.
+fn share(all: &Range<usize>, part: usize) -> Range<usize> {
+    let at = |part| all.start + all.len() * part / PARTS;
+    at(part)..at(part + 1)
+}
+
+pub(super) fn u32_of(count: usize) -> u32 {
     u32::try_from(count).expect("fewer than four thousand millions")
 }
 
+/// The subscriptions of the steady state are made.
+const SUBSCRIBED: &str = "SUBSCRIBE initial, 10 watchers each";
 /// The fan-out to a crowd.
 pub const CROWD: &str = "NOTIFY, 1 presentity × 1000 watchers";
 /// Returns whether a row is that of the fan-out.

@@ -204,6 +204,7 @@ fn faults(out: &mut String, all: &All) {
     for (subject, results) in all {
         let mut sum = super::figures::Seen::default();
         results.rows.iter().for_each(|row| sum.add(row.seen.clone()));
+        results.steps.iter().for_each(|step| sum.faults.add(step.faults));
         let (repeated, again) = (sum.repeated, sum.retransmitted);
         line(
             out,
