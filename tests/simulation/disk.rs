@@ -33,6 +33,7 @@ pub(crate) struct Disk {
     /// Whose rules the server has read since somebody looked.
     pub(crate) read: Vec<String>,
     pub(crate) was_clean: bool,
+    epoch: u64,
     pub(crate) mishap: Option<Mishap>,
     /// Nothing works until then.
     pub(crate) is_away: bool,
@@ -40,8 +41,6 @@ pub(crate) struct Disk {
     pub(crate) poison: Option<String>,
     /// Entity-tags, and what names a SUBSCRIBE, of everything that was ever committed.
     pub(crate) written: BTreeSet<String>,
-    /// How often each dialog was begun: once, unless its SUBSCRIBE came again when all about it was forgotten.
-    pub(crate) begun: BTreeMap<String, u64>,
     /// How often anything failed: memory may have been read back.
     pub(crate) failures: u64,
 }
@@ -63,10 +62,14 @@ impl Database {
     }
 
     pub(crate) fn opening(&self) -> Opening {
-        self.with(|disk| Opening {
-            secret: [3; 32],
-            was_clean: std::mem::take(&mut disk.was_clean),
-            next_publication_id: disk.rows.publications.keys().last().map_or(1, |last| last + 1),
+        self.with(|disk| {
+            disk.epoch += 1;
+            Opening {
+                secret: [3; 32],
+                was_clean: std::mem::take(&mut disk.was_clean),
+                epoch: disk.epoch,
+                next_publication_id: disk.rows.publications.keys().last().map_or(1, |last| last + 1),
+            }
         })
     }
 
@@ -133,9 +136,6 @@ impl Store for Database {
             disk.rows.write(change);
             let name = name_of(change, &disk.rows);
             disk.written.extend(name);
-            if let Change::SubscriptionStored { row, .. } = change {
-                *disk.begun.entry(row.call_id.to_string()).or_default() += 1;
-            }
         }
         match mishap {
             None => return Ok(()),

@@ -56,8 +56,6 @@ pub(crate) struct Subscription {
     /// The watcher did what may have ended it.
     pub(crate) is_doubtful: bool,
     last_cseq: u32,
-    /// How often the dialog had been begun by then.
-    begun: u64,
     /// What it was told last.
     pub(crate) state: String,
     pub(crate) shown: Option<Shown>,
@@ -172,7 +170,6 @@ impl World {
             is_over: expires_s == 0,
             is_doubtful: false,
             last_cseq: 0,
-            begun: 1,
             state: String::new(),
             shown: None,
             table: Table::default(),
@@ -313,14 +310,8 @@ impl World {
 
     /// Takes what a NOTIFY says, and returns the code of the answer.
     fn take(&mut self, at: usize, request: &Message) -> u16 {
-        let begun = self.database.with(|disk| disk.begun.get(&format!("w{at}")).copied().unwrap_or_default());
         let subscription = &mut self.subscriptions[at];
         let Some((cseq, _)) = request.cseq() else { return 400 };
-        if cseq <= subscription.last_cseq && begun > subscription.begun {
-            // Its SUBSCRIBE came again after a crash, when what it had begun was over: a dialog with the same id.
-            (subscription.last_cseq, subscription.table) = (0, Table::default());
-        }
-        subscription.begun = begun.max(1);
         if cseq <= subscription.last_cseq {
             return 500;
         }

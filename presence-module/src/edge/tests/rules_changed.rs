@@ -68,7 +68,7 @@ fn whoever_sets_the_clock_decides_anew() {
         (1_000_011, "active"),
         (1_000_009, "pending"),
         (1_000_019, "active"),
-        (1_000_020, "pending"),
+        (1_000_021, "pending"),
         (1_000_012, "active"),
         (900_000, "pending"),
     ] {
