@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use presence::change::Status;
-use presence::edge::stepping::Census;
+use presence::edge::stepping::{Census, TICK_MS};
 
 use crate::devices::USERS;
 use crate::documents::{Shown, number_of};
@@ -177,7 +177,8 @@ impl World {
         let longest_ms = u64::from(self.configuration.max_expires_s) * 1000;
         // What waits for a decision does so for 30 s more; clocks that were set back prolong what was read back since.
         let until_ms = self.now_ms() + longest_ms + 30_000 + self.shifts.back_ms + 60_000;
-        self.run_until(until_ms);
+        // Between two ticks: what the server orders of itself at each is carried out by then.
+        self.run_until(until_ms / TICK_MS * TICK_MS + TICK_MS / 2);
         if self.violation.is_some() {
             return;
         }
