@@ -1,5 +1,6 @@
 //! The server: the real host and the real module, in one's hands.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use presence::edge::presence::Presence;
 use presence::edge::stepping::{self, Census, Hands};
 use proxy_host::modules::library::{Found, NotLoaded};
 use proxy_host::server::stepping::{Stepped, found};
+use proxy_host::transport::tcp::SteppedConnection;
 
 use crate::disk::Database;
 use crate::ground::{Overheard, Shared};
@@ -48,6 +50,8 @@ impl Configuration {
 pub(crate) struct Server {
     stepped: Stepped,
     hands: Hands,
+    /// Its ends of the connections.
+    connections: BTreeMap<u64, SteppedConnection>,
 }
 
 fn find(_: &str, _: &[std::path::PathBuf]) -> Result<Found, NotLoaded> {
@@ -71,11 +75,47 @@ impl Server {
                 Ok(RunningModule::linked(presence, host))
             });
         let stepped = stepped.unwrap_or_else(|told| panic!("the server does not start: {told}"));
-        Self { stepped, hands: hands.expect("set when the module started") }
+        Self { stepped, hands: hands.expect("set when the module started"), connections: BTreeMap::new() }
     }
 
     pub(crate) fn receive(&mut self, from: SocketAddr, bytes: &[u8]) {
         self.stepped.receive(from, bytes);
+    }
+
+    /// Accepts connection number `link`, if it may be.
+    pub(crate) fn accept(&mut self, link: u64, remote: SocketAddr) -> bool {
+        self.stepped.accept(remote).is_some_and(|connection| self.connections.insert(link, connection).is_none())
+    }
+
+    /// Returns the connections that it wants opened.
+    pub(crate) fn take_wanted(&mut self) -> Vec<SteppedConnection> {
+        self.stepped.take_wanted()
+    }
+
+    /// Goes on with one of them.
+    pub(crate) fn take_up(&mut self, link: u64, connection: SteppedConnection) {
+        self.connections.insert(link, connection);
+    }
+
+    /// Reads from a connection, and returns whether that can be gone on with.
+    pub(crate) fn read(&mut self, link: u64, bytes: &[u8]) -> bool {
+        self.connections.get_mut(&link).is_none_or(|connection| connection.read(bytes))
+    }
+
+    /// Returns what it has written since, connection by connection.
+    pub(crate) fn take_written(&mut self) -> Vec<(u64, Vec<u8>)> {
+        let mut written = Vec::new();
+        for (link, connection) in &mut self.connections {
+            while let Some(bytes) = connection.next_outgoing() {
+                written.push((*link, bytes));
+            }
+        }
+        written
+    }
+
+    /// Notices that a connection is broken.
+    pub(crate) fn hang_up(&mut self, link: u64) {
+        self.connections.remove(&link);
     }
 
     /// Goes a round as the host's clock.
