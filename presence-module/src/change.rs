@@ -427,6 +427,11 @@ impl Now {
         self.wall_ms / 1000
     }
 
+    /// Returns by how much the wall clock is ahead of the monotonic one, in milliseconds: another value, and it was set.
+    pub fn wall_ahead_ms(self) -> i128 {
+        i128::from(self.wall_ms) - i128::from(self.mono.0)
+    }
+
     /// Returns the moment at which the wall clock, if nobody sets it, shows `wall_ms`.
     pub fn at_wall_ms(self, wall_ms: u64) -> Moment {
         Moment(self.mono.0.saturating_add(wall_ms.saturating_sub(self.wall_ms)))

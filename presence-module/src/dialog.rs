@@ -17,6 +17,23 @@ use crate::watcher_mark::WatcherMark;
 /// NOTIFY CSeqs are reserved in blocks of this size, so that a row is written once in so many NOTIFYs.
 pub const CSEQ_BLOCK: u32 = 64;
 
+/// No SUBSCRIBE comes again so long after it was sent first: 64·T1, and T4 on the way (RFC 3261 §17).
+const REPEATS_MS: u64 = 37_000;
+/// More NOTIFYs than a dialog can have in that time, and how often CSeqs can begin so far above each other.
+const CSEQ_STEP: u32 = 1 << 20;
+const CSEQ_STEPS: u64 = 1023;
+
+/// Returns the CSeq above which those of a dialog begin that begins `served_ms` after start number `epoch`.
+///
+/// A SUBSCRIBE that comes again after a start, when all that it had begun is over, begins a dialog with the id of the
+/// former, and its watcher takes only CSeqs above those. Once nothing can come again all dialogs begin with 1.
+pub fn first_cseq_above(epoch: u64, served_ms: u64) -> u32 {
+    match epoch.checked_sub(2) {
+        Some(restarts) if served_ms < REPEATS_MS => CSEQ_STEP * (1 + restarts % CSEQ_STEPS) as u32,
+        _ => 0,
+    }
+}
+
 /// Identifies a dialog: a hash of Call-ID, local tag and remote tag, each byte for byte (RFC 3261 §12).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct DialogKey(pub [u8; 16]);
@@ -108,8 +125,9 @@ pub struct Told {
 
 impl Dialog {
     /// Begins a dialog whose NOTIFYs continue above `row.local_cseq` less one block: that much is reserved and unused.
-    pub fn begin(key: DialogKey, usage: Usage) -> Self {
+    pub fn begin(key: DialogKey, mut usage: Usage) -> Self {
         let cseq = usage.row.local_cseq.saturating_sub(CSEQ_BLOCK);
+        usage.number_from(cseq);
         let remote_cseq = usage.row.remote_cseq;
         Self { key, usages: smallvec![usage], cseq, remote_cseq, in_flight: None, is_unheard: false }
     }
@@ -297,5 +315,20 @@ impl Dialog {
             usage.end(Ending::Silent);
         }
         Some(Told { about, is_superseded })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cseqs_begin_above_those_of_the_start_before_and_leave_room_below_2_to_the_31() {
+        assert_eq!((first_cseq_above(0, 0), first_cseq_above(1, 0)), (0, 0));
+        let above: Vec<_> = (2..2 + 2 * CSEQ_STEPS).map(|epoch| first_cseq_above(epoch, REPEATS_MS - 1)).collect();
+        assert!(above.iter().all(|above| (CSEQ_STEP..1 << 30).contains(above)));
+        let steps = above.windows(2).filter(|pair| pair[0] + CSEQ_STEP == pair[1]).count() as u64;
+        assert_eq!(steps, 2 * CSEQ_STEPS - 2, "all but the one where they begin again");
+        assert_eq!(first_cseq_above(7, REPEATS_MS), 0);
     }
 }

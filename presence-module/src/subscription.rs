@@ -18,7 +18,8 @@ use crate::usage::Usage;
 pub struct InitialSubscribe {
     /// The package.
     pub package: Package,
-    /// The row it would have; `expires`, `granted_s`, `local_cseq`, `status` and `subscribed_at` are still open.
+    /// The row it would have; `expires`, `granted_s`, `status` and `subscribed_at` are still open, and CSeqs begin above
+    /// `local_cseq`.
     pub row: SubscriptionRow,
     /// The requested lifetime.
     pub expires: Option<u32>,
@@ -141,7 +142,8 @@ pub fn on_initial(
     if !request.is_acceptable {
         return Err(Rejection::NotAcceptable);
     }
-    let row = SubscriptionRow { local_cseq: CSEQ_BLOCK, status, subscribed_at: now.wall_s(), ..request.row };
+    let local_cseq = request.row.local_cseq + CSEQ_BLOCK;
+    let row = SubscriptionRow { local_cseq, status, subscribed_at: now.wall_s(), ..request.row };
     Ok(begun(row, granted_s, request.flow, now))
 }
 

@@ -11,6 +11,7 @@ use presence::store::{CommitError, Opening, RulesDocument, Scope, SessionLost, S
 
 use crate::devices::USERS;
 use crate::ground::Shared;
+use crate::meddling::RowKey;
 
 /// What becomes of the next commit that is not as it should be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,6 +34,7 @@ pub(crate) struct Disk {
     /// Whose rules the server has read since somebody looked.
     pub(crate) read: Vec<String>,
     pub(crate) was_clean: bool,
+    epoch: u64,
     pub(crate) mishap: Option<Mishap>,
     /// Nothing works until then.
     pub(crate) is_away: bool,
@@ -40,8 +42,11 @@ pub(crate) struct Disk {
     pub(crate) poison: Option<String>,
     /// Entity-tags, and what names a SUBSCRIBE, of everything that was ever committed.
     pub(crate) written: BTreeSet<String>,
-    /// How often each dialog was begun: once, unless its SUBSCRIBE came again when all about it was forgotten.
-    pub(crate) begun: BTreeMap<String, u64>,
+    /// Another program wrote since it was walked last, and how far this walk came.
+    pub(crate) is_meddled_with: bool,
+    pub(crate) walked_to: Option<RowKey>,
+    /// Rows that another program changed or removed, by the entity-tag they had, and what it wrote.
+    pub(crate) meddled: BTreeMap<String, Option<u64>>,
     /// How often anything failed: memory may have been read back.
     pub(crate) failures: u64,
 }
@@ -63,10 +68,15 @@ impl Database {
     }
 
     pub(crate) fn opening(&self) -> Opening {
-        self.with(|disk| Opening {
-            secret: [3; 32],
-            was_clean: std::mem::take(&mut disk.was_clean),
-            next_publication_id: disk.rows.publications.keys().last().map_or(1, |last| last + 1),
+        self.with(|disk| {
+            disk.epoch += 1;
+            (disk.is_meddled_with, disk.walked_to) = (false, None);
+            Opening {
+                secret: [3; 32],
+                was_clean: std::mem::take(&mut disk.was_clean),
+                epoch: disk.epoch,
+                next_publication_id: disk.rows.publications.keys().last().map_or(1, |last| last + 1),
+            }
         })
     }
 
@@ -133,9 +143,6 @@ impl Store for Database {
             disk.rows.write(change);
             let name = name_of(change, &disk.rows);
             disk.written.extend(name);
-            if let Change::SubscriptionStored { row, .. } = change {
-                *disk.begun.entry(row.call_id.to_string()).or_default() += 1;
-            }
         }
         match mishap {
             None => return Ok(()),
@@ -182,8 +189,9 @@ impl Store for Database {
         Ok(())
     }
 
-    fn sweep(&mut self, _: usize, _: &mut dyn FnMut(Stored)) -> Result<Sweep, StoreError> {
-        self.reach().map(|()| Sweep::NothingNew)
+    fn sweep(&mut self, rows_max: usize, visit: &mut dyn FnMut(Stored)) -> Result<Sweep, StoreError> {
+        self.reach()?;
+        Ok(self.with(|disk| disk.walk(rows_max, visit)))
     }
 
     fn heartbeat(&mut self) -> Result<(), StoreError> {

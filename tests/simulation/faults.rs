@@ -14,7 +14,7 @@ use crate::world::{DELAY_MAX_MS, Event, World};
 pub(crate) struct Weather {
     lost_permille: u64,
     twice_permille: u64,
-    late_permille: u64,
+    pub(crate) late_permille: u64,
     /// How often a commit takes its time.
     slow_permille: u64,
 }
@@ -75,6 +75,8 @@ impl World {
                 self.database.with(|disk| disk.poison = Some(guilty));
             }
             980..985 => self.flood(),
+            985..993 => self.break_a_link(),
+            993..1000 => self.meddle(),
             _ => {}
         }
         // Who is to die dies now, between two steps.

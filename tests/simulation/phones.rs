@@ -32,6 +32,8 @@ pub(crate) struct Phone {
     pub(crate) uri: String,
     pub(crate) address: SocketAddr,
     pub(crate) mood: Mood,
+    /// It sends on connections, and listens for them.
+    pub(crate) is_streaming: bool,
 }
 
 /// A subscription as its watcher holds it.
@@ -56,8 +58,6 @@ pub(crate) struct Subscription {
     /// The watcher did what may have ended it.
     pub(crate) is_doubtful: bool,
     last_cseq: u32,
-    /// How often the dialog had been begun by then.
-    begun: u64,
     /// What it was told last.
     pub(crate) state: String,
     pub(crate) shown: Option<Shown>,
@@ -89,12 +89,12 @@ enum Kind {
 
 impl Phone {
     /// Returns a phone of a watcher's, or one of a presentity's own.
-    pub(crate) fn new(at: usize) -> Self {
+    pub(crate) fn new(at: usize, is_streaming: bool) -> Self {
         let uri = match at.checked_sub(8) {
             Some(user) => format!("sip:{}@pres.example", USERS[user % USERS.len()]),
             None => WATCHERS[at % WATCHERS.len()].to_owned(),
         };
-        Self { uri, address: ([203, 0, 113, at as u8 + 1], 5060).into(), mood: Mood::Good }
+        Self { uri, address: ([203, 0, 113, at as u8 + 1], 5060).into(), mood: Mood::Good, is_streaming }
     }
 
     /// Returns whether it is the presentity's own.
@@ -172,7 +172,6 @@ impl World {
             is_over: expires_s == 0,
             is_doubtful: false,
             last_cseq: 0,
-            begun: 1,
             state: String::new(),
             shown: None,
             table: Table::default(),
@@ -200,13 +199,14 @@ impl World {
             (_, Some(tag)) => format!("<{uri}>;tag={tag}"),
             (_, None) => format!("<{uri}>"),
         };
+        let (transport, parameter) = if phone.is_streaming { ("TCP", ";transport=tcp") } else { ("UDP", "") };
         let request = Message::request("SUBSCRIBE", &uri)
-            .with("Via", format!("SIP/2.0/UDP {};branch={branch}", phone.address))
+            .with("Via", format!("SIP/2.0/{transport} {};branch={branch}", phone.address))
             .with("From", format!("<{}>;tag=w{at}", phone.uri))
             .with("To", to)
             .with("Call-ID", &subscription.call_id)
             .with("CSeq", format!("{cseq} SUBSCRIBE"))
-            .with("Contact", format!("<sip:w@{}>", phone.address))
+            .with("Contact", format!("<sip:w@{}{parameter}>", phone.address))
             .with("Event", subscription.event)
             .with("Expires", expires_s);
         subscription.is_waiting = true;
@@ -313,14 +313,8 @@ impl World {
 
     /// Takes what a NOTIFY says, and returns the code of the answer.
     fn take(&mut self, at: usize, request: &Message) -> u16 {
-        let begun = self.database.with(|disk| disk.begun.get(&format!("w{at}")).copied().unwrap_or_default());
         let subscription = &mut self.subscriptions[at];
         let Some((cseq, _)) = request.cseq() else { return 400 };
-        if cseq <= subscription.last_cseq && begun > subscription.begun {
-            // Its SUBSCRIBE came again after a crash, when what it had begun was over: a dialog with the same id.
-            (subscription.last_cseq, subscription.table) = (0, Table::default());
-        }
-        subscription.begun = begun.max(1);
         if cseq <= subscription.last_cseq {
             return 500;
         }

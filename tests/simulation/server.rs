@@ -1,5 +1,6 @@
 //! The server: the real host and the real module, in one's hands.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use presence::edge::presence::Presence;
 use presence::edge::stepping::{self, Census, Hands};
 use proxy_host::modules::library::{Found, NotLoaded};
 use proxy_host::server::stepping::{Stepped, found};
+use proxy_host::transport::tcp::SteppedConnection;
 
 use crate::disk::Database;
 use crate::ground::{Overheard, Shared};
@@ -23,11 +25,14 @@ pub(crate) struct Configuration {
     pub(crate) force_active: bool,
     pub(crate) notify_interval_ms: u64,
     pub(crate) max_expires_s: u32,
+    /// Another program writes into the database, and is looked for often.
+    pub(crate) has_another_writer: bool,
 }
 
 impl Configuration {
     fn text(&self) -> String {
-        let Self { force_active, notify_interval_ms, max_expires_s } = self;
+        let Self { force_active, notify_interval_ms, max_expires_s, has_another_writer } = self;
+        let clean_period = if *has_another_writer { 2 } else { 100 };
         format!(
             "listen=udp:192.0.2.99:5060\nalias=\"pres.example\"\n\
              loadmodule \"sl.so\"\nloadmodule \"tm.so\"\nloadmodule \"presence.so\"\n\
@@ -36,6 +41,7 @@ impl Configuration {
              modparam(\"presence\", \"notify_interval\", {notify_interval_ms})\n\
              modparam(\"presence\", \"max_expires\", {max_expires_s})\n\
              modparam(\"presence\", \"waiting_time\", 30)\n\
+             modparam(\"presence\", \"clean_period\", {clean_period})\n\
              modparam(\"presence\", \"rules_poll_period\", 2)\n\
              route {{\n  if (method==\"PUBLISH\") {{ handle_publish(); exit; }}\n  \
              if (method==\"SUBSCRIBE\") {{ handle_subscribe(); exit; }}\n  sl_send_reply(\"405\", \"No\");\n}}\n",
@@ -48,6 +54,8 @@ impl Configuration {
 pub(crate) struct Server {
     stepped: Stepped,
     hands: Hands,
+    /// Its ends of the connections.
+    connections: BTreeMap<u64, SteppedConnection>,
 }
 
 fn find(_: &str, _: &[std::path::PathBuf]) -> Result<Found, NotLoaded> {
@@ -71,11 +79,47 @@ impl Server {
                 Ok(RunningModule::linked(presence, host))
             });
         let stepped = stepped.unwrap_or_else(|told| panic!("the server does not start: {told}"));
-        Self { stepped, hands: hands.expect("set when the module started") }
+        Self { stepped, hands: hands.expect("set when the module started"), connections: BTreeMap::new() }
     }
 
     pub(crate) fn receive(&mut self, from: SocketAddr, bytes: &[u8]) {
         self.stepped.receive(from, bytes);
+    }
+
+    /// Accepts connection number `link`, if it may be.
+    pub(crate) fn accept(&mut self, link: u64, remote: SocketAddr) -> bool {
+        self.stepped.accept(remote).is_some_and(|connection| self.connections.insert(link, connection).is_none())
+    }
+
+    /// Returns the connections that it wants opened.
+    pub(crate) fn take_wanted(&mut self) -> Vec<SteppedConnection> {
+        self.stepped.take_wanted()
+    }
+
+    /// Goes on with one of them.
+    pub(crate) fn take_up(&mut self, link: u64, connection: SteppedConnection) {
+        self.connections.insert(link, connection);
+    }
+
+    /// Reads from a connection, and returns whether that can be gone on with.
+    pub(crate) fn read(&mut self, link: u64, bytes: &[u8]) -> bool {
+        self.connections.get_mut(&link).is_none_or(|connection| connection.read(bytes))
+    }
+
+    /// Returns what it has written since, connection by connection.
+    pub(crate) fn take_written(&mut self) -> Vec<(u64, Vec<u8>)> {
+        let mut written = Vec::new();
+        for (link, connection) in &mut self.connections {
+            while let Some(bytes) = connection.next_outgoing() {
+                written.push((*link, bytes));
+            }
+        }
+        written
+    }
+
+    /// Notices that a connection is broken.
+    pub(crate) fn hang_up(&mut self, link: u64) {
+        self.connections.remove(&link);
     }
 
     /// Goes a round as the host's clock.

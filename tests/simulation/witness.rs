@@ -21,8 +21,6 @@ pub(crate) struct Witness {
     /// The NOTIFY under way in each dialog: its branch, and when it was sent first.
     under_way: BTreeMap<String, UnderWay>,
     dialogs: BTreeMap<String, String>,
-    /// How often they were begun when they were seen last.
-    begun: BTreeMap<String, u64>,
     /// The highest version in each dialog of watcher information.
     versions: BTreeMap<String, u32>,
     /// Rules as the server has read them, and when.
@@ -118,7 +116,6 @@ impl World {
         let call_id = request.get("Call-ID").unwrap_or_default();
         let dialog = format!("{call_id} {} {}", tag("From"), tag("To"));
         let Some((cseq, "NOTIFY")) = request.cseq() else { return self.fail(format!("no NOTIFY: {request}")) };
-        let begun = self.database.with(|disk| disk.begun.get(call_id).copied().unwrap_or_default());
         let heard_ms = self.by_call_id.get(call_id).map_or(0, |at| self.subscriptions[*at].heard_ms(now));
         let failed_ms = self.failed_ms;
         let witness = &mut self.witness;
@@ -134,13 +131,7 @@ impl World {
                 return self.fail(format!("{complaint}, {it:?}: {request}"));
             }
         }
-        // A SUBSCRIBE that comes again after a crash, when what it began is over, begins a dialog with the same id.
-        let is_begun_anew = witness.begun.insert(dialog.clone(), begun) != Some(begun) || begun == 0;
-        if is_begun_anew {
-            witness.versions.remove(&dialog);
-        }
-        let last = witness.cseqs.insert(dialog.clone(), cseq).filter(|_| !is_begun_anew);
-        if let Some(last) = last
+        if let Some(last) = witness.cseqs.insert(dialog.clone(), cseq)
             && last >= cseq
         {
             return self.fail(format!("CSeq {cseq} after {last}: {request}"));

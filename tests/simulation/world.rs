@@ -15,6 +15,7 @@ use crate::ground::Shared;
 use crate::phones::{PHONES, Phone, Subscribe, Subscription};
 use crate::rules::RuleSet;
 use crate::server::{Configuration, Server};
+use crate::streams::Links;
 use crate::witness::Witness;
 
 /// The world of one seed.
@@ -45,7 +46,8 @@ pub(crate) struct World {
     /// When the database failed last.
     pub(crate) failed_ms: u64,
     failures: u64,
-    /// Datagrams under way.
+    pub(crate) links: Links,
+    /// Datagrams and segments under way.
     pub(crate) in_the_air: usize,
     /// What happened so far.
     pub(crate) events: u64,
@@ -61,12 +63,18 @@ pub(crate) struct World {
 pub(crate) enum Event {
     /// The database is back.
     Back,
+    /// The server notices that a connection is broken.
+    HangUp(u64),
     /// A client transaction repeats its request, or gives up.
     Repeat(String),
     /// An agent sends.
     Say { from: SocketAddr, bytes: Vec<u8> },
     /// The server starts.
     Start,
+    /// Bytes arrive at a phone.
+    StreamToAgent { link: u64, bytes: Vec<u8> },
+    /// Bytes arrive at the server.
+    StreamToServer { link: u64, bytes: Vec<u8> },
     /// A datagram arrives at an agent.
     ToAgent { to: SocketAddr, bytes: Vec<u8> },
     /// A datagram arrives at the server.
@@ -114,11 +122,14 @@ impl World {
     pub(crate) fn new(seed: u64, is_traced: bool) -> Self {
         let mut chance = Chance::of(seed);
         let ground = Shared::new(chance.word());
+        // The other seeds are what they were before there were any.
+        let has_streams = matches!(seed % 5, 2 | 4);
         let database = Database::new(ground.clone());
         let configuration = Configuration {
             force_active: chance.permille(700),
             notify_interval_ms: chance.pick(&[0, 0, 0, 1000, 5000]),
             max_expires_s: 90,
+            has_another_writer: seed % 5 == 4,
         };
         let mut world = Self {
             database,
@@ -127,7 +138,7 @@ impl World {
             agenda: BTreeMap::new(),
             entries: 0,
             devices: (0..6).map(|at| Device::new(at / 2, at % 2)).collect(),
-            phones: (0..PHONES).map(Phone::new).collect(),
+            phones: (0..PHONES).map(|at| Phone::new(at, has_streams && at % 3 == 1)).collect(),
             subscriptions: Vec::new(),
             by_call_id: BTreeMap::new(),
             asks: BTreeMap::new(),
@@ -142,6 +153,7 @@ impl World {
             is_writing: false,
             failed_ms: 0,
             failures: 0,
+            links: Links::default(),
             in_the_air: 0,
             events: 0,
             violation: None,
@@ -196,8 +208,10 @@ impl World {
     pub(crate) fn ask(&mut self, branch: String, from: SocketAddr, bytes: Vec<u8>, about: About) {
         let gives_up_ms = self.now_ms() + 64 * T1_MS;
         self.send(from, bytes.clone());
+        // Nothing is repeated on a connection.
+        let first_ms = if self.streaming_phone(from).is_some() { 64 * T1_MS } else { T1_MS };
         self.asks.insert(branch.clone(), Ask { from, bytes, interval_ms: T1_MS, gives_up_ms, about });
-        self.at(T1_MS, Event::Repeat(branch));
+        self.at(first_ms, Event::Repeat(branch));
     }
 
     /// Lets time pass, with all that it brings, until `until_ms` or a violation.
@@ -243,9 +257,12 @@ impl World {
         self.events += 1;
         match event {
             Event::Back => self.back(),
+            Event::HangUp(link) => self.hang_up(link),
             Event::Repeat(branch) => self.repeat(branch),
             Event::Say { from, bytes } => self.send(from, bytes),
             Event::Start => self.start(),
+            Event::StreamToAgent { link, bytes } => self.arrive_at_phone(link, &bytes),
+            Event::StreamToServer { link, bytes } => self.arrive_at_server(link, &bytes),
             Event::ToAgent { to, bytes } => self.hear(to, &bytes),
             Event::ToServer { from, bytes } => {
                 self.note(|| format!("-> {}", head(&bytes)));
@@ -285,13 +302,14 @@ impl World {
             self.fail(format!("the server complains: {error}"));
         }
         for datagram in sent {
-            self.note(|| format!("<- {}", head(&datagram.bytes)));
-            datagram.bytes.iter().for_each(|byte| {
-                self.fingerprint = (self.fingerprint ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-            });
+            self.note_sent(&datagram.bytes);
+            self.fold(&datagram.bytes);
             self.see(&datagram);
             let (to, bytes) = (datagram.to, datagram.bytes);
             self.carry(|bytes| Event::ToAgent { to, bytes }, bytes);
+        }
+        if !is_dead {
+            self.take_from_streams();
         }
         if is_dead {
             self.crash();
@@ -302,7 +320,21 @@ impl World {
         }
     }
 
+    /// Notes what left the server.
+    pub(crate) fn note_sent(&mut self, bytes: &[u8]) {
+        self.note(|| format!("<- {}", head(bytes)));
+    }
+
+    /// Folds what left the server into the fingerprint.
+    pub(crate) fn fold(&mut self, bytes: &[u8]) {
+        let folded = |so_far: u64, byte: &u8| (so_far ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        self.fingerprint = bytes.iter().fold(self.fingerprint, folded);
+    }
+
     fn send(&mut self, from: SocketAddr, bytes: Vec<u8>) {
+        if let Some(phone) = self.streaming_phone(from) {
+            return self.send_on_stream(phone, &bytes);
+        }
         self.carry(|bytes| Event::ToServer { from, bytes }, bytes);
     }
 
@@ -320,7 +352,7 @@ impl World {
         self.at(after_ms, Event::Repeat(branch));
     }
 
-    fn hear(&mut self, to: SocketAddr, bytes: &[u8]) {
+    pub(crate) fn hear(&mut self, to: SocketAddr, bytes: &[u8]) {
         let Ok(message) = Message::parse(bytes) else { return };
         match message.code() {
             None => self.notified(to, &message),
@@ -341,8 +373,13 @@ impl World {
 
     /// Loses what is on its way to the server: who is dead has no sockets.
     pub(crate) fn lose_what_comes(&mut self) {
+        self.links.clear();
         let before = self.agenda.len();
-        self.agenda.retain(|_, event| !matches!(event, Event::ToServer { .. }));
+        let is_lost = |event: &Event| match event {
+            Event::HangUp(_) | Event::StreamToAgent { .. } => true,
+            event => matches!(event, Event::StreamToServer { .. } | Event::ToServer { .. }),
+        };
+        self.agenda.retain(|_, event| !is_lost(event));
         self.in_the_air -= before - self.agenda.len();
         self.agenda.retain(|_, event| !matches!(event, Event::Write));
         self.is_writing = false;
@@ -351,7 +388,7 @@ impl World {
 
 impl Event {
     fn is_in_the_air(&self) -> bool {
-        matches!(self, Self::Say { .. } | Self::ToAgent { .. } | Self::ToServer { .. })
+        !matches!(self, Self::Back | Self::Repeat(_) | Self::Start | Self::Write)
     }
 }
 

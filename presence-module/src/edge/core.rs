@@ -19,6 +19,7 @@ use super::metrics::Metrics;
 use super::shards::Shards;
 use super::timers::Timers;
 use crate::change::{Moment, Now};
+use crate::dialog;
 use crate::document::xml;
 use crate::package::Package;
 use crate::policy::Policy;
@@ -110,6 +111,8 @@ pub(super) struct Core {
     pub(super) is_over: AtomicBool,
     pub(super) next_publication_id: AtomicU64,
     started: Now,
+    /// Which start this is.
+    epoch: u64,
     pauses: Pauses,
 }
 
@@ -139,6 +142,7 @@ impl Core {
             unanswered: Mutex::default(),
             parties: RandomState::new(),
             started,
+            epoch: opening.epoch,
             pauses,
             host,
             shards: Shards::new(settings.shards, hashing),
@@ -170,6 +174,11 @@ impl Core {
     pub(super) fn earliest(&self, now: Now) -> Now {
         let elapsed_ms = now.mono.0.saturating_sub(self.started.mono.0);
         Now { wall_ms: now.wall_ms.min(self.started.wall_ms + elapsed_ms), ..now }
+    }
+
+    /// Returns the CSeq above which those of a dialog begin that begins now.
+    pub(super) fn first_cseq_above(&self) -> u32 {
+        dialog::first_cseq_above(self.epoch, self.now().mono.0.saturating_sub(self.started.mono.0))
     }
 
     pub(super) fn next_publication_id(&self) -> u64 {

@@ -65,7 +65,12 @@ pub(super) struct Driver {
     lost: Vec<Created>,
     sweeps: Periodic,
     looks: Periodic,
+    /// By how much the wall clock was ahead of the monotonic one when that counted last.
+    ahead_ms: i128,
 }
+
+/// A clock that was set by less is not heeded: no rule begins or ends to the second.
+const CLOCK_LEEWAY_MS: u128 = 1000;
 
 /// Something done now and then.
 struct Periodic {
@@ -93,7 +98,8 @@ impl Driver {
         let now = core.instant();
         let [sweeps, looks] =
             [core.settings.clean_period, core.settings.rules_poll_period].map(|period| Periodic::every(period, now));
-        Self { core, owed, lost: Vec::new(), sweeps, looks }
+        let ahead_ms = core.now().wall_ahead_ms();
+        Self { core, owed, lost: Vec::new(), sweeps, looks, ahead_ms }
     }
 
     /// Does a job, or keeps it for the next tick.
@@ -116,6 +122,7 @@ impl Driver {
             return;
         }
         let now = self.core.instant();
+        self.heed_the_clock();
         self.core.expire();
         self.pay();
         self.end_lost();
@@ -124,6 +131,16 @@ impl Driver {
         }
         if self.looks.is_due(now) {
             self.core.queue.push_order(Entry::LookAtRules);
+        }
+    }
+
+    /// Once somebody set the wall clock, lets whoever has rules for a while be decided on anew: what was expected of the
+    /// other time comes too early or too late.
+    fn heed_the_clock(&mut self) {
+        let ahead_ms = self.core.now().wall_ahead_ms();
+        if ahead_ms.abs_diff(self.ahead_ms) > CLOCK_LEEWAY_MS {
+            self.ahead_ms = ahead_ms;
+            self.core.review_by_time();
         }
     }
 
@@ -169,6 +186,17 @@ impl Driver {
 }
 
 impl Core {
+    /// Sees to it that everybody on whom time decides is decided on anew.
+    fn review_by_time(&self) {
+        let now = self.now().mono;
+        self.shards.for_each(|slot| {
+            if slot.presentity.depends_on_time() {
+                slot.presentity.review_soon();
+                self.look_at(slot, now);
+            }
+        });
+    }
+
     /// Lets every presentity whose deadline has passed decide on it.
     pub(super) fn expire(&self) {
         for presentity in self.timers.due(self.now().mono) {

@@ -206,7 +206,7 @@ impl Core {
             call_id: incoming.call_id.into(),
             local_tag: SmolStr::default(),
             remote_tag: text(incoming.from.tag().unwrap_or_default(), "From tag")?.into(),
-            local_cseq: 0,
+            local_cseq: self.first_cseq_above(),
             remote_cseq: incoming.cseq,
             remote_target: contact.uri,
             route_set: route_set(request)?,

@@ -1,7 +1,7 @@
 //! Who may see, and what becomes of subscriptions when that changes (RFC 5025 §3.2.1, RFC 3857 §4.7.1).
 //!
-//! Everybody is decided on again when the rules change, when the sphere they ask for does, and when one of them begins or
-//! ceases to be valid.
+//! Everybody is decided on again when the rules change, when the sphere they ask for does, when one of them begins or
+//! ceases to be valid, and when somebody set the clock by which they do.
 
 use std::sync::{Arc, LazyLock};
 
@@ -54,6 +54,11 @@ impl Presentity {
         });
         let until = self.validity.as_ref().and_then(|validity| validity.until);
         until.into_iter().for_each(|at| self.expect_timeout(at));
+    }
+
+    /// Returns whether what is decided depends on what time it is.
+    pub fn depends_on_time(&self) -> bool {
+        self.validity.is_some()
     }
 
     /// Forgets the privacy rules: nobody is decided on before they are read again.

@@ -97,6 +97,8 @@ pub struct Opening {
     pub secret: [u8; 32],
     /// Whether the last owner stopped in order.
     pub was_clean: bool,
+    /// Higher with each start; 1 at the first.
+    pub epoch: u64,
     /// No row of `presentity` has this id or a higher one.
     pub next_publication_id: u64,
 }

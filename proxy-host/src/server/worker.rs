@@ -16,7 +16,7 @@ use super::clock;
 use super::intake::Intake;
 use super::proxy::Proxy;
 use crate::transport::address::Transport;
-use crate::transport::tcp::{Tcp, TcpTimeouts};
+use crate::transport::tcp::{Runner, Tcp, TcpTimeouts};
 use crate::transport::udp::{AsyncUdp, ReceiveBatch};
 use crate::user_agent::world::UdpPort;
 
@@ -65,7 +65,7 @@ pub(super) fn open_streams(proxy: &Arc<Proxy>, runtime: &Handle) {
                 flows: Arc::clone(&proxy.wire.network.flows),
                 handler: Arc::clone(proxy) as _,
                 local_socket: at as u32,
-                runtime: runtime.clone(),
+                runner: Runner::Runtime(runtime.clone()),
                 timeouts: TcpTimeouts::default(),
                 message_bytes_max: proxy.wire.limits.message_bytes_max,
             });

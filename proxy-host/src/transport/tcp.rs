@@ -7,6 +7,7 @@ use super::address::{Peer, Transport};
 use super::flows::{Flows, Found, Refused, Registration, Undelivered};
 use super::framing::{Broken, Frame, Framer};
 use nix::errno::Errno;
+use parking_lot::Mutex;
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
@@ -63,12 +64,21 @@ pub struct Tcp {
     pub handler: Arc<dyn StreamHandler>,
     /// The number of the `listen` line.
     pub local_socket: u32,
-    /// Where the connections' tasks run.
-    pub runtime: Handle,
+    /// Who runs the connections.
+    pub runner: Runner,
     /// How long to be patient.
     pub timeouts: TcpTimeouts,
     /// Bytes of one message.
     pub message_bytes_max: usize,
+}
+
+/// Who runs connections.
+#[derive(Clone)]
+pub enum Runner {
+    /// A task each.
+    Runtime(Handle),
+    /// Whoever steps the server by hand: here are those that it wants opened.
+    Steps(Arc<Mutex<Vec<Registration>>>),
 }
 
 impl Tcp {
@@ -104,14 +114,22 @@ impl Tcp {
     }
 
     fn accepted(&self, stream: TcpStream, remote: SocketAddr) {
+        let Runner::Runtime(runtime) = &self.runner else { return };
         if let Ok(registration) = self.flows.register(Transport::Tcp, remote, self.local_socket) {
-            self.runtime.spawn(connection(stream, registration, self.clone()));
+            runtime.spawn(connection(stream, registration, self.clone()));
         }
     }
 
     fn open(&self, registration: Registration) -> Peer {
         let (peer, tcp) = (registration.peer(), self.clone());
-        self.runtime.spawn(async move {
+        let runtime = match &self.runner {
+            Runner::Runtime(runtime) => runtime,
+            Runner::Steps(wanted) => {
+                wanted.lock().push(registration);
+                return peer;
+            }
+        };
+        runtime.spawn(async move {
             if let Ok(Ok(stream)) = timeout(tcp.timeouts.connect, TcpStream::connect(peer.remote)).await {
                 connection(stream, registration, tcp).await;
             }
@@ -127,6 +145,45 @@ pub enum SendRefused {
     Refused(Refused),
     /// The connection takes no more.
     Undelivered(Undelivered),
+}
+
+/// A connection without its task: whoever holds it brings what is read and takes what is to be written. Dropped, it has
+/// ended.
+pub struct SteppedConnection {
+    registration: Registration,
+    outgoing: Receiver<Vec<u8>>,
+    framer: Framer,
+    tcp: Tcp,
+}
+
+impl SteppedConnection {
+    /// Begins one of those that nobody runs yet.
+    pub(crate) fn new(mut registration: Registration, tcp: &Tcp) -> Option<Self> {
+        let outgoing = registration.take_outgoing()?;
+        Some(Self { registration, outgoing, framer: Framer::new(tcp.message_bytes_max), tcp: tcp.clone() })
+    }
+
+    /// Returns the far end.
+    pub fn peer(&self) -> Peer {
+        self.registration.peer()
+    }
+
+    /// Takes in what was read, and returns whether the stream can be followed any further.
+    pub fn read(&mut self, bytes: &[u8]) -> bool {
+        self.framer.push(bytes);
+        loop {
+            match hand_over(&mut self.framer, self.registration.peer(), &self.tcp) {
+                Progress::Broken => return false,
+                Progress::Frames | Progress::NoFrame => return true,
+                Progress::More => {}
+            }
+        }
+    }
+
+    /// Returns what is to be written next.
+    pub fn next_outgoing(&mut self) -> Option<Vec<u8>> {
+        self.outgoing.try_recv().ok()
+    }
 }
 
 async fn connection(stream: TcpStream, mut registration: Registration, tcp: Tcp) {
@@ -334,8 +391,14 @@ mod tests {
         let flows = Flows::new(limits, move |peer| _ = closed.send(Event::Closed(peer.flow)));
         let is_full = Arc::default();
         let handler = Arc::new(Recorder(events, Arc::clone(&is_full)));
-        let tcp =
-            Tcp { flows, handler, local_socket: 0, runtime: Handle::current(), timeouts, message_bytes_max: 65_536 };
+        let tcp = Tcp {
+            flows,
+            handler,
+            local_socket: 0,
+            runner: Runner::Runtime(Handle::current()),
+            timeouts,
+            message_bytes_max: 65_536,
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tcp.clone();

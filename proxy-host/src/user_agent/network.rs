@@ -68,10 +68,10 @@ impl Listener {
         Ok(Self { transport, address, names, udp, accepting: Mutex::new(accepting), tcp: OnceLock::new() })
     }
 
-    /// Makes a UDP listener that is simulated.
-    pub fn simulated(address: SocketAddr, world: Arc<dyn World>) -> Self {
-        let (transport, names) = (Transport::Udp, vec![address.ip()]);
-        let udp = Some(UdpPort::Simulated(address, world));
+    /// Makes a listener that is simulated.
+    pub fn simulated(transport: Transport, address: SocketAddr, world: Arc<dyn World>) -> Self {
+        let names = vec![address.ip()];
+        let udp = (transport == Transport::Udp).then_some(UdpPort::Simulated(address, world));
         Self { transport, address, names, udp, accepting: Mutex::default(), tcp: OnceLock::new() }
     }
 }

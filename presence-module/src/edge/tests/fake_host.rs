@@ -87,6 +87,11 @@ impl FakeHost {
         });
     }
 
+    /// Sets the wall clock, as an operator does.
+    pub(super) fn set_wall_clock(&self, wall_ms: u64) {
+        self.with(|seen| seen.clock.wall_ms = wall_ms);
+    }
+
     /// Waits until `look` finds what it wants.
     pub(super) fn wait_for<R>(&self, what: &str, mut look: impl FnMut(&mut Seen) -> Option<R>) -> R {
         let mut seen = self.0.0.lock();

@@ -20,6 +20,7 @@ pub(super) struct Disk {
     /// Whose rules changed since somebody looked.
     changed_rules: Vec<UserAtDomain>,
     pub(super) was_clean: bool,
+    epoch: u64,
     /// Commits wait while this is set.
     is_held: bool,
     /// So many commits end although they are held.
@@ -142,10 +143,14 @@ impl MemoryStore {
     }
 
     pub(super) fn opening(&self) -> Opening {
-        self.with(|disk| Opening {
-            secret: [3; 32],
-            was_clean: std::mem::take(&mut disk.was_clean),
-            next_publication_id: disk.publications.keys().last().map_or(1, |last| last + 1),
+        self.with(|disk| {
+            disk.epoch += 1;
+            Opening {
+                secret: [3; 32],
+                was_clean: std::mem::take(&mut disk.was_clean),
+                epoch: disk.epoch,
+                next_publication_id: disk.publications.keys().last().map_or(1, |last| last + 1),
+            }
         })
     }
 }

@@ -79,6 +79,38 @@ fn a_request_repeated_after_a_crash_gets_its_old_answer_and_changes_nothing_twic
 }
 
 #[test]
+fn a_subscribe_that_comes_again_after_a_start_when_all_it_began_is_over_has_higher_cseqs_and_versions() {
+    for event in ["presence", "presence.winfo"] {
+        let (mut rig, mut tags, mut last) = (Rig::new(), Vec::new(), 0);
+        for (start, expires) in [(false, 2), (true, 2), (false, 0), (false, 2)] {
+            tags.push(rig.answer(rig.subscribe_to(event, "dana", "", 1, expires)).to_tag);
+            let first = rig.notify(1);
+            assert!(cseq(&first) > last, "{last} was used: {}", first.head);
+            let version = u32::to_string(&(cseq(&first) - 1));
+            assert_eq!(first.body.contains(&format!("version=\"{version}\"")), event != "presence", "{}", first.body);
+            rig.confirm(&first, 200);
+            if expires > 0 {
+                rig.pass(Duration::from_secs(3));
+                last = cseq(&rig.notify(2));
+                rig.confirm(&rig.notify(2), 200);
+                rig.until("it is over", || rig.disk().1.is_empty());
+            }
+            rig = rig.restart(start);
+        }
+        tags.dedup();
+        assert_eq!(tags.len(), 1, "one dialog: {tags:?}");
+    }
+}
+
+#[test]
+fn a_dialog_begins_with_1_when_no_request_can_come_again_any_more() {
+    let rig = Rig::new().restart(false);
+    rig.host.advance(Duration::from_secs(37));
+    rig.answer(rig.subscribe("eli", "", 1, 600));
+    assert_eq!(cseq(&rig.notify(1)), 1);
+}
+
+#[test]
 fn a_watcher_learns_of_another_policy_after_a_clean_stop_and_its_state_is_written_once() {
     let mut rig = Rig::new();
     rig.furnish();

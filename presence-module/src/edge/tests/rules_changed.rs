@@ -50,13 +50,50 @@ fn a_change_that_shows_nothing_new_is_not_told() {
     assert_eq!(from, 2, "one NOTIFY for the one change that shows");
 }
 
+/// Lets eli see from 1 000 010 s on, for ten seconds.
+fn for_ten_seconds() -> String {
+    let validity =
+        "<cp:validity><cp:from>1970-01-12T13:46:50Z</cp:from><cp:until>1970-01-12T13:47:00Z</cp:until></cp:validity>";
+    ruleset(&(rule(&format!("{ELI}{validity}"), "allow", NOTES) + &rule(ELI, "confirm", "")))
+}
+
+#[test]
+fn whoever_sets_the_clock_decides_anew() {
+    let (rig, mut from) = (Rig::new(), 0);
+    rig.host.advance(Duration::from_secs(1_000_000));
+    subscribed(&rig, &for_ten_seconds(), "here");
+    // Nothing else happens, and the monotonic clock stands.
+    for (wall_s, expected) in [
+        (1_000_000, "pending"),
+        (1_000_011, "active"),
+        (1_000_009, "pending"),
+        (1_000_019, "active"),
+        (1_000_021, "pending"),
+        (1_000_012, "active"),
+        (900_000, "pending"),
+    ] {
+        rig.host.set_wall_clock(wall_s * 1000);
+        let notify = rig.next_notify(expected, &mut from, |_| true);
+        assert!(notify.state().starts_with(expected), "at {wall_s}: {}", notify.head);
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_within_the_time_of_a_rule_ends_it_when_that_is_over() {
+    let (rig, mut from) = (Rig::new(), 0);
+    rig.host.advance(Duration::from_secs(1_000_011));
+    subscribed(&rig, &for_ten_seconds(), "here");
+    assert!(rig.next_notify("within", &mut from, |_| true).state().starts_with("active"));
+    rig.host.set_wall_clock(1_000_018_000);
+    rig.host.advance(Duration::from_secs(2));
+    assert!(rig.next_notify("after", &mut from, |_| true).state().starts_with("pending"));
+}
+
 #[test]
 fn a_rule_counts_from_its_begin_to_its_end() {
     let rig = Rig::new();
     rig.host.advance(Duration::from_secs(1_000_000));
-    let validity =
-        "<cp:validity><cp:from>1970-01-12T13:46:50Z</cp:from><cp:until>1970-01-12T13:47:00Z</cp:until></cp:validity>";
-    let rules = ruleset(&(rule(&format!("{ELI}{validity}"), "allow", NOTES) + &rule(ELI, "confirm", "")));
+    let rules = for_ten_seconds();
     let mut from = 0;
     subscribed(&rig, &rules, "here");
     assert!(rig.next_notify("before", &mut from, |_| true).state().starts_with("pending"));

@@ -182,9 +182,11 @@ impl Migration<'_> {
     pub(crate) fn opening(
         &mut self,
         was_clean: bool,
+        epoch: i64,
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Result<Opening, StoreError> {
-        Ok(Opening { secret: self.secret(random)?, was_clean, next_publication_id: self.next_publication_id()? })
+        let (secret, next_publication_id) = (self.secret(random)?, self.next_publication_id()?);
+        Ok(Opening { secret, was_clean, epoch: epoch.unsigned_abs(), next_publication_id })
     }
 
     fn secret(&mut self, random: &mut dyn FnMut(&mut [u8])) -> Result<[u8; 32], StoreError> {

@@ -76,7 +76,8 @@ impl SqlStore {
             let mut migration = Migration { connection, dialect, names, note };
             let old_tables = migration.run(*migrate)?;
             let (ownership, was_clean) = Ownership::take(&mut migration, owner, *take_over)?;
-            Ok::<_, StoreError>((old_tables, ownership, migration.opening(was_clean, random)?))
+            let opening = migration.opening(was_clean, ownership.epoch(), random)?;
+            Ok::<_, StoreError>((old_tables, ownership, opening))
         })
         .map_err(|(error, _)| error)?;
         let store = Self {

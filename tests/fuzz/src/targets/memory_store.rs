@@ -17,7 +17,7 @@ impl MemoryStore {
     }
 
     pub(super) fn opening() -> Opening {
-        Opening { secret: [7; 32], was_clean: true, next_publication_id: 1 }
+        Opening { secret: [7; 32], was_clean: true, epoch: 1, next_publication_id: 1 }
     }
 }
 
