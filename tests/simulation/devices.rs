@@ -17,7 +17,7 @@ pub(crate) const USERS: [&str; 3] = ["dana", "ed", "fay"];
 #[derive(Debug)]
 pub(crate) struct Device {
     pub(crate) user: usize,
-    number: usize,
+    pub(crate) number: usize,
     pub(crate) address: SocketAddr,
     call_id: String,
     cseq: u32,
@@ -155,9 +155,14 @@ impl World {
         let longest_s = u64::from(self.configuration.max_expires_s);
         let Publish { device: at, number, expires_s, sent_ms, sent_at, kind } = publish;
         let code = response.and_then(Message::code);
+        let acked_tag = self.devices[at].acked.as_ref().map(|acked| acked.tag.clone()).unwrap_or_default();
+        let (is_meddled, meddled) =
+            self.database.with(|disk| (disk.meddled.contains_key(&acked_tag), disk.meddled_number(&acked_tag)));
         let device = &mut self.devices[at];
         device.is_waiting = false;
-        let was_sure = !device.is_unsure && device.acked.as_ref().is_some_and(|acked| acked.grant.is_sure(now, shifts));
+        let was_sure = !device.is_unsure
+            && !is_meddled
+            && device.acked.as_ref().is_some_and(|acked| acked.grant.is_sure(now, shifts));
         match (code, kind) {
             (Some(200), Kind::Stale) => self.fail(format!("a stale entity-tag matched: {response:?}")),
             (Some(200), _) if expires_s == 0 => {
@@ -169,7 +174,7 @@ impl World {
             (Some(200), _) => {
                 let tag = response.and_then(|response| response.get("SIP-ETag")).unwrap_or_default().to_owned();
                 device.stale.extend(device.acked.as_ref().map(|acked| acked.tag.clone()));
-                let former = device.acked.as_ref().map_or(0, |acked| acked.number);
+                let former = device.acked.as_ref().map_or(0, |acked| meddled.unwrap_or(acked.number));
                 let grant = Grant::new(sent_ms, now, response.map_or(0, expires_of).min(longest_s), sent_at);
                 device.acked = Some(Acked { tag, number: number.unwrap_or(former), grant });
                 device.is_unsure = false;

@@ -11,6 +11,7 @@ use presence::store::{CommitError, Opening, RulesDocument, Scope, SessionLost, S
 
 use crate::devices::USERS;
 use crate::ground::Shared;
+use crate::meddling::RowKey;
 
 /// What becomes of the next commit that is not as it should be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,6 +42,11 @@ pub(crate) struct Disk {
     pub(crate) poison: Option<String>,
     /// Entity-tags, and what names a SUBSCRIBE, of everything that was ever committed.
     pub(crate) written: BTreeSet<String>,
+    /// Another program wrote since it was walked last, and how far this walk came.
+    pub(crate) is_meddled_with: bool,
+    pub(crate) walked_to: Option<RowKey>,
+    /// Rows that another program changed or removed, by the entity-tag they had, and what it wrote.
+    pub(crate) meddled: BTreeMap<String, Option<u64>>,
     /// How often anything failed: memory may have been read back.
     pub(crate) failures: u64,
 }
@@ -64,6 +70,7 @@ impl Database {
     pub(crate) fn opening(&self) -> Opening {
         self.with(|disk| {
             disk.epoch += 1;
+            (disk.is_meddled_with, disk.walked_to) = (false, None);
             Opening {
                 secret: [3; 32],
                 was_clean: std::mem::take(&mut disk.was_clean),
@@ -182,8 +189,9 @@ impl Store for Database {
         Ok(())
     }
 
-    fn sweep(&mut self, _: usize, _: &mut dyn FnMut(Stored)) -> Result<Sweep, StoreError> {
-        self.reach().map(|()| Sweep::NothingNew)
+    fn sweep(&mut self, rows_max: usize, visit: &mut dyn FnMut(Stored)) -> Result<Sweep, StoreError> {
+        self.reach()?;
+        Ok(self.with(|disk| disk.walk(rows_max, visit)))
     }
 
     fn heartbeat(&mut self) -> Result<(), StoreError> {

@@ -75,7 +75,8 @@ impl World {
                 self.database.with(|disk| disk.poison = Some(guilty));
             }
             980..985 => self.flood(),
-            985..1000 => self.break_a_link(),
+            985..993 => self.break_a_link(),
+            993..1000 => self.meddle(),
             _ => {}
         }
         // Who is to die dies now, between two steps.

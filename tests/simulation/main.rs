@@ -21,6 +21,7 @@ mod streams; // connections, and what breaks them
 mod witness; // what leaves the server, checked as it leaves
 mod world; // everything there is, and what happens next
 mod faults; // what befalls it
+mod meddling; // another program in the database
 mod quiet; // what must be so when all is quiet
 mod runs; // seeds, one after the other
 mod planted; // known bugs, and whether they are found

@@ -132,3 +132,19 @@ fn one_seed_is_one_run() {
         assert_eq!(run(seed, false), run(seed, false), "seed {seed}");
     }
 }
+
+#[test]
+fn connections_break_and_another_program_writes() {
+    let trace: Vec<_> = [4, 9, 14, 19].into_iter().flat_map(|seed| run(seed, true).trace).collect();
+    for (what, about) in [
+        ("connection ", " of phone "),
+        ("connection ", " to phone "),
+        ("connection ", " breaks"),
+        ("<- NOTIFY", ";transport=tcp"),
+        ("another program removes", "subscription"),
+        ("another program removes", "publication"),
+        ("another program writes", "into another-"),
+    ] {
+        assert!(trace.iter().any(|line| line.contains(what) && line.contains(about)), "{what}…{about}");
+    }
+}

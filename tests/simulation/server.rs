@@ -25,11 +25,14 @@ pub(crate) struct Configuration {
     pub(crate) force_active: bool,
     pub(crate) notify_interval_ms: u64,
     pub(crate) max_expires_s: u32,
+    /// Another program writes into the database, and is looked for often.
+    pub(crate) has_another_writer: bool,
 }
 
 impl Configuration {
     fn text(&self) -> String {
-        let Self { force_active, notify_interval_ms, max_expires_s } = self;
+        let Self { force_active, notify_interval_ms, max_expires_s, has_another_writer } = self;
+        let clean_period = if *has_another_writer { 2 } else { 100 };
         format!(
             "listen=udp:192.0.2.99:5060\nalias=\"pres.example\"\n\
              loadmodule \"sl.so\"\nloadmodule \"tm.so\"\nloadmodule \"presence.so\"\n\
@@ -38,6 +41,7 @@ impl Configuration {
              modparam(\"presence\", \"notify_interval\", {notify_interval_ms})\n\
              modparam(\"presence\", \"max_expires\", {max_expires_s})\n\
              modparam(\"presence\", \"waiting_time\", 30)\n\
+             modparam(\"presence\", \"clean_period\", {clean_period})\n\
              modparam(\"presence\", \"rules_poll_period\", 2)\n\
              route {{\n  if (method==\"PUBLISH\") {{ handle_publish(); exit; }}\n  \
              if (method==\"SUBSCRIBE\") {{ handle_subscribe(); exit; }}\n  sl_send_reply(\"405\", \"No\");\n}}\n",

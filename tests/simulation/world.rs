@@ -129,6 +129,7 @@ impl World {
             force_active: chance.permille(700),
             notify_interval_ms: chance.pick(&[0, 0, 0, 1000, 5000]),
             max_expires_s: 90,
+            has_another_writer: seed % 5 == 4,
         };
         let mut world = Self {
             database,

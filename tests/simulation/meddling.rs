@@ -1,0 +1,115 @@
+//! Another program that writes into the database: it removes rows, changes documents, and publishes for a device.
+
+use std::sync::Arc;
+
+use presence::change::{PublicationRow, SubscriptionKey};
+use presence::store::{Stored, Sweep};
+
+use crate::deadlines::Grant;
+use crate::devices::USERS;
+use crate::disk::Disk;
+use crate::documents::{document, number_of};
+use crate::world::World;
+
+/// The key of a row, in the order they are walked.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum RowKey {
+    Publication(u64),
+    Subscription(SubscriptionKey),
+}
+
+/// Rows of others begin here: no server has got so far.
+const ID_FIRST: u64 = 1 << 40;
+
+impl Disk {
+    /// Shows the next rows of the walk, if anybody else wrote since the last began.
+    pub(crate) fn walk(&mut self, rows_max: usize, visit: &mut dyn FnMut(Stored)) -> Sweep {
+        if self.walked_to.is_none() && !std::mem::take(&mut self.is_meddled_with) {
+            return Sweep::NothingNew;
+        }
+        let publications = self.rows.publications.keys().map(|id| RowKey::Publication(*id));
+        let keys = publications.chain(self.rows.subscriptions.keys().map(|key| RowKey::Subscription(*key)));
+        let step: Vec<_> = keys.filter(|key| Some(*key) > self.walked_to).take(rows_max).collect();
+        for key in &step {
+            visit(match key {
+                RowKey::Publication(id) => Stored::Publication(self.rows.publications[id].clone()),
+                RowKey::Subscription(key) => Stored::Subscription(Box::new(self.rows.subscriptions[key].clone())),
+            });
+        }
+        let is_over = step.len() < rows_max;
+        self.walked_to = step.last().copied().filter(|_| !is_over);
+        if is_over { Sweep::Finished } else { Sweep::Unfinished }
+    }
+
+    /// Returns the number of the state that is in the row with this entity-tag, as far as another program changed it.
+    pub(crate) fn meddled_number(&self, entity_tag: &str) -> Option<u64> {
+        self.meddled.get(entity_tag).copied().flatten()
+    }
+}
+
+impl World {
+    /// Another program writes.
+    pub(crate) fn meddle(&mut self) {
+        if !self.configuration.has_another_writer {
+            return;
+        }
+        match self.chance.below(5) {
+            0 => self.remove_a_subscription(),
+            1 => self.remove_a_publication(),
+            2 | 3 => self.write_a_publication(false),
+            _ => self.write_a_publication(true),
+        }
+        self.database.with(|disk| disk.is_meddled_with = true);
+    }
+
+    fn remove_a_subscription(&mut self) {
+        let keys: Vec<_> = self.database.with(|disk| disk.rows.subscriptions.keys().copied().collect());
+        if keys.is_empty() {
+            return;
+        }
+        let key = keys[self.chance.index(keys.len())];
+        let Some(row) = self.database.with(|disk| disk.rows.subscriptions.remove(&key)) else { return };
+        self.note(|| format!("another program removes the subscription {}", row.call_id));
+        if let Some(at) = self.by_call_id.get(row.call_id.as_str()) {
+            self.subscriptions[*at].is_doubtful = true;
+        }
+    }
+
+    fn some_publication(&mut self) -> Option<PublicationRow> {
+        let rows: Vec<_> = self.database.with(|disk| disk.rows.publications.values().cloned().collect());
+        (!rows.is_empty()).then(|| rows[self.chance.index(rows.len())].clone())
+    }
+
+    fn remove_a_publication(&mut self) {
+        let Some(row) = self.some_publication() else { return };
+        self.note(|| format!("another program removes the publication {}", row.entity_tag));
+        self.database.with(|disk| {
+            disk.rows.publications.remove(&row.id);
+            disk.meddled.insert(row.entity_tag.to_string(), None);
+        });
+    }
+
+    /// Changes the document of a publication, or publishes another beside it.
+    fn write_a_publication(&mut self, is_another: bool) {
+        let Some(mut row) = self.some_publication() else { return };
+        let number = number_of(&row.body);
+        let owner = self.devices.iter().position(|device| number.is_some_and(|it| device.numbers.contains(&it)));
+        let Some(owner) = owner else { return };
+        let number = self.next_number();
+        let (user, device) = (self.devices[owner].user, self.devices[owner].number);
+        row.body = Arc::from(document(USERS[user], device, number, &mut self.chance));
+        if is_another {
+            row.id = ID_FIRST + number;
+            row.entity_tag = format!("another-{number}").into();
+        }
+        self.note(|| format!("another program writes s{number} into {}", row.entity_tag));
+        let (now, shifts, longest_s) = (self.now_ms(), self.shifts, self.configuration.max_expires_s.into());
+        let device = &mut self.devices[owner];
+        device.numbers.insert(number);
+        device.bounds.push(Grant::new(now, now, longest_s, shifts));
+        self.database.with(|disk| {
+            disk.meddled.insert(row.entity_tag.to_string(), Some(number));
+            disk.rows.publications.insert(row.id, row);
+        });
+    }
+}
