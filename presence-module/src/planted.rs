@@ -19,6 +19,8 @@ pub enum Planted {
     ForeignTagAccepted,
     /// Dialogs that are over can be found for ever.
     IndexLeaks,
+    /// What a refused request made all the same stays, once its end was refused too.
+    RefusalForgotten,
     /// What a refused commit was about stays in memory.
     RefusalLeavesTrace,
     /// Other rules change nothing for who is watching.
@@ -39,7 +41,7 @@ pub enum Planted {
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::AnswerBeforeCommit,
         Self::CseqReusedAfterCrash,
         Self::DomainByLength,
@@ -47,6 +49,7 @@ impl Planted {
         Self::ExpiryUntold,
         Self::ForeignTagAccepted,
         Self::IndexLeaks,
+        Self::RefusalForgotten,
         Self::RefusalLeavesTrace,
         Self::RulesUnheeded,
         Self::SilenceUnheeded,

@@ -28,6 +28,8 @@ pub(crate) struct Device {
     pub(crate) is_unsure: bool,
     /// Every state it ever sent.
     pub(crate) numbers: BTreeSet<u64>,
+    /// Those of initial publications that this server, since it was started, has refused.
+    pub(crate) refused: BTreeSet<u64>,
     /// When each of them must be over.
     pub(crate) bounds: Vec<Grant>,
     /// Entity-tags that were good once.
@@ -51,6 +53,8 @@ pub(crate) struct Publish {
     sent_ms: u64,
     /// What had moved deadlines by then.
     sent_at: Shifts,
+    /// How often the server had been started again.
+    sent_after: u64,
     kind: Kind,
 }
 
@@ -74,6 +78,7 @@ impl Device {
             acked: None,
             is_unsure: false,
             numbers: BTreeSet::new(),
+            refused: BTreeSet::new(),
             bounds: Vec::new(),
             stale: Vec::new(),
         }
@@ -145,7 +150,8 @@ impl World {
             device.acked.iter_mut().for_each(|acked| acked.grant.bound(now, expires_s));
             device.bounds.push(Grant::new(now, now + 40_000, expires_s.min(longest_s), shifts));
         }
-        let publish = Publish { device: at, number, expires_s, sent_ms: now, sent_at: shifts, kind };
+        let publish =
+            Publish { device: at, number, expires_s, sent_ms: now, sent_at: shifts, sent_after: self.restarts, kind };
         self.ask(branch, self.devices[at].address, request.to_bytes(), About::Publish(publish));
     }
 
@@ -153,7 +159,7 @@ impl World {
     pub(crate) fn published(&mut self, publish: Publish, response: Option<&Message>) {
         let (now, shifts) = (self.now_ms(), self.shifts);
         let longest_s = u64::from(self.configuration.max_expires_s);
-        let Publish { device: at, number, expires_s, sent_ms, sent_at, kind } = publish;
+        let Publish { device: at, number, expires_s, sent_ms, sent_at, sent_after, kind } = publish;
         let code = response.and_then(Message::code);
         let acked_tag = self.devices[at].acked.as_ref().map(|acked| acked.tag.clone()).unwrap_or_default();
         let (is_meddled, meddled) =
@@ -190,6 +196,7 @@ impl World {
             (Some(412), Kind::Stale) => {}
             // Whoever is refused may have been carried out all the same, if the database did not say.
             (None | Some(500 | 503), Kind::Continue) => device.is_unsure = true,
+            (Some(500 | 503), Kind::Initial) if sent_after == self.restarts => device.refused.extend(number),
             (None | Some(500 | 503), _) => {}
             (Some(code), _) => self.fail(format!("a PUBLISH is answered {code}: {response:?}")),
         }

@@ -160,6 +160,7 @@ impl World {
     fn be_away(&mut self) {
         self.lose_what_comes();
         self.witness.restarted();
+        self.devices.iter_mut().for_each(|device| device.refused.clear());
         let away_ms = self.chance.below(3000);
         self.shifts.away_ms += away_ms;
         self.at(away_ms, Event::Start);

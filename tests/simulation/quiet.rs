@@ -65,6 +65,9 @@ impl World {
                 Some(owner) if owner.bounds.iter().all(|bound| bound.is_past(now, shifts)) => {
                     complaints.push(format!("a publication outlives its time: {row:?}"));
                 }
+                Some(owner) if number.is_some_and(|it| owner.refused.contains(&it)) => {
+                    complaints.push(format!("what was refused is published: {row:?}"));
+                }
                 Some(_) => {}
             }
         }
