@@ -21,8 +21,9 @@ pub(super) struct Pace {
     was_refused: bool,
 }
 
-/// How long a request may be in service by our own doing.
-const TARGET: Duration = Duration::from_millis(40);
+/// How long a request may be in service by our own doing, on average: one in a hundred takes three to five times that, where a
+/// commit is slow, and is to be answered within a tenth of a second all the same.
+const TARGET: Duration = Duration::from_millis(20);
 /// How often the number is looked at again.
 const INTERVAL: Duration = Duration::from_millis(50);
 /// No fewer than that, however slow they are: what is committed together costs least.
@@ -88,7 +89,7 @@ mod tests {
     fn a_fast_server_may_have_all_and_a_slow_one_what_it_answers_soon() {
         assert_eq!(run(&mut Pace::new(512), 50_000, 1), 512);
         let some = run(&mut Pace::new(512), 5_000, 1);
-        assert!((150..=260).contains(&some), "{some}");
+        assert!((70..=135).contains(&some), "{some}");
         assert_eq!(run(&mut Pace::new(512), 500, 1), LIMIT_MIN);
     }
 

@@ -11,8 +11,8 @@ use tests::server::{Options, Server, with_setting};
 use tests::user_agent::{Publisher, Watcher};
 
 const DANA: &str = "sip:dana@pres.example";
-/// MiB of all state.
-const MEMORY_MIB: u64 = 256;
+/// MiB of all state: room for what the flood publishes in half a minute.
+const MEMORY_MIB: u64 = 512;
 const TRANSACTIONS: u64 = 100_000;
 /// Datagrams of one source that wait in a worker, the workers being two.
 const BACKLOG: u64 = 4096;
