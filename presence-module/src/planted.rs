@@ -19,8 +19,6 @@ pub enum Planted {
     ForeignTagAccepted,
     /// Dialogs that are over can be found for ever.
     IndexLeaks,
-    /// What a refused request made all the same stays, once its end was refused too.
-    RefusalForgotten,
     /// What a refused commit was about stays in memory.
     RefusalLeavesTrace,
     /// Other rules change nothing for who is watching.
@@ -41,7 +39,7 @@ pub enum Planted {
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 15] = [
         Self::AnswerBeforeCommit,
         Self::CseqReusedAfterCrash,
         Self::DomainByLength,
@@ -49,7 +47,6 @@ impl Planted {
         Self::ExpiryUntold,
         Self::ForeignTagAccepted,
         Self::IndexLeaks,
-        Self::RefusalForgotten,
         Self::RefusalLeavesTrace,
         Self::RulesUnheeded,
         Self::SilenceUnheeded,

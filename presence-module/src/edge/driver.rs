@@ -12,7 +12,6 @@ use super::step::NotNow;
 use super::sweep::Pace;
 use super::timers::TICK_MS;
 use crate::effect::{Created, Decision, Notification};
-use crate::planted::Planted;
 use crate::presentity::Presentity;
 use crate::presentity_uri::PresentityUri;
 
@@ -181,8 +180,7 @@ impl Driver {
             let policy = &core.settings.policy;
             let end = |presentity: &mut Presentity, now| presentity.on_reply_lost(&created.what, policy, now);
             is_to_be_tried_again(core.step(uri, end))
-                || (core.shards.lock(uri).get(uri).is_some_and(|slot| !core.is_settled(slot))
-                    && !Planted::RefusalForgotten.is_here())
+                || core.shards.lock(uri).get(uri).is_some_and(|slot| !core.is_settled(slot))
         });
     }
 }
