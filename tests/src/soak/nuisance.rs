@@ -60,7 +60,9 @@ impl Nuisance {
             self.fall_silent(user);
         }
         let outcome = self.drop_connection(user);
-        self.faults += usize::from(outcome.is_err());
+        if let Err(error) = outcome {
+            self.complain(&format!("a connection: {error}"));
+        }
         self.done[1] += 1;
         for _ in 0..MALFORMED {
             self.garble(user);
@@ -87,7 +89,9 @@ impl Nuisance {
         // Past `max_unanswered` it is 503.
         let is_right = answer[..length].starts_with(b"SIP/2.0 200 ") || answer[..length].starts_with(b"SIP/2.0 503 ");
         // The NOTIFY may come first on two threads' way out.
-        self.faults += usize::from(!is_right && !answer.starts_with(b"NOTIFY "));
+        if !is_right && !answer.starts_with(b"NOTIFY ") {
+            self.complain(&format!("a silent phone is answered `{}`", first_line(&answer[..length])));
+        }
         self.silent.push_back((Instant::now(), phone));
         self.done[0] += 1;
     }
@@ -155,8 +159,15 @@ impl Nuisance {
     fn hear(&mut self) {
         let mut answer = [0; 4096];
         while let Ok(length) = self.garbler.recv(&mut answer) {
-            self.faults += usize::from(!answer[..length].starts_with(b"SIP/2.0 4"));
+            if !answer[..length].starts_with(b"SIP/2.0 4") {
+                self.complain(&format!("what is malformed is answered `{}`", first_line(&answer[..length])));
+            }
         }
+    }
+
+    fn complain(&mut self, what: &str) {
+        println!("not in order: {what}");
+        self.faults += 1;
     }
 
     fn subscribe(&mut self, user: usize, via: &str, own: SocketAddr, expires_s: u32) -> Message {
@@ -172,6 +183,10 @@ impl Nuisance {
             .with("Event", "presence")
             .with("Expires", expires_s)
     }
+}
+
+fn first_line(message: &[u8]) -> String {
+    String::from_utf8_lossy(message).lines().next().unwrap_or_default().into()
 }
 
 /// Binds a socket to an address of this machine.
