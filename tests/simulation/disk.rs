@@ -9,7 +9,6 @@ use presence::presentity_uri::PresentityUri;
 use presence::store::memory::Rows;
 use presence::store::{CommitError, Opening, RulesDocument, Scope, SessionLost, Store, StoreError, Stored, Sweep};
 
-use crate::devices::USERS;
 use crate::ground::Shared;
 use crate::meddling::RowKey;
 
@@ -28,7 +27,7 @@ pub(crate) enum Mishap {
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     pub(crate) rows: Rows,
-    /// Privacy rules by user, `None` where there is no document; each write is a version.
+    /// Privacy rules by user, `None` where there is no document.
     rules: BTreeMap<String, Option<String>>,
     changed: Vec<PresentityUri>,
     /// Whose rules the server has read since somebody looked.
@@ -167,8 +166,13 @@ impl Store for Database {
     ) -> Result<(), StoreError> {
         self.reach()?;
         self.with(|disk| {
-            let is_asked = |user: &str| owners.is_none_or(|owners| owners.iter().any(|owner| owner.user == user));
-            let asked: Vec<_> = USERS.iter().filter(|user| is_asked(user)).map(|user| (*user).to_owned()).collect();
+            let asked: Vec<_> = match owners {
+                None => disk.rules.keys().cloned().collect(),
+                Some(owners) => {
+                    let ours = owners.iter().filter(|owner| owner.domain == "pres.example");
+                    ours.map(|owner| owner.user.to_string()).collect()
+                }
+            };
             for user in &asked {
                 if let Some(Some(document)) = disk.rules.get(user) {
                     let owner = PresentityUri::new(user, "pres.example");

@@ -14,6 +14,23 @@ mod xml;
 #[path = "../../src/pidf.rs"]
 mod pidf;
 
+// The server as the simulation holds it.
+#[allow(dead_code, reason = "the simulation draws more of it")]
+#[path = "../../simulation/chance.rs"]
+mod chance;
+
+#[allow(dead_code, reason = "the simulation tells more apart")]
+#[path = "../../simulation/ground.rs"]
+mod ground;
+
+#[allow(dead_code, reason = "the simulation asks more of it")]
+#[path = "../../simulation/disk.rs"]
+mod disk;
+
+#[allow(dead_code, reason = "the simulation asks more of it")]
+#[path = "../../simulation/server.rs"]
+mod server;
+
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
