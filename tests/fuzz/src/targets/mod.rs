@@ -34,9 +34,9 @@ pub(crate) const TARGETS: [(&str, Target); 10] = [
 ];
 
 /// Parts of one input are parted by it: no text holds it.
-const SEPARATOR: u8 = 0x1e;
+pub(crate) const SEPARATOR: u8 = 0x1e;
 
 /// Cuts an input into its parts.
-fn parts(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn parts(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     data.split(|&byte| byte == SEPARATOR)
 }
