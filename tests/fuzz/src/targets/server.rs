@@ -110,7 +110,10 @@ impl World {
             b'f' => self.database.with(fails(Mishap::Fails)),
             b'k' => self.start_anew(),
             b'n' => self.database.with(fails(Mishap::SaysNothing)),
-            b'p' => self.database.with(|disk| disk.poison = text_of(text)),
+            b'p' => {
+                self.notifies.is_poisoned = true;
+                self.database.with(|disk| disk.poison = text_of(text));
+            }
             b'r' => self.database.write_rules("dana", text_of(text)),
             b's' => {
                 if let Some(server) = self.server.take() {
