@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use presence::change::{Change, SubscriptionRow};
 use presence::presentity_uri::PresentityUri;
-use presence::store::memory::Rows;
+use presence::store::memory::{Rows, publishes};
 use presence::store::{CommitError, Opening, RulesDocument, Scope, SessionLost, Store, StoreError, Stored, Sweep};
 
 use crate::ground::Shared;
@@ -74,7 +74,7 @@ impl Database {
                 secret: [3; 32],
                 was_clean: std::mem::take(&mut disk.was_clean),
                 epoch: disk.epoch,
-                next_publication_id: disk.rows.publications.keys().last().map_or(1, |last| last + 1),
+                next_publication_id: disk.rows.next_publication_id(),
             }
         })
     }
@@ -95,17 +95,6 @@ impl Database {
             }
             false => Ok(()),
         })
-    }
-}
-
-impl Disk {
-    fn is_guilty(&self, change: &Change) -> bool {
-        let Some(poison) = &self.poison else { return false };
-        match change {
-            Change::PublicationStored { row, .. } => row.body.contains(poison),
-            Change::PublicationContinued { body: Some(body), .. } => body.contains(poison),
-            _ => false,
-        }
     }
 }
 
@@ -130,7 +119,7 @@ impl Store for Database {
             return Err(CommitError::World("away, as told".into()));
         }
         let changes = || decisions.iter().copied().flatten();
-        if changes().any(|change| disk.is_guilty(change)) {
+        if disk.poison.as_ref().is_some_and(|poison| changes().any(|change| publishes(change, poison))) {
             disk.failures += 1;
             return Err(CommitError::Data("refused, as told".into()));
         }
