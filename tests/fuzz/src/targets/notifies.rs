@@ -40,7 +40,7 @@ pub(super) enum Seen {
 
 impl Notifies {
     /// Whoever repeats a SUBSCRIBE to the letter, when its subscription is over and forgotten, gets the same dialog once more.
-    pub(super) fn time_passes(&mut self) {
+    pub(super) fn dialogs_may_be_over(&mut self) {
         self.last.clear();
     }
 
@@ -72,9 +72,12 @@ impl Notifies {
         }
         let dialog = [HeaderId::CALL_ID, HeaderId::FROM, HeaderId::TO].map(|id| header(id).to_vec());
         let cseq = message.cseq().expect("a sound message has one").number;
-        let before = self.last.insert(dialog, cseq);
+        let before = self.last.insert(dialog.clone(), cseq);
         assert!(before.is_none_or(|before| before < cseq), "CSeq {cseq} behind {before:?}: {text}");
-        let _ = (header(HeaderId::EVENT), header(HeaderId::SUBSCRIPTION_STATE), header(HeaderId::CONTACT));
+        let _ = (header(HeaderId::EVENT), header(HeaderId::CONTACT));
+        if header(HeaderId::SUBSCRIPTION_STATE).starts_with(b"terminated") {
+            self.last.remove(&dialog);
+        }
         match message.header(HeaderId::CONTENT_TYPE) {
             None => assert!(message.body().is_empty(), "{text}"),
             Some(media_type) if media_type == CONTENT_TYPE.as_bytes() => {

@@ -68,6 +68,9 @@ impl World {
 
     fn receive(&mut self, step: &[u8]) {
         let datagram = self.filled_in(step);
+        if datagram.starts_with(b"SIP/2.0 ") && !datagram.starts_with(b"SIP/2.0 2") {
+            self.notifies.dialogs_may_be_over();
+        }
         let from = SocketAddr::from(([192, 0, 2, 1], 5060));
         self.server().receive(from, &datagram);
         self.settle();
@@ -92,7 +95,7 @@ impl World {
             ground.mono_ms += seconds * 1000;
             ground.wall_ms += seconds * 1000;
         });
-        self.notifies.time_passes();
+        self.notifies.dialogs_may_be_over();
         self.settle();
     }
 
@@ -129,7 +132,7 @@ impl World {
     /// Another server starts where one has ended, on a database that works.
     fn start_anew(&mut self) {
         self.server = None;
-        self.notifies.time_passes();
+        self.notifies.dialogs_may_be_over();
         self.ground.with(|ground| {
             ground.is_dead = false;
             ground.sent.clear();
