@@ -64,6 +64,7 @@ impl Sub for Moment {
 /// further away than the wheel turns: its owner looks at its own deadline and sets it again.
 #[derive(Debug)]
 pub(crate) struct Wheel {
+    /// None before the first timer is set: most wheels of a small server never turn.
     heads: Box<[u32]>,
     links: Vec<Link>,
     /// Every bucket up to this tick has been emptied.
@@ -84,7 +85,7 @@ struct Link {
 
 impl Wheel {
     pub(crate) fn new() -> Self {
-        Self { heads: vec![NONE; BUCKETS].into_boxed_slice(), links: Vec::new(), swept: 0, set: 0 }
+        Self { heads: Box::default(), links: Vec::new(), swept: 0, set: 0 }
     }
 
     /// Sets the timer of `slot` to `at`, whatever it was set to.
@@ -93,6 +94,9 @@ impl Wheel {
         let index = slot as usize;
         if self.links.len() <= index {
             self.links.resize(index + 1, UNSET);
+        }
+        if self.heads.is_empty() {
+            self.heads = vec![NONE; BUCKETS].into_boxed_slice();
         }
         let tick = at.0.div_ceil(TICK_NANOS).clamp(self.swept + 1, self.swept + BUCKETS as u64);
         let bucket = (tick % BUCKETS as u64) as usize;
