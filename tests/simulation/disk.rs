@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use presence::change::{Change, SubscriptionRow};
+use presence::change::{Change, SubscriptionKey, SubscriptionRow};
 use presence::presentity_uri::PresentityUri;
 use presence::store::memory::{Rows, publishes};
 use presence::store::{CommitError, Opening, RulesDocument, Scope, SessionLost, Store, StoreError, Stored, Sweep};
 
 use crate::ground::Shared;
-use crate::meddling::RowKey;
 
 /// What becomes of the next commit that is not as it should be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -95,6 +94,34 @@ impl Database {
             }
             false => Ok(()),
         })
+    }
+}
+
+/// The key of a row, in the order they are walked.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum RowKey {
+    Publication(u64),
+    Subscription(SubscriptionKey),
+}
+
+impl Disk {
+    /// Shows the next rows of the walk, if anybody else wrote since the last began.
+    pub(crate) fn walk(&mut self, rows_max: usize, visit: &mut dyn FnMut(Stored)) -> Sweep {
+        if self.walked_to.is_none() && !std::mem::take(&mut self.is_meddled_with) {
+            return Sweep::NothingNew;
+        }
+        let publications = self.rows.publications.keys().map(|id| RowKey::Publication(*id));
+        let keys = publications.chain(self.rows.subscriptions.keys().map(|key| RowKey::Subscription(*key)));
+        let step: Vec<_> = keys.filter(|key| Some(*key) > self.walked_to).take(rows_max).collect();
+        for key in &step {
+            visit(match key {
+                RowKey::Publication(id) => Stored::Publication(self.rows.publications[id].clone()),
+                RowKey::Subscription(key) => Stored::Subscription(Box::new(self.rows.subscriptions[key].clone())),
+            });
+        }
+        let is_over = step.len() < rows_max;
+        self.walked_to = step.last().copied().filter(|_| !is_over);
+        if is_over { Sweep::Finished } else { Sweep::Unfinished }
     }
 }
 

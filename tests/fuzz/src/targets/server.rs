@@ -54,8 +54,12 @@ impl World {
     pub(super) fn start(rules: &[u8]) -> Self {
         let ground = Shared::new(7);
         let database = Database::new(ground.clone());
-        let configuration =
-            Configuration { force_active: rules.is_empty(), notify_interval_ms: 0, max_expires_s: MAX_EXPIRES_S };
+        let configuration = Configuration {
+            force_active: rules.is_empty(),
+            notify_interval_ms: 0,
+            max_expires_s: MAX_EXPIRES_S,
+            has_another_writer: false,
+        };
         database.write_rules("dana", text_of(rules));
         let server = Some(Server::start(&configuration, &ground, &database));
         let (notifies, unanswered, etag, to_tag) = Default::default();
@@ -149,6 +153,8 @@ impl World {
             self.server().tick();
             self.server().drive();
             self.server().write(256);
+            // Nobody can be reached over TCP.
+            drop(self.server().take_wanted());
             self.look();
             if self.ground.with(|ground| ground.is_dead) {
                 self.start_anew();
