@@ -8,9 +8,11 @@ pub fn closest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) ->
     if name.chars().count() > NAME_CHARS_MAX {
         return None;
     }
-    let distance_max = name.chars().count().div_ceil(3).min(3);
+    let length = name.chars().count();
+    let distance_max = length.div_ceil(3).min(3);
     candidates
         .into_iter()
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= distance_max)
         .map(|candidate| (distance(&name, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= distance_max)
         .min_by_key(|(distance, _)| *distance)

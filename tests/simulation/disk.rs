@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use presence::change::{Change, SubscriptionRow};
+use presence::change::{Change, SubscriptionKey, SubscriptionRow};
 use presence::presentity_uri::PresentityUri;
-use presence::store::memory::Rows;
+use presence::store::memory::{Rows, publishes};
 use presence::store::{CommitError, Opening, RulesDocument, Scope, SessionLost, Store, StoreError, Stored, Sweep};
 
-use crate::devices::USERS;
 use crate::ground::Shared;
-use crate::meddling::RowKey;
 
 /// What becomes of the next commit that is not as it should be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,7 +26,7 @@ pub(crate) enum Mishap {
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     pub(crate) rows: Rows,
-    /// Privacy rules by user, `None` where there is no document; each write is a version.
+    /// Privacy rules by user, `None` where there is no document.
     rules: BTreeMap<String, Option<String>>,
     changed: Vec<PresentityUri>,
     /// Whose rules the server has read since somebody looked.
@@ -75,7 +73,7 @@ impl Database {
                 secret: [3; 32],
                 was_clean: std::mem::take(&mut disk.was_clean),
                 epoch: disk.epoch,
-                next_publication_id: disk.rows.publications.keys().last().map_or(1, |last| last + 1),
+                next_publication_id: disk.rows.next_publication_id(),
             }
         })
     }
@@ -99,14 +97,31 @@ impl Database {
     }
 }
 
+/// The key of a row, in the order they are walked.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum RowKey {
+    Publication(u64),
+    Subscription(SubscriptionKey),
+}
+
 impl Disk {
-    fn is_guilty(&self, change: &Change) -> bool {
-        let Some(poison) = &self.poison else { return false };
-        match change {
-            Change::PublicationStored { row, .. } => row.body.contains(poison),
-            Change::PublicationContinued { body: Some(body), .. } => body.contains(poison),
-            _ => false,
+    /// Shows the next rows of the walk, if anybody else wrote since the last began.
+    pub(crate) fn walk(&mut self, rows_max: usize, visit: &mut dyn FnMut(Stored)) -> Sweep {
+        if self.walked_to.is_none() && !std::mem::take(&mut self.is_meddled_with) {
+            return Sweep::NothingNew;
         }
+        let publications = self.rows.publications.keys().map(|id| RowKey::Publication(*id));
+        let keys = publications.chain(self.rows.subscriptions.keys().map(|key| RowKey::Subscription(*key)));
+        let step: Vec<_> = keys.filter(|key| Some(*key) > self.walked_to).take(rows_max).collect();
+        for key in &step {
+            visit(match key {
+                RowKey::Publication(id) => Stored::Publication(self.rows.publications[id].clone()),
+                RowKey::Subscription(key) => Stored::Subscription(Box::new(self.rows.subscriptions[key].clone())),
+            });
+        }
+        let is_over = step.len() < rows_max;
+        self.walked_to = step.last().copied().filter(|_| !is_over);
+        if is_over { Sweep::Finished } else { Sweep::Unfinished }
     }
 }
 
@@ -131,7 +146,7 @@ impl Store for Database {
             return Err(CommitError::World("away, as told".into()));
         }
         let changes = || decisions.iter().copied().flatten();
-        if changes().any(|change| disk.is_guilty(change)) {
+        if disk.poison.as_ref().is_some_and(|poison| changes().any(|change| publishes(change, poison))) {
             disk.failures += 1;
             return Err(CommitError::Data("refused, as told".into()));
         }
@@ -167,8 +182,13 @@ impl Store for Database {
     ) -> Result<(), StoreError> {
         self.reach()?;
         self.with(|disk| {
-            let is_asked = |user: &str| owners.is_none_or(|owners| owners.iter().any(|owner| owner.user == user));
-            let asked: Vec<_> = USERS.iter().filter(|user| is_asked(user)).map(|user| (*user).to_owned()).collect();
+            let asked: Vec<_> = match owners {
+                None => disk.rules.keys().cloned().collect(),
+                Some(owners) => {
+                    let ours = owners.iter().filter(|owner| owner.domain == "pres.example");
+                    ours.map(|owner| owner.user.to_string()).collect()
+                }
+            };
             for user in &asked {
                 if let Some(Some(document)) = disk.rules.get(user) {
                     let owner = PresentityUri::new(user, "pres.example");

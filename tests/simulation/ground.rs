@@ -9,6 +9,7 @@ use module_api::abi::{
 };
 use parking_lot::Mutex;
 use proxy_host::modules::host_services::Services;
+use proxy_host::transport::resolver::Resolver;
 use proxy_host::transport::udp::Datagram;
 use proxy_host::user_agent::world::World;
 
@@ -65,6 +66,10 @@ impl World for Shared {
     fn random(&self, out: &mut [u8]) -> io::Result<()> {
         self.with(|ground| out.iter_mut().for_each(|byte| *byte = ground.chance.word() as u8));
         Ok(())
+    }
+
+    fn resolver(&self) -> io::Result<Resolver> {
+        Ok(Resolver::without_names())
     }
 
     fn send(&self, _from: SocketAddr, datagram: &Datagram<'_>) {

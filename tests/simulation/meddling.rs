@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use presence::change::{PublicationRow, SubscriptionKey};
-use presence::store::{Stored, Sweep};
+use presence::change::PublicationRow;
 
 use crate::deadlines::Grant;
 use crate::devices::USERS;
@@ -11,36 +10,10 @@ use crate::disk::Disk;
 use crate::documents::{document, number_of};
 use crate::world::World;
 
-/// The key of a row, in the order they are walked.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum RowKey {
-    Publication(u64),
-    Subscription(SubscriptionKey),
-}
-
 /// Rows of others begin here: no server has got so far.
 const ID_FIRST: u64 = 1 << 40;
 
 impl Disk {
-    /// Shows the next rows of the walk, if anybody else wrote since the last began.
-    pub(crate) fn walk(&mut self, rows_max: usize, visit: &mut dyn FnMut(Stored)) -> Sweep {
-        if self.walked_to.is_none() && !std::mem::take(&mut self.is_meddled_with) {
-            return Sweep::NothingNew;
-        }
-        let publications = self.rows.publications.keys().map(|id| RowKey::Publication(*id));
-        let keys = publications.chain(self.rows.subscriptions.keys().map(|key| RowKey::Subscription(*key)));
-        let step: Vec<_> = keys.filter(|key| Some(*key) > self.walked_to).take(rows_max).collect();
-        for key in &step {
-            visit(match key {
-                RowKey::Publication(id) => Stored::Publication(self.rows.publications[id].clone()),
-                RowKey::Subscription(key) => Stored::Subscription(Box::new(self.rows.subscriptions[key].clone())),
-            });
-        }
-        let is_over = step.len() < rows_max;
-        self.walked_to = step.last().copied().filter(|_| !is_over);
-        if is_over { Sweep::Finished } else { Sweep::Unfinished }
-    }
-
     /// Returns the number of the state that is in the row with this entity-tag, as far as another program changed it.
     pub(crate) fn meddled_number(&self, entity_tag: &str) -> Option<u64> {
         self.meddled.get(entity_tag).copied().flatten()

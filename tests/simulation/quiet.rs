@@ -10,6 +10,7 @@ use crate::devices::USERS;
 use crate::documents::{Shown, number_of};
 use crate::phones::Mood;
 use crate::rules::Standing;
+use crate::server::Server;
 use crate::world::World;
 
 /// The longest that it takes until all is quiet: who does not answer is given up after 32 s, who is busy is asked again
@@ -41,6 +42,10 @@ impl World {
             }
         }
         self.note(|| "quiet".into());
+        let census = self.server.as_ref().map(Server::census).unwrap_or_default();
+        if census.timers > census.presentities {
+            self.fail(format!("wake-ups for who is forgotten: {census:?}"));
+        }
         self.check_publications();
         self.check_subscriptions();
     }

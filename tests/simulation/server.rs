@@ -52,7 +52,7 @@ impl Configuration {
 
 /// One life of the server.
 pub(crate) struct Server {
-    stepped: Stepped,
+    pub(crate) stepped: Stepped,
     hands: Hands,
     /// Its ends of the connections.
     connections: BTreeMap<u64, SteppedConnection>,

@@ -125,6 +125,7 @@ impl World {
         // The other seeds are what they were before there were any.
         let has_streams = matches!(seed % 5, 2 | 4);
         let database = Database::new(ground.clone());
+        USERS.iter().for_each(|user| database.write_rules(user, None));
         let configuration = Configuration {
             force_active: chance.permille(700),
             notify_interval_ms: chance.pick(&[0, 0, 0, 1000, 5000]),

@@ -5,6 +5,23 @@ use std::path::Path;
 #[path = "../fuzz/src/targets/mod.rs"]
 mod targets;
 
+// The server as the simulation holds it.
+#[allow(dead_code, reason = "the simulation draws more of it")]
+#[path = "../simulation/chance.rs"]
+mod chance;
+
+#[allow(dead_code, reason = "the simulation tells more apart")]
+#[path = "../simulation/ground.rs"]
+mod ground;
+
+#[allow(dead_code, reason = "the simulation asks more of it")]
+#[path = "../simulation/disk.rs"]
+mod disk;
+
+#[allow(dead_code, reason = "the simulation asks more of it")]
+#[path = "../simulation/server.rs"]
+mod server;
+
 // Where the targets look for them.
 use tests::{pidf, xml};
 

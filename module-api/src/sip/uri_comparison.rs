@@ -119,9 +119,10 @@ mod tests {
     use super::*;
 
     fn check_same(one: &str, other: &str, expected: bool) {
-        let parse =
-            |text: &'static str| Uri::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error:?}"));
-        let (one_uri, other_uri) = (parse(one.to_owned().leak()), parse(other.to_owned().leak()));
+        fn parse(text: &str) -> Uri<'_> {
+            Uri::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error:?}"))
+        }
+        let (one_uri, other_uri) = (parse(one), parse(other));
         assert_eq!(one_uri.same_as(&other_uri), expected, "{one} | {other}");
         assert_eq!(other_uri.same_as(&one_uri), expected, "{other} | {one}");
     }

@@ -202,8 +202,8 @@ impl Core {
         for presentity in self.timers.due(self.now().mono) {
             let now = self.now().mono;
             match self.shards.lock(&presentity).get(&presentity) {
-                // It may be named in a later bucket too.
-                Some(slot) => slot.wakes_at = slot.wakes_at.filter(|at| *at > now),
+                // Somebody may have set the next meanwhile.
+                Some(slot) => slot.wakes_at = slot.wakes_at.filter(|wake_up| wake_up.at > now),
                 None => continue,
             }
             // Whatever else is decided, what is over is ended first.

@@ -10,6 +10,7 @@ mod subscribe; // SUBSCRIBE in, its answer out
 mod notify; // what became of a NOTIFY, in
 mod rules; // privacy rules, into presentities
 mod step; // decide, stage, queue: under one presentity's lock
+mod timers; // deadlines in buckets
 mod shards; // presentities behind their locks
 pub mod ceilings; // what all presentities hold together, and how much that may be
 mod dialog_index; // from a dialog id to its presentity
@@ -22,7 +23,6 @@ mod sweep; // the walk over the tables for what other programs wrote
 mod delivery; // effects on their way out
 mod taking_up; // a start: every row into memory
 mod driver; // the thread of deadlines and long fan-outs
-mod timers; // deadlines in buckets
 mod metrics; // what an operator can count
 #[doc(hidden)]
 pub mod stepping; // the module without its threads, for the simulation

@@ -54,7 +54,7 @@ impl Core {
     pub(super) fn refuse_parked(&self, uri: &Arc<PresentityUri>) {
         let mut shard = self.shards.lock(uri);
         let parked = std::mem::take(&mut shard.slot(uri).parked);
-        shard.forget_if_idle(uri, self.queue.settled());
+        shard.forget_if_idle(uri, self.queue.settled(), &self.timers);
         drop(shard);
         self.refuse_all(parked, NotNow::Unsettled);
     }

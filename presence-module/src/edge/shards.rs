@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::step::Parked;
+use super::timers::{Timers, WakeUp};
 use crate::change::{Moment, Now};
 use crate::dialog::DialogKey;
 use crate::notify_outcome::NotifyOutcome;
@@ -50,7 +51,7 @@ pub(super) struct Slot {
     /// What it held when that was last counted.
     pub(super) counted: Extent,
     /// When the timers will look at it.
-    pub(super) wakes_at: Option<Moment>,
+    pub(super) wakes_at: Option<WakeUp>,
     /// Outcomes of NOTIFYs that came while it was stale.
     pub(super) deferred: Vec<(DialogKey, u32, NotifyOutcome)>,
     /// Requests that wait until its privacy rules are read.
@@ -140,12 +141,14 @@ impl Shard {
     }
 
     /// Forgets a presentity nobody would miss: idle, with nothing staged that may yet be refused.
-    pub(super) fn forget_if_idle(&mut self, uri: &PresentityUri, settled: u64) {
+    pub(super) fn forget_if_idle(&mut self, uri: &PresentityUri, settled: u64, timers: &Timers) {
         let is_missed = |slot: &Slot| {
             !slot.presentity.is_idle() || slot.is_stale || slot.staged > settled || !slot.parked.is_empty()
         };
-        if self.slots.get(uri).is_some_and(|slot| !is_missed(slot)) {
-            self.slots.remove(uri);
+        if self.slots.get(uri).is_some_and(|slot| !is_missed(slot))
+            && let Some(slot) = self.slots.remove(uri)
+        {
+            slot.wakes_at.into_iter().for_each(|wake_up| timers.unset(wake_up));
         }
     }
 }

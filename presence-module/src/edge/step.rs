@@ -147,7 +147,7 @@ impl Core {
         let settled = self.queue.settled();
         let can_act = !decision.is_durable() && slot.staged <= settled;
         if can_act {
-            shard.forget_if_idle(uri, settled);
+            shard.forget_if_idle(uri, settled, &self.timers);
             drop(shard);
             drop(place);
             self.act(decision.effects);
@@ -237,9 +237,8 @@ impl Core {
     /// Sees to it that the timers look at a presentity at `at`, or when it may be looked at again after a panic.
     pub(super) fn look_at(&self, slot: &mut Slot, at: Moment) {
         let at = at.max(slot.not_before);
-        if slot.wakes_at.is_none_or(|wakes_at| at < wakes_at) {
-            slot.wakes_at = Some(at);
-            self.timers.set(slot.presentity.uri().clone(), at);
+        if slot.wakes_at.is_none_or(|wake_up| at < wake_up.at) {
+            slot.wakes_at = Some(self.timers.set(slot.presentity.uri().clone(), at, slot.wakes_at));
         }
     }
 

@@ -55,6 +55,11 @@ impl Rows {
         self.subscriptions.get_mut(&key).expect("only what was stored is changed")
     }
 
+    /// Returns an id that no publication has, nor a higher one.
+    pub fn next_publication_id(&self) -> u64 {
+        self.publications.keys().last().map_or(1, |last| last + 1)
+    }
+
     /// Shows what a store shows of `scope`, publications first.
     pub fn show(&self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) {
         let all = RowKeys {
@@ -95,6 +100,15 @@ impl Rows {
             Key::Publication(id) => self.publications.contains_key(&id),
             Key::Subscription(key) => self.subscriptions.contains_key(&key),
         }
+    }
+}
+
+/// Returns whether `change` writes a document that holds `text`: what a store may be told to refuse.
+pub fn publishes(change: &Change, text: &str) -> bool {
+    match change {
+        Change::PublicationStored { row, .. } => row.body.contains(text),
+        Change::PublicationContinued { body: Some(body), .. } => body.contains(text),
+        _ => false,
     }
 }
 

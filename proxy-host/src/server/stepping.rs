@@ -113,6 +113,11 @@ impl Stepped {
         self.proxy.on_tick(&mut self.actions, &mut self.outbox);
     }
 
+    /// Returns the one module, to be called past the host.
+    pub fn module(&self) -> Option<&RunningModule> {
+        self.proxy.modules().first()
+    }
+
     /// Returns how many transactions there are.
     pub fn transactions(&self) -> usize {
         self.proxy.wire.table.len()

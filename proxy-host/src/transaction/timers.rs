@@ -64,10 +64,13 @@ impl Sub for Moment {
 /// further away than the wheel turns: its owner looks at its own deadline and sets it again.
 #[derive(Debug)]
 pub(crate) struct Wheel {
+    /// None before the first timer is set: most wheels of a small server never turn.
     heads: Box<[u32]>,
     links: Vec<Link>,
     /// Every bucket up to this tick has been emptied.
     swept: u64,
+    /// How many timers are set.
+    set: usize,
 }
 
 /// How exact a timer is: it fires up to this much late.
@@ -82,7 +85,7 @@ struct Link {
 
 impl Wheel {
     pub(crate) fn new() -> Self {
-        Self { heads: vec![NONE; BUCKETS].into_boxed_slice(), links: Vec::new(), swept: 0 }
+        Self { heads: Box::default(), links: Vec::new(), swept: 0, set: 0 }
     }
 
     /// Sets the timer of `slot` to `at`, whatever it was set to.
@@ -92,6 +95,9 @@ impl Wheel {
         if self.links.len() <= index {
             self.links.resize(index + 1, UNSET);
         }
+        if self.heads.is_empty() {
+            self.heads = vec![NONE; BUCKETS].into_boxed_slice();
+        }
         let tick = at.0.div_ceil(TICK_NANOS).clamp(self.swept + 1, self.swept + BUCKETS as u64);
         let bucket = (tick % BUCKETS as u64) as usize;
         let next = std::mem::replace(&mut self.heads[bucket], slot);
@@ -99,6 +105,7 @@ impl Wheel {
             self.links[next as usize].previous = slot;
         }
         self.links[index] = Link { previous: NONE, next, bucket: bucket as u32 };
+        self.set += 1;
     }
 
     /// Forgets the timer of `slot`, if it has one.
@@ -108,6 +115,7 @@ impl Wheel {
         if bucket == NONE {
             return;
         }
+        self.set -= 1;
         match previous {
             NONE => self.heads[bucket as usize] = next,
             _ => self.links[previous as usize].next = next,
@@ -128,6 +136,9 @@ impl Wheel {
         let reached = now.0 / TICK_NANOS;
         // After a long pause one turn of the wheel meets every bucket.
         self.swept = self.swept.max(reached.saturating_sub(BUCKETS as u64));
+        if self.set == 0 {
+            self.swept = self.swept.max(reached);
+        }
         while self.swept < reached {
             let slot = self.heads[((self.swept + 1) % BUCKETS as u64) as usize];
             if slot != NONE {

@@ -68,6 +68,12 @@ impl Resolver {
         Ok(Self { questions, cache })
     }
 
+    /// Makes a resolver that knows no name, and asks nobody: there is no thread, and every name is refused as [`Busy`].
+    pub fn without_names() -> Self {
+        let (questions, _) = bounded(0);
+        Self { questions, cache: Arc::new(Mutex::new(Cache::new(ResolverLimits::default()))) }
+    }
+
     /// Finds the addresses of `host`, and gives them to `answer` with `port`, or the transport's own where there is
     /// none.
     ///

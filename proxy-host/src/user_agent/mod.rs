@@ -2,7 +2,7 @@
 //! out, and what both stand on. It knows neither script functions nor modules. Read in this order:
 
 pub mod myself; // which URIs are this server's
-pub mod world; // clocks, randomness and datagrams: the machine's, or simulated
+pub mod world; // clocks, randomness, names and datagrams: the machine's, or simulated
 pub mod network; // listeners, connections, names
 pub mod wire; // sockets and transactions together
 pub(crate) mod to_tag; // the tag that `sl`, `tm` and modules share

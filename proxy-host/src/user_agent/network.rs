@@ -14,7 +14,7 @@ use super::world::{UdpPort, World};
 use crate::limits::Limits;
 use crate::transport::address::{Peer, Transport};
 use crate::transport::flows::{FlowLimits, Flows};
-use crate::transport::resolver::{Resolver, ResolverLimits, written_address};
+use crate::transport::resolver::{Resolver, written_address};
 use crate::transport::tcp::Tcp;
 use crate::transport::udp::{UdpCounters, UdpOptions, UdpSocket};
 
@@ -123,22 +123,20 @@ fn reachable(address: IpAddr) -> IpAddr {
 }
 
 impl Network {
-    /// Takes up bound listeners; `on_closed` hears of each connection that ends.
-    ///
-    /// # Errors
-    /// No thread for the resolver.
+    /// Takes up bound listeners; names are looked up by `resolver`, and `on_closed` hears of each connection that ends.
     pub fn new(
         listeners: Vec<Listener>,
+        resolver: Resolver,
         limits: &Limits,
         on_closed: impl Fn(Peer) + Send + Sync + 'static,
-    ) -> io::Result<Self> {
+    ) -> Self {
         let limits = FlowLimits {
             connections_max: limits.connections_max,
             connections_per_source_max: limits.connections_per_source_max,
             queue_messages_max: limits.connection_queue_max,
         };
         let flows = Flows::new(limits, on_closed);
-        Ok(Self { listeners, flows, resolver: Resolver::start(ResolverLimits::default())? })
+        Self { listeners, flows, resolver }
     }
 
     /// Returns the number of the listener to send from: the one at `local` if it fits, else the first that does.
@@ -233,7 +231,7 @@ mod tests {
     fn a_via_is_ours_where_it_names_the_address_and_port_that_a_listener_writes() {
         let listener = bind(Transport::Udp, "127.0.0.1:0");
         let port = listener.address.port();
-        let network = Network::new(vec![listener], &Limits::default(), |_| ()).unwrap();
+        let network = Network::new(vec![listener], Resolver::without_names(), &Limits::default(), |_| ());
         let check = |sent_by: String, expected: bool| {
             let value = format!("SIP/2.0/UDP {sent_by};branch=z9hG4bKa");
             assert_eq!(network.is_sent_by(&Via::parse_first(value.as_bytes()).unwrap()), expected, "{value}");
@@ -249,7 +247,7 @@ mod tests {
     fn a_message_leaves_from_the_listener_asked_for_if_it_can_reach_the_far_end() {
         let listeners = ["127.0.0.1:0", "127.0.0.2:0", "[::1]:0"].map(|address| bind(Transport::Udp, address));
         let local = listeners[1].address;
-        let network = Network::new(listeners.into(), &Limits::default(), |_| ()).unwrap();
+        let network = Network::new(listeners.into(), Resolver::without_names(), &Limits::default(), |_| ());
         let (four, six): (SocketAddr, SocketAddr) =
             ("192.0.2.1:5060".parse().unwrap(), "[2001:db8::1]:5060".parse().unwrap());
         for (transport, local, remote, expected) in [

@@ -73,9 +73,9 @@ impl Wire {
     ) -> io::Result<Arc<Self>> {
         let closed_flows: Arc<Mutex<FxHashSet<u64>>> = Arc::default();
         let noted = Arc::clone(&closed_flows);
-        let network = Network::new(listeners, &limits, move |peer| {
+        let network = Network::new(listeners, world.resolver()?, &limits, move |peer| {
             noted.lock().insert(peer.flow);
-        })?;
+        });
         let myself = Myself::new(network.addresses(), aliases);
         let mut secrets = [0_u8; 64];
         world.random(&mut secrets)?;

@@ -1,4 +1,4 @@
-//! The world outside: clocks, randomness and datagrams. A server has the machine's; a simulation brings its own, so that
+//! The world outside: clocks, randomness, names and datagrams. A server has the machine's; a simulation brings its own, so that
 //! a run can be repeated.
 
 use std::io;
@@ -9,6 +9,7 @@ use std::time::{Instant, SystemTime};
 use module_api::abi::Clock;
 use nix::errno::Errno;
 
+use crate::transport::resolver::{Resolver, ResolverLimits};
 use crate::transport::udp::{Datagram, UdpSocket, WhenFull};
 
 /// What a server is given from outside.
@@ -21,6 +22,14 @@ pub trait World: Send + Sync {
     /// # Errors
     /// There is none to be had.
     fn random(&self, out: &mut [u8]) -> io::Result<()>;
+
+    /// Starts what looks up host names.
+    ///
+    /// # Errors
+    /// No thread for it.
+    fn resolver(&self) -> io::Result<Resolver> {
+        Resolver::start(ResolverLimits::default())
+    }
 
     /// Takes a datagram that leaves the listener at `from`. Only what is simulated has any.
     fn send(&self, _from: SocketAddr, _datagram: &Datagram<'_>) {}

@@ -2,7 +2,8 @@
 
 #![no_main]
 
-mod targets;
+mod mutation; // how inputs are changed
+mod targets; // what they are given to
 
 /// The strict reader that tests judge documents by.
 #[allow(dead_code, reason = "tests need more of it")]
@@ -14,18 +15,45 @@ mod xml;
 #[path = "../../src/pidf.rs"]
 mod pidf;
 
+// The server as the simulation holds it.
+#[allow(dead_code, reason = "the simulation draws more of it")]
+#[path = "../../simulation/chance.rs"]
+mod chance;
+
+#[allow(dead_code, reason = "the simulation tells more apart")]
+#[path = "../../simulation/ground.rs"]
+mod ground;
+
+#[allow(dead_code, reason = "the simulation asks more of it")]
+#[path = "../../simulation/disk.rs"]
+mod disk;
+
+#[allow(dead_code, reason = "the simulation asks more of it")]
+#[path = "../../simulation/server.rs"]
+mod server;
+
 use std::sync::OnceLock;
 
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use mutation::Shape;
 use targets::{TARGETS, Target};
 
-fuzz_target!(|data: &[u8]| chosen()(data));
+fuzz_target!(|data: &[u8]| chosen().1(data));
 
-fn chosen() -> Target {
-    static CHOSEN: OnceLock<Target> = OnceLock::new();
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let shape = match chosen().0 {
+        "document" | "filter" | "view" => Shape::Parts,
+        "server" => Shape::Steps,
+        _ => Shape::Plain,
+    };
+    mutation::mutate(shape, data, size, max_size, seed)
+});
+
+fn chosen() -> (&'static str, Target) {
+    static CHOSEN: OnceLock<(&str, Target)> = OnceLock::new();
     *CHOSEN.get_or_init(|| {
         let chosen = std::env::var("FUZZ_TARGET").expect("FUZZ_TARGET names a target");
-        let target = TARGETS.iter().find(|(name, _)| *name == chosen);
-        target.unwrap_or_else(|| panic!("no target {chosen}: one of {:?}", TARGETS.map(|(name, _)| name))).1
+        let target = TARGETS.into_iter().find(|(name, _)| *name == chosen);
+        target.unwrap_or_else(|| panic!("no target {chosen}: one of {:?}", TARGETS.map(|(name, _)| name)))
     })
 }

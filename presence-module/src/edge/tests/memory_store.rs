@@ -7,7 +7,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::change::Change;
 use crate::presentity_uri::UserAtDomain;
-use crate::store::memory::{Key, Rows};
+use crate::store::memory::{Key, Rows, publishes};
 use crate::store::{
     BoxedError, CommitError, Opening, RowKeys, RulesDocument, Scope, Store, StoreError, Stored, Sweep, TakenOver,
 };
@@ -149,25 +149,17 @@ impl MemoryStore {
                 secret: [3; 32],
                 was_clean: std::mem::take(&mut disk.was_clean),
                 epoch: disk.epoch,
-                next_publication_id: disk.publications.keys().last().map_or(1, |last| last + 1),
+                next_publication_id: disk.next_publication_id(),
             }
         })
     }
 }
 
 impl Disk {
-    fn is_guilty(&self, change: &Change) -> bool {
-        let Some(poison) = &self.poison else { return false };
-        match change {
-            Change::PublicationStored { row, .. } => row.body.contains(poison),
-            Change::PublicationContinued { body: Some(body), .. } => body.contains(poison),
-            _ => false,
-        }
-    }
-
     /// Returns why `changes` cannot be written, one after the other.
     pub(super) fn refusal<'c>(&self, changes: impl Iterator<Item = &'c Change> + Clone) -> Option<BoxedError> {
-        let is_guilty = changes.clone().any(|change| self.is_guilty(change));
+        let is_guilty =
+            self.poison.as_ref().is_some_and(|poison| changes.clone().any(|change| publishes(change, poison)));
         is_guilty.then(|| "told to refuse".into()).or_else(|| self.rows.refusal(changes))
     }
 }

@@ -14,8 +14,7 @@ mod shown; // an independent judge of what a filtered document shows
 mod filter; // what a watcher sees of a document
 mod view; // a request as a hostile module or host may describe it
 mod server; // a sequence of messages, of answers and of time into the presence server
-mod fake_host; // the host of that server
-mod memory_store; // and its store
+mod notifies; // what that server sends, judged as it leaves
 
 /// What is fuzzed.
 pub(crate) type Target = fn(&[u8]);
@@ -35,9 +34,9 @@ pub(crate) const TARGETS: [(&str, Target); 10] = [
 ];
 
 /// Parts of one input are parted by it: no text holds it.
-const SEPARATOR: u8 = 0x1e;
+pub(crate) const SEPARATOR: u8 = 0x1e;
 
 /// Cuts an input into its parts.
-fn parts(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn parts(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     data.split(|&byte| byte == SEPARATOR)
 }

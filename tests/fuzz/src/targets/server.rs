@@ -1,189 +1,207 @@
-//! A sequence of messages, of answers to NOTIFYs and of time into the presence server, behind a host that scans and keeps
-//! transactions as the real one does. Every request has one answer; every NOTIFY is sound, valid to its watcher, and the next in
-//! its dialog.
+//! A sequence of datagrams, of time and of mishaps into the whole server, host and module, as the simulation holds it: real script,
+//! transactions, machines, queue and writer on one thread.
+//!
+//! Every answer and every NOTIFY is sound, valid to its watcher, and the next in its dialog; when all is over, nothing is left.
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 
-use module_api::abi::{
-    Argument, Arrival, Host, Module, Outcome, OutcomeView, Request, RequestView, SocketAddress, Transport,
-};
-use module_api::sip::header::HeaderId;
-use module_api::sip::message::{HeaderTable, Message, StartLine, scan};
-use module_api::sip::method::Method;
-use presence::composition::Policy as Composition;
-use presence::edge::core::{AcceptedWith, Settings};
-use presence::edge::identity::IdentitySource;
-use presence::edge::presence::Presence;
-use presence::limits::Limits;
-use presence::policy::Policy;
-use presence::publication::PublishPolicy;
-use presence::subscription::SubscribePolicy;
+use presence::edge::stepping::Census;
 
-use super::fake_host::{FakeHost, Notify};
-use super::memory_store::MemoryStore;
+use super::notifies::{Notifies, Seen};
 use super::parts;
-use crate::pidf::{CONTENT_TYPE, Presence as Document};
-use crate::xml::Element;
+use crate::disk::{Database, Mishap};
+use crate::ground::Shared;
+use crate::server::{Configuration, Server};
 
 /// One input may take so many steps.
 const STEPS_MAX: usize = 24;
+const MAX_EXPIRES_S: u32 = 90;
 
-/// The first part is everybody's rules; each of the others is a step: a request as it stands, a response to the oldest NOTIFY that
-/// waits for one, or `+` and how many seconds pass. `{etag}` and `{tag}` stand for what the server gave last.
+/// The first part is the rules of `dana`; each of the others is a step: a datagram as it stands, `+` and how many seconds pass, or
+/// `!` and what befalls the server. `{etag}` and `{tag}` stand for what the server gave last, `{branch}` for that of the oldest
+/// NOTIFY that nobody has answered.
 pub(super) fn target(data: &[u8]) {
     let mut parts = parts(data);
-    let server = Server::start(parts.next().unwrap_or_default());
-    let mut unanswered = 0;
+    let mut world = World::start(parts.next().unwrap_or_default());
     for step in parts.take(STEPS_MAX) {
         match step {
-            [b'+', seconds @ ..] => server.pass(seconds),
-            _ => server.message(&server.filled_in(step), &mut unanswered),
+            [b'+', seconds @ ..] => world.pass(seconds),
+            [b'!', mishap, text @ ..] => world.befall(*mishap, text),
+            _ => world.receive(step),
         }
     }
-    server.stop();
-    server.check_notifies();
+    world.end();
 }
 
-/// The module under a fake host.
-pub(super) struct Server {
-    host: FakeHost,
-    presence: Presence,
+/// The server, and what it stands on.
+pub(super) struct World {
+    ground: Shared,
+    database: Database,
+    configuration: Configuration,
+    server: Option<Server>,
+    notifies: Notifies,
+    /// Branches of NOTIFYs that nobody has answered.
+    unanswered: VecDeque<Vec<u8>>,
+    etag: Vec<u8>,
+    to_tag: Vec<u8>,
+    /// How far the clock was set back.
+    back_s: u64,
 }
 
-impl Server {
+impl World {
+    /// Without rules everybody is let in.
     pub(super) fn start(rules: &[u8]) -> Self {
-        let host = FakeHost::new();
-        let (services, store) = (Host::new(host.clone(), "presence"), MemoryStore::with_rules(rules));
-        let settings = settings(rules.is_empty());
-        let presence = Presence::serve(services, settings, Box::new(store), &MemoryStore::opening());
-        Self { host, presence: presence.expect("the memory store opens") }
+        let ground = Shared::new(7);
+        let database = Database::new(ground.clone());
+        let configuration = Configuration {
+            force_active: rules.is_empty(),
+            notify_interval_ms: 0,
+            max_expires_s: MAX_EXPIRES_S,
+            has_another_writer: false,
+        };
+        database.write_rules("dana", text_of(rules));
+        let server = Some(Server::start(&configuration, &ground, &database));
+        let (notifies, unanswered, etag, to_tag) = Default::default();
+        Self { ground, database, configuration, server, notifies, unanswered, etag, to_tag, back_s: 0 }
     }
 
-    pub(super) fn call(&self, function: usize, request: &Request<'_>) {
-        let _ = self.presence.call(function, request, &[Argument::text(b"sip:dana@pres.example")]);
+    pub(super) fn server(&mut self) -> &mut Server {
+        self.server.as_mut().expect("it is taken only while it starts anew")
     }
 
-    /// Waits for everything that is under way, and lets nothing more happen.
-    pub(super) fn stop(&self) {
-        self.presence.stop();
-        self.host.check_errors();
-    }
-
-    fn pass(&self, seconds: &[u8]) {
-        let seconds = std::str::from_utf8(seconds).ok().and_then(|seconds| seconds.trim().parse::<u32>().ok());
-        self.host.advance(Duration::from_secs(seconds.unwrap_or(1).into()));
+    fn receive(&mut self, step: &[u8]) {
+        let datagram = self.filled_in(step);
+        if datagram.starts_with(b"SIP/2.0 ") && !datagram.starts_with(b"SIP/2.0 2") {
+            self.notifies.dialogs_may_be_over();
+        }
+        let from = SocketAddr::from(([192, 0, 2, 1], 5060));
+        self.server().receive(from, &datagram);
+        self.settle();
     }
 
     /// Puts what the server gave last where a step asks for it.
-    fn filled_in(&self, step: &[u8]) -> Vec<u8> {
-        let (to_tag, etag) = self.host.with(|seen| (seen.to_tag.clone(), seen.etag.clone()));
-        replaced(&replaced(step, b"{etag}", &etag), b"{tag}", &to_tag)
-    }
-
-    fn message(&self, raw: &[u8], unanswered: &mut usize) {
-        let mut table = HeaderTable::new();
-        let Ok(message) = scan(raw, &mut table) else { return };
-        match message.start() {
-            StartLine::Request { .. } if message.defect().is_none() => self.request(&message),
-            StartLine::Request { .. } => {}
-            StartLine::Response { code, .. } if code >= 200 => self.response(&message, unanswered),
-            StartLine::Response { .. } => {}
+    fn filled_in(&mut self, step: &[u8]) -> Vec<u8> {
+        let filled = replaced(&replaced(step, b"{etag}", &self.etag), b"{tag}", &self.to_tag);
+        if !filled.windows(8).any(|window| window == b"{branch}") {
+            return filled;
         }
+        replaced(&filled, b"{branch}", &self.unanswered.pop_front().unwrap_or_default())
     }
 
-    fn request(&self, message: &Message<'_>) {
-        let function = match message.method() {
-            Method::PUBLISH => 0,
-            Method::SUBSCRIBE => 1,
-            _ => return,
-        };
-        let Some(transaction) = self.host.begin(message) else { return };
-        let address = |host| SocketAddress::from(std::net::SocketAddr::from(([192, 0, 2, host], 5060)));
-        let arrival = Arrival {
-            request_uri: message.request_uri(),
-            transaction,
-            flow: 0,
-            transport: Transport::UDP,
-            source: address(1),
-            local: address(99),
-            identity: b"",
-            to_tag: b"",
-        };
-        let view = RequestView::new(message, &arrival).expect("it is a request");
-        let result = self.presence.call(function, &Request::new(&view), &[]);
-        assert!(matches!(result.code, 0 | 1), "{}", result.code);
-        let code = self.host.wait_for_reply(transaction);
-        assert!((200..700).contains(&code) && code != 500, "{code} to {}", message.raw().escape_ascii());
+    fn pass(&mut self, seconds: &[u8]) {
+        let seconds = std::str::from_utf8(seconds).ok().and_then(|seconds| seconds.trim().parse::<u32>().ok());
+        self.pass_s(seconds.unwrap_or(1).into());
     }
 
-    fn response(&self, message: &Message<'_>, unanswered: &mut usize) {
-        let notify = self.host.with(|seen| seen.notifies.get(*unanswered).cloned());
-        let Some(Notify { token, .. }) = notify else { return };
-        *unanswered += 1;
-        let view = OutcomeView::of_response(token, message).expect("it is a response");
-        self.presence.on_outcomes(&mut [Outcome::new(&view)].into_iter());
+    fn pass_s(&mut self, seconds: u64) {
+        self.ground.with(|ground| {
+            ground.mono_ms += seconds * 1000;
+            ground.wall_ms += seconds * 1000;
+        });
+        self.notifies.dialogs_may_be_over();
+        self.settle();
     }
 
-    fn check_notifies(&self) {
-        let notifies = self.host.with(|seen| std::mem::take(&mut seen.notifies));
-        let mut last = HashMap::new();
-        for Notify { message: raw, epoch, .. } in &notifies {
-            let text = String::from_utf8_lossy(raw);
-            let mut table = HeaderTable::new();
-            let message = scan(raw, &mut table).expect("a NOTIFY is SIP");
-            assert_eq!((message.method(), message.defect()), (Method::NOTIFY, None), "{text}");
-            let header = |id| message.header(id).unwrap_or_else(|| panic!("no {id:?} in {text}")).to_vec();
-            let dialog = [HeaderId::CALL_ID, HeaderId::FROM, HeaderId::TO].map(header);
-            let cseq = message.cseq().expect("a sound message has one").number;
-            // Whoever repeats a SUBSCRIBE to the letter, long after its subscription has ended, gets the same dialog once more.
-            let before = last.insert((dialog, *epoch), cseq);
-            assert!(before.is_none_or(|before| before < cseq), "CSeq {cseq} behind {before:?}: {text}");
-            let _ = (header(HeaderId::EVENT), header(HeaderId::SUBSCRIPTION_STATE), header(HeaderId::CONTACT));
-            match message.header(HeaderId::CONTENT_TYPE) {
-                None => assert!(message.body().is_empty(), "{text}"),
-                Some(media_type) if media_type == CONTENT_TYPE.as_bytes() => {
-                    Document::read(message.body()).unwrap_or_else(|error| panic!("{error}: {text}"));
+    /// Whatever a mishap makes of the server, an operator is told of no mistake of ours.
+    fn befall(&mut self, mishap: u8, text: &[u8]) {
+        let fails = |mishap| move |disk: &mut crate::disk::Disk| disk.mishap = Some(mishap);
+        match mishap {
+            b'a' => self.database.with(|disk| disk.is_away = !disk.is_away),
+            b'b' => {
+                let by_s = u64::from(text.first().copied().unwrap_or(60));
+                self.back_s += by_s;
+                self.ground.with(|ground| ground.wall_ms -= by_s * 1000);
+            }
+            b'd' => self.database.with(fails(Mishap::DiesAfter)),
+            b'f' => self.database.with(fails(Mishap::Fails)),
+            b'k' => self.start_anew(),
+            b'n' => self.database.with(fails(Mishap::SaysNothing)),
+            b'p' => {
+                self.notifies.is_poisoned = true;
+                self.database.with(|disk| disk.poison = text_of(text));
+            }
+            b'r' => self.database.write_rules("dana", text_of(text)),
+            b's' => {
+                if let Some(server) = self.server.take() {
+                    server.stop();
                 }
-                Some(_) => {
-                    Element::read(message.body()).unwrap_or_else(|error| panic!("{error}: {text}"));
+                self.start_anew();
+            }
+            _ => {}
+        }
+        self.settle();
+    }
+
+    /// Another server starts where one has ended, on a database that works.
+    fn start_anew(&mut self) {
+        self.server = None;
+        self.notifies.dialogs_may_be_over();
+        self.ground.with(|ground| {
+            ground.is_dead = false;
+            ground.sent.clear();
+        });
+        self.database.with(|disk| (disk.is_away, disk.mishap) = (false, None));
+        self.server = Some(Server::start(&self.configuration, &self.ground, &self.database));
+    }
+
+    /// Lets the server do what it can do without time.
+    fn settle(&mut self) {
+        /// One for the request, one for rules, one for what those decide, one for what is read back.
+        const ROUNDS_MAX: usize = 8;
+        for _ in 0..ROUNDS_MAX {
+            self.server().tick();
+            self.server().drive();
+            self.server().write(256);
+            // Nobody can be reached over TCP.
+            drop(self.server().take_wanted());
+            self.look();
+            if self.ground.with(|ground| ground.is_dead) {
+                self.start_anew();
+            }
+            if self.server().is_settled() {
+                break;
+            }
+        }
+        let census = self.server().census();
+        assert!(census.timers <= census.presentities, "wake-ups for who is forgotten: {census:?}");
+    }
+
+    /// Judges what has left the server.
+    pub(super) fn look(&mut self) {
+        let (sent, errors) =
+            self.ground.with(|ground| (std::mem::take(&mut ground.sent), std::mem::take(&mut ground.errors)));
+        assert!(errors.is_empty(), "{errors:?}");
+        for datagram in sent {
+            match self.notifies.check(&datagram.bytes) {
+                Seen::Answer { etag, to_tag } => {
+                    self.etag = etag.unwrap_or_else(|| std::mem::take(&mut self.etag));
+                    self.to_tag = to_tag.unwrap_or_else(|| std::mem::take(&mut self.to_tag));
                 }
+                Seen::Notify { branch } => self.unanswered.push_back(branch),
+                Seen::Repeated => {}
             }
         }
     }
+
+    /// Lets everything expire, and sees that nothing is left.
+    fn end(&mut self) {
+        self.database.with(|disk| (disk.is_away, disk.mishap, disk.poison) = (false, None, None));
+        // What nobody answers is given up, what is undecided waits for 30 s more, and each may bring about another.
+        let expired_s = u64::from(MAX_EXPIRES_S) + self.back_s + 30;
+        for seconds in [40, expired_s, 40, 40, 40] {
+            self.pass_s(seconds);
+        }
+        let left = (self.server().census(), self.server().transactions());
+        assert_eq!(left, (Census::default(), 0), "all is over");
+        let rows = self.database.with(|disk| disk.rows.clone());
+        assert!(rows.publications.is_empty() && rows.subscriptions.is_empty(), "all is over: {rows:?}");
+    }
 }
 
-/// Without rules everybody is let in.
-fn settings(force_active: bool) -> Settings {
-    Settings {
-        policy: Policy {
-            publish: PublishPolicy { max_expires_s: 3600, min_expires_s: 0, expires_offset_s: 0 },
-            subscribe: SubscribePolicy { max_expires_s: 3600, min_expires_s: 0, cseq_offset: 0, one_per_device: false },
-            composition: Composition::Union,
-            force_active,
-            notify_interval_ms: 0,
-            waiting_time_s: 259_200,
-            silence_ends: true,
-            limits: Limits::default(),
-        },
-        shards: 2,
-        queue_places: 100,
-        to_tag_prefix: "a".into(),
-        clean_period: None,
-        rules_poll_period: None,
-        rules_doc_types: vec![1, 2],
-        recovery_notify_rate: 1000,
-        follows_source: true,
-        identity: IdentitySource::From,
-        domains: Vec::new(),
-        server_address: Default::default(),
-        contact_user: Default::default(),
-        presentity_in_to: false,
-        accepted: AcceptedWith::Code200,
-        documents: Default::default(),
-        unanswered_max: 1000,
-        ceilings: Default::default(),
-    }
+/// Returns what a database would hold, nothing for nothing.
+fn text_of(bytes: &[u8]) -> Option<String> {
+    (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned())
 }
 
 fn replaced(text: &[u8], mark: &[u8], value: &[u8]) -> Vec<u8> {

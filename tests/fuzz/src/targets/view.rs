@@ -1,7 +1,8 @@
 //! A request as a hostile host or module may describe it: spans that reach anywhere, and a module that is called with them.
 
 use module_api::abi::{
-    Arrival, Body, Destination, Outcome, OutcomeView, OutgoingRequest, Request, RequestView, SocketAddress, Transport,
+    Argument, Arrival, Body, Destination, Outcome, OutcomeView, OutgoingRequest, Request, RequestView, SocketAddress,
+    Transport,
 };
 use module_api::sip::header::HeaderId;
 use module_api::sip::message::{HEADERS_MAX, HeaderSpan, HeaderTable, Message, StartLine, scan};
@@ -9,7 +10,7 @@ use module_api::sip::method::Method;
 use module_api::sip::span::Span;
 
 use super::parts;
-use super::server::Server;
+use super::server::World;
 
 /// The first part is the bytes that spans point into, the second is spans.
 pub(super) fn target(data: &[u8]) {
@@ -58,17 +59,17 @@ impl Numbers<'_> {
 }
 
 fn check_request(message: &Message<'_>, raw: &[u8]) {
-    let server = Server::start(b"");
+    let mut world = World::start(b"");
     for function in 0..4 {
-        check_call(&server, function, message, raw);
+        check_call(&mut world, function, message, raw);
     }
-    server.stop();
+    world.look();
 }
 
-fn check_call(server: &Server, function: usize, message: &Message<'_>, raw: &[u8]) {
+fn check_call(world: &mut World, function: u32, message: &Message<'_>, raw: &[u8]) {
     let arrival = Arrival {
         request_uri: message.request_uri(),
-        transaction: function as u64,
+        transaction: function.into(),
         flow: 0,
         transport: Transport(raw.len() as u8),
         source: SocketAddress::NONE,
@@ -86,7 +87,8 @@ fn check_call(server: &Server, function: usize, message: &Message<'_>, raw: &[u8
     }
     let _ = (request.message().body(), request.message().method_name(), request.message().cseq());
     let _ = (request.message().is_answerable(), request.message().is_body_optional());
-    server.call(function, &request);
+    let module = world.server().stepped.module().expect("there is one");
+    module.call(function, &view, &[Argument::text(b"sip:dana@pres.example")]);
 }
 
 fn check_outcome(message: &Message<'_>) {
