@@ -125,9 +125,8 @@ pub struct Told {
 
 impl Dialog {
     /// Begins a dialog whose NOTIFYs continue above `row.local_cseq` less one block: that much is reserved and unused.
-    pub fn begin(key: DialogKey, mut usage: Usage) -> Self {
+    pub fn begin(key: DialogKey, usage: Usage) -> Self {
         let cseq = usage.row.local_cseq.saturating_sub(CSEQ_BLOCK);
-        usage.number_from(cseq);
         let remote_cseq = usage.row.remote_cseq;
         Self { key, usages: smallvec![usage], cseq, remote_cseq, in_flight: None, is_unheard: false }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use presence::change::PublicationRow;
 
 use crate::deadlines::Grant;
-use crate::devices::USERS;
+use crate::devices::{Device, USERS};
 use crate::disk::Disk;
 use crate::documents::{document, number_of};
 use crate::world::World;
@@ -56,6 +56,10 @@ impl World {
     fn remove_a_publication(&mut self) {
         let Some(row) = self.some_publication() else { return };
         self.note(|| format!("another program removes the publication {}", row.entity_tag));
+        // Its device may know it by the entity-tag before, if the answer to what it asked last was lost.
+        let number = number_of(&row.body);
+        let is_its = |device: &&mut Device| number.is_some_and(|it| device.numbers.contains(&it));
+        self.devices.iter_mut().filter(is_its).for_each(|device| device.is_unsure = true);
         self.database.with(|disk| {
             disk.rows.publications.remove(&row.id);
             disk.meddled.insert(row.entity_tag.to_string(), None);

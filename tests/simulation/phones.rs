@@ -12,6 +12,7 @@ use crate::devices::USERS;
 use crate::documents::Shown;
 use crate::rules::WATCHERS;
 use crate::table::Table;
+use crate::witness::is_begun_anew;
 use crate::world::{About, Event, World};
 
 /// How a phone takes NOTIFYs.
@@ -321,6 +322,9 @@ impl World {
         let tag = request.tag("From");
         if subscription.remote_tag.is_some() && subscription.remote_tag != tag {
             return 481;
+        }
+        if is_begun_anew(subscription.last_cseq, cseq) {
+            subscription.table = Table::default();
         }
         (subscription.last_cseq, subscription.remote_tag) = (cseq, tag);
         let state = request.get("Subscription-State").unwrap_or_default().to_owned();

@@ -58,7 +58,12 @@ impl Core {
             DialogKey::of(incoming.call_id.as_bytes(), to_tag.as_bytes(), incoming.from.tag().unwrap_or_default());
         let mut row = self.row(incoming, &presentity, package, event_id, contact)?;
         row.key = dialog.subscription(&row.event, &row.event_id);
-        (row.local_tag, row.watcher_id) = (to_tag.clone(), minted.entity_tag);
+        row.local_tag = to_tag.clone();
+        row.watcher_id = match row.local_cseq {
+            0 => minted.entity_tag,
+            // What comes again after a start may begin anew, while its watcher waits under the id of what it began before.
+            above => format!("{}-{above}", minted.entity_tag).into(),
+        };
         row.received = self.settings.follows_source.then(|| source_behind_nat(&row, request)).flatten();
         let (key, expires, flow) = (row.key, requested_expires(request), request.flow());
         let expected = self.expect_answer(dialog, &row, request)?;
