@@ -126,7 +126,8 @@ impl Nuisance {
     fn garble(&mut self, user: usize) {
         let own = self.garbler.local_addr().expect("a bound socket");
         let subscribe = self.subscribe(user, "UDP", own, 60);
-        let document = pidf::open(subscribe.uri().unwrap_or_default(), "t1", "garbled");
+        // Without the end of its last line, which it can lack and be whole.
+        let document = pidf::open(subscribe.uri().unwrap_or_default(), "t1", "garbled").trim_end().to_owned();
         let publish = |body: &str| {
             let mut publish = Message::request("PUBLISH", subscribe.uri().unwrap_or_default());
             publish.headers.clone_from(&subscribe.headers);
