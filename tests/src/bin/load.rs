@@ -12,7 +12,7 @@ use tests::load::subject::Subject;
 use tests::load::{plot, report};
 
 const FULL: Scale = Scale {
-    requests: 10_000,
+    requests: 6_000,
     crowd: 1000,
     rounds: 20,
     presentities: 10_000,

@@ -73,6 +73,8 @@ pub const WINDOW: usize = 128;
 pub(super) const TIMER_J: Duration = Duration::from_secs(35);
 /// Watchers of each presentity in the steady state.
 pub(super) const WATCHERS_EACH: usize = 10;
+/// How long whoever has no turn is listened to at a time.
+const ATTENTION: Duration = Duration::from_millis(5);
 /// Parts of some work, between which servers take turns.
 const PARTS: usize = 4;
 
@@ -123,6 +125,11 @@ impl Site {
         row.seen.add(seen);
     }
 
+    /// Answers what came meanwhile: a server repeats a NOTIFY whose answer was lost, and gives up whoever never answers.
+    fn attend(&mut self) {
+        self.generator.listen(ATTENTION, &mut Seen::default());
+    }
+
     fn resident(&self) -> u64 {
         self.server.processes().memory().resident
     }
@@ -139,8 +146,9 @@ impl Bench<'_> {
     fn phase(&mut self, sites: &mut [Site], work: Part<'_>, parts: usize) {
         let mut rows = vec![Row::of(work.name, work.window); sites.len()];
         for part in 0..parts {
-            for (site, row) in sites.iter_mut().zip(&mut rows) {
-                site.measure(row, work.per, |generator| (work.run)(generator, part));
+            for (at, row) in rows.iter_mut().enumerate() {
+                sites[at].measure(row, work.per, |generator| (work.run)(generator, part));
+                sites.iter_mut().for_each(Site::attend);
             }
         }
         for (site, row) in sites.iter().zip(rows) {
@@ -200,8 +208,9 @@ impl Bench<'_> {
         self.each_kind(&mut sites, SUBSCRIBED, Work::SubscribeInitial, &subscriptions, WINDOW);
         let peaks: Vec<_> = sites.iter().map(|site| site.server.processes().memory().peak).collect();
         self.modify_all(&mut sites, SATURATED, &users);
-        for site in &mut sites {
-            self.half_the_rate(site, &users);
+        for at in 0..sites.len() {
+            self.half_the_rate(&mut sites[at], &users);
+            sites.iter_mut().for_each(Site::attend);
         }
         self.idle(&sites, scale.idle);
         for ((site, before), peak) in sites.iter().zip(before).zip(peaks) {
