@@ -10,8 +10,8 @@ use crate::disk::Disk;
 use crate::documents::{document, number_of};
 use crate::world::World;
 
-/// Rows of others begin here: no server has got so far.
-const ID_FIRST: u64 = 1 << 40;
+/// Rows of others go down from here: a server begins at 1, and goes on above whatever row it finds at its start.
+const ID_LAST: u64 = 1 << 40;
 
 impl Disk {
     /// Returns the number of the state that is in the row with this entity-tag, as far as another program changed it.
@@ -76,7 +76,7 @@ impl World {
         let (user, device) = (self.devices[owner].user, self.devices[owner].number);
         row.body = Arc::from(document(USERS[user], device, number, &mut self.chance));
         if is_another {
-            row.id = ID_FIRST + number;
+            row.id = ID_LAST - number;
             row.entity_tag = format!("another-{number}").into();
         }
         self.note(|| format!("another program writes s{number} into {}", row.entity_tag));
