@@ -160,7 +160,6 @@ impl World {
     fn be_away(&mut self) {
         self.lose_what_comes();
         self.witness.restarted();
-        self.devices.iter_mut().for_each(|device| device.refused.clear());
         let away_ms = self.chance.below(3000);
         self.shifts.away_ms += away_ms;
         self.at(away_ms, Event::Start);
@@ -170,6 +169,8 @@ impl World {
     pub(crate) fn start(&mut self) {
         self.note(|| "start".into());
         self.restarts += 1;
+        // A copy of what the former refused may still come.
+        self.devices.iter_mut().for_each(|device| device.refused.clear());
         self.database.with(|disk| (disk.is_away, disk.mishap) = (false, None));
         self.server = Some(Server::start(&self.configuration, &self.ground, &self.database));
         self.serve(|_| ());
