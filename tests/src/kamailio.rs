@@ -21,6 +21,8 @@ use crate::user_agent::{Endpoint, unique};
 
 /// How long it may take to stop.
 const DEADLINE: Duration = Duration::from_secs(20);
+/// How long it may take to stop: with many subscriptions it writes for a while.
+const STOPPED_WITHIN: Duration = Duration::from_secs(180);
 
 /// A running Kamailio.
 pub struct Kamailio {
@@ -153,7 +155,7 @@ impl Kamailio {
         let mut process = self.process.take().expect("it runs");
         let main = i32::try_from(process.child.id()).expect("a process id is positive");
         nix::sys::signal::kill(Pid::from_raw(main), Signal::SIGTERM).expect("our own child takes signals");
-        let closed = process.log.wait_until_closed(DEADLINE);
+        let closed = process.log.wait_until_closed(STOPPED_WITHIN);
         process.end();
         assert!(closed, "Kamailio does not stop; it said\n{}", process.log.text());
     }
