@@ -11,7 +11,9 @@ mod call; // what the script calls: functions built in, functions of modules
 mod default_answer; // what a request gets that the script leaves unanswered
 mod backlog; // what waits while there is more to do than can be done
 mod intake; // datagrams on their way in: straight through, or by turns
-mod worker; // threads that receive
+mod worker; // threads that receive datagrams
+mod streams; // the thread of connections and the clock
+mod threads; // all of these, from start to stop
 mod clock; // what time brings
 mod stop; // signals, draining, the end
 #[doc(hidden)]

@@ -10,7 +10,7 @@ use super::capabilities::Capabilities;
 use super::command_line::{CommandLine, Exit};
 use super::plan::{Plan, PlannedModule, plan};
 use super::proxy::Proxy;
-use super::{log, stop, worker};
+use super::{log, stop, streams, threads};
 use crate::config::{Host, Listen, Transport as ListenTransport};
 use crate::diagnostic::{Colour, Source};
 use crate::limits::Limits;
@@ -57,7 +57,8 @@ fn serve(plan: Plan, source: &Source) -> Result<Exit, (Exit, String)> {
     let wire =
         Wire::new(listeners, &plan.settings.aliases, plan.to_tag_avp, limits, Machine::start()).map_err(system)?;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let runtimes = worker::runtimes(plan.settings.children.map_or(processors, usize::from)).map_err(system)?;
+    let workers = plan.settings.children.map_or(processors, usize::from);
+    let runtime = streams::runtime().map_err(system)?;
     let proxy = Arc::new(Proxy {
         capabilities: Capabilities::of(plan.modules.iter().map(|module| &module.declaration)),
         wire,
@@ -65,13 +66,11 @@ fn serve(plan: Plan, source: &Source) -> Result<Exit, (Exit, String)> {
         callables: plan.callables,
         modules: OnceLock::new(),
     });
-    if let Some(first) = runtimes.first() {
-        // What modules send while they start goes out as soon as the workers run.
-        worker::open_streams(&proxy, first.handle());
-    }
+    // What modules send while they start goes out as soon as the threads run.
+    streams::open(&proxy, runtime.handle());
     let modules = start_all(&proxy.wire, &plan.modules, source).map_err(|message| (Exit::Unavailable, message))?;
     proxy.modules.get_or_init(|| modules);
-    let workers = worker::start(&proxy, runtimes).map_err(|error| {
+    let threads = threads::start(&proxy, workers, runtime).map_err(|error| {
         proxy.stop_modules();
         system(error)
     })?;
@@ -80,7 +79,7 @@ fn serve(plan: Plan, source: &Source) -> Result<Exit, (Exit, String)> {
         tracing::info!("listening on {scheme}:{}", listener.address);
     }
     tracing::info!("ready");
-    stop::wait(listening, &proxy, workers).map_err(system)?;
+    stop::wait(listening, &proxy, threads).map_err(system)?;
     Ok(Exit::Ok)
 }
 

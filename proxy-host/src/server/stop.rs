@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use super::log;
 use super::proxy::Proxy;
-use super::worker::Workers;
+use super::threads::Threads;
 
 /// How long a stop may take.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -41,7 +41,7 @@ pub(super) fn listen() -> io::Result<Listening> {
 }
 
 /// Waits for a signal, or for a worker that fails, and ends everything.
-pub(super) fn wait(listening: Listening, proxy: &Arc<Proxy>, mut workers: Workers) -> io::Result<()> {
+pub(super) fn wait(listening: Listening, proxy: &Arc<Proxy>, mut threads: Threads) -> io::Result<()> {
     let Listening { runtime, mut signals } = listening;
     let (ended, is_drained) = runtime.block_on(async {
         let ended = loop {
@@ -53,7 +53,7 @@ pub(super) fn wait(listening: Listening, proxy: &Arc<Proxy>, mut workers: Worker
                         proxy.refresh_modules();
                     }
                 },
-                error = workers.failure() => break Err(error),
+                error = threads.failure() => break Err(error),
             }
         };
         proxy.wire.is_draining.store(true, Ordering::Relaxed);
@@ -67,7 +67,7 @@ pub(super) fn wait(listening: Listening, proxy: &Arc<Proxy>, mut workers: Worker
         io::Result::Ok((ended, is_drained))
     })?;
     if is_drained {
-        workers.stop();
+        threads.stop()?;
         tracing::info!("stopped; {}{}", proxy.wire.summary(), log::summary());
     } else {
         tracing::warn!("stopped before the modules had finished");

@@ -15,6 +15,9 @@ mod own_address;
 /// Datagram sockets, read and written in batches.
 pub mod udp;
 
+/// Waiting for them, on several sockets and by several threads.
+pub mod watch;
+
 /// The connections that are open.
 pub mod flows;
 

@@ -10,11 +10,9 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmm
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::Interest;
 
 /// A bound socket that never blocks. Any thread may send; one worker receives.
 #[derive(Debug)]
@@ -174,6 +172,12 @@ impl AsRawFd for UdpSocket {
     }
 }
 
+impl AsFd for UdpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 /// The buffers of one worker for one socket, and the datagrams of the last batch in them.
 pub struct ReceiveBatch {
     buffers: Box<[u8]>,
@@ -242,37 +246,6 @@ impl ReceiveBatch {
     }
 }
 
-/// A socket as its worker waits for it, inside a tokio runtime.
-pub struct AsyncUdp {
-    socket: Arc<UdpSocket>,
-    /// The same socket under a second descriptor, for the runtime to watch.
-    watched: tokio::net::UdpSocket,
-}
-
-impl AsyncUdp {
-    /// Hands `socket` to the runtime of the calling thread.
-    pub fn new(socket: Arc<UdpSocket>) -> io::Result<Self> {
-        let watched = tokio::net::UdpSocket::from_std(socket.socket.try_clone()?.into())?;
-        Ok(Self { socket, watched })
-    }
-
-    /// Returns the socket itself.
-    pub fn socket(&self) -> &UdpSocket {
-        &self.socket
-    }
-
-    /// Waits until something has been received into `batch`.
-    pub async fn receive(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
-        loop {
-            self.watched.readable().await?;
-            match self.watched.try_io(Interest::READABLE, || batch.receive(&self.socket)) {
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                received => return received,
-            }
-        }
-    }
-}
-
 fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
         (Some(v4), _) => Some(SocketAddr::V4(SocketAddrV4::from(*v4))),
@@ -286,28 +259,26 @@ const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4A
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::watch::{Stop, Watch};
 
-    fn bind(address: &str) -> Arc<UdpSocket> {
-        Arc::new(UdpSocket::bind(address.parse().unwrap(), UdpOptions::default()).unwrap())
+    fn bind(address: &str) -> UdpSocket {
+        UdpSocket::bind(address.parse().unwrap(), UdpOptions::default()).unwrap()
     }
 
     /// Receives `count` datagrams, waiting for each batch.
-    fn receive(socket: &Arc<UdpSocket>, count: usize) -> Vec<(SocketAddr, Vec<u8>, bool)> {
+    fn receive(socket: &UdpSocket, count: usize) -> Vec<(SocketAddr, Vec<u8>, bool)> {
         receive_with(socket, count, |it| (it.remote, it.bytes.to_vec(), it.truncated))
     }
 
-    fn receive_with<T>(socket: &Arc<UdpSocket>, count: usize, take: impl Fn(Received<'_>) -> T) -> Vec<T> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let socket = AsyncUdp::new(Arc::clone(socket)).unwrap();
-            let mut batch = ReceiveBatch::new(socket.socket());
-            let mut all = Vec::new();
-            while all.len() < count {
-                socket.receive(&mut batch).await.unwrap();
-                all.extend(batch.datagrams().map(&take));
-            }
-            all
-        })
+    fn receive_with<T>(socket: &UdpSocket, count: usize, take: impl Fn(Received<'_>) -> T) -> Vec<T> {
+        let (mut batch, mut all) = (ReceiveBatch::new(socket), Vec::new());
+        let mut watch = Watch::new([socket], &Stop::new().unwrap()).unwrap();
+        while all.len() < count {
+            watch.wait(None).unwrap();
+            batch.receive(socket).unwrap();
+            all.extend(batch.datagrams().map(&take));
+        }
+        all
     }
 
     /// Sends heads of all lengths with one shared body over `address`, and finds them whole and in order.
