@@ -359,6 +359,8 @@ pub enum Change {
     SubscriptionRefreshed {
         /// What of the row is another now.
         row: Box<RenewedRow>,
+        /// Only `remote_cseq`, `expires` and `granted_s` of it are.
+        is_prolonged_only: bool,
         /// When it ends.
         deadline: Moment,
         /// The open connection its NOTIFYs use, 0 for none; never stored.

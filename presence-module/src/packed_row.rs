@@ -208,6 +208,12 @@ impl PackedRow {
         }
     }
 
+    /// Returns whether a refresh by `by` changes nothing but `remote_cseq`, `expires` and `granted_s`.
+    pub fn is_prolonged_only(&self, by: &RenewedRow) -> bool {
+        (self.local_cseq, self.accept(), self.user_agent()) == (by.local_cseq, &by.accept, &by.user_agent)
+            && self.is_at(by)
+    }
+
     /// Takes over what a refresh renews; most of the time that is numbers.
     pub fn renew(&mut self, by: &RenewedRow) {
         (self.remote_cseq, self.local_cseq) = (by.remote_cseq, by.local_cseq);

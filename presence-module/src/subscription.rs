@@ -200,7 +200,8 @@ pub fn on_refresh(
     let row = Box::new(RenewedRow { expires, granted_s, ..request.renewed(dialog, &usage.row) });
     let local_contact = row.local_contact.clone();
     let (deadline, flow) = (now.mono.plus_s(granted_s.into()), request.flow);
-    changes.push(Change::SubscriptionRefreshed { row, deadline, flow });
+    let is_prolonged_only = usage.row.is_prolonged_only(&row);
+    changes.push(Change::SubscriptionRefreshed { row, is_prolonged_only, deadline, flow });
     Ok(Subscribed { changes, expires_s: granted_s, local_contact, is_new: false })
 }
 

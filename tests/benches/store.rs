@@ -246,7 +246,12 @@ fn continued(n: u64, body: Option<Arc<str>>) -> Change {
 fn subscription_refreshed(n: u64) -> Change {
     let mut row = subscription(shuffled(n));
     (row.remote_cseq, row.expires) = (n as u32, row.expires + n);
-    Change::SubscriptionRefreshed { row: Box::new(RenewedRow::from(&row)), deadline: Moment(0), flow: 0 }
+    Change::SubscriptionRefreshed {
+        row: Box::new(RenewedRow::from(&row)),
+        is_prolonged_only: true,
+        deadline: Moment(0),
+        flow: 0,
+    }
 }
 
 fn cseq_reserved(n: u64) -> Change {

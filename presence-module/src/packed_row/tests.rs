@@ -96,6 +96,33 @@ proptest! {
 }
 
 #[test]
+fn a_refresh_only_prolongs_that_changes_no_text_and_no_address() {
+    let row = fixtures::subscription(1, "dana");
+    let packed = PackedRow::from(&row);
+    let mut renewed = packed.renewed();
+    (renewed.remote_cseq, renewed.expires, renewed.granted_s) = (99, 99_999, 9_999);
+    assert!(packed.is_prolonged_only(&renewed));
+    let mut after = packed.clone();
+    after.renew(&renewed);
+    let prolonged = SubscriptionRow { remote_cseq: 99, expires: 99_999, granted_s: 9_999, ..row };
+    assert_eq!(after, prolonged);
+    let changes: [fn(&mut RenewedRow); 7] = [
+        |row| row.local_cseq += 1,
+        |row| row.remote_target = "sip:elsewhere@192.0.2.7".into(),
+        |row| row.received = None,
+        |row| row.socket = None,
+        |row| row.local_contact = "sip:other.example".into(),
+        |row| row.accept = "text/plain".into(),
+        |row| row.user_agent = "Other/1".into(),
+    ];
+    for (at, change) in changes.into_iter().enumerate() {
+        let mut other = renewed.clone();
+        change(&mut other);
+        assert!(!packed.is_prolonged_only(&other), "change {at}");
+    }
+}
+
+#[test]
 fn a_refresh_that_moves_nobody_leaves_the_texts_where_they_are() {
     let row = fixtures::subscription(1, "dana");
     let mut packed = PackedRow::from(&row);

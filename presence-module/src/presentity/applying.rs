@@ -59,7 +59,7 @@ impl Presentity {
                 usage.end(Ending::Unsubscribed);
                 self.dialogs.insert(DialogKey::of_row(row), usage);
             }
-            Change::SubscriptionRefreshed { row, deadline, flow } => {
+            Change::SubscriptionRefreshed { row, deadline, flow, .. } => {
                 self.dialogs.heard(row.key, row.remote_cseq);
                 self.dialogs.change(row.key, |usage| usage.refresh(row, *deadline, *flow));
                 self.expect_timeout(*deadline);

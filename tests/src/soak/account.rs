@@ -68,6 +68,11 @@ impl Curve {
         self.0.push((at.as_secs_f64(), resident as f64));
     }
 
+    /// Returns what was resident at most.
+    pub fn most(&self) -> f64 {
+        self.0.iter().map(|(_, resident)| *resident).fold(0.0, f64::max)
+    }
+
     /// Returns by how many bytes a second memory grew in the last half (the slope of least squares), and how long that half is.
     pub fn growth(&self) -> (f64, Duration) {
         let (Some((first, _)), Some((last, _))) = (self.0.first(), self.0.last()) else { return (0.0, Duration::ZERO) };
@@ -94,6 +99,7 @@ mod tests {
         let (slope, half) = curve.growth();
         assert!((slope - 8.0).abs() < 1e-6, "{slope}");
         assert_eq!(half, Duration::from_secs(50));
-        assert_eq!(Curve::default().growth(), (0.0, Duration::ZERO));
+        assert_eq!(curve.most(), 50_400.0);
+        assert_eq!((Curve::default().growth(), Curve::default().most()), ((0.0, Duration::ZERO), 0.0));
     }
 }

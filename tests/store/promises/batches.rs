@@ -1,12 +1,12 @@
 //! A transaction is whole or nothing, and says whose fault nothing was.
 
-use presence::change::{Change, Ending, Moment, RenewedRow, Status};
+use presence::change::{Change, Ending, RenewedRow, Status};
 use presence::presentity_uri::UserAtDomain;
 use presence::store::{CommitError, RowGone, Store, Stored};
 use presence::watcher;
 use smol_str::SmolStr;
 
-use super::rows::publication_continued;
+use super::rows::{publication_continued, subscription_refreshed};
 use crate::fixtures::{commit, load, presentity, publication, publication_stored, subscription, subscription_stored};
 use crate::promise::{Promise, promise};
 use crate::scene::Scene;
@@ -107,7 +107,8 @@ fn a_row_that_is_gone_refuses_whoever_changes_it(scene: &Scene<'_>) {
     let changes = [
         (publication_continued(9, "refreshed", None), "presentity"),
         (publication_continued(9, "modified", Some("<presence/>")), "presentity"),
-        (Change::SubscriptionRefreshed { row: renewed(), deadline: Moment(0), flow: 0 }, "active_watchers"),
+        (subscription_refreshed(&row, false), "active_watchers"),
+        (subscription_refreshed(&row, true), "active_watchers"),
         (Change::SubscriptionAuthorized { key: row.key, status: Status::Active }, "active_watchers"),
         (Change::SubscriptionMoved { row: renewed(), flow: 0 }, "active_watchers"),
         (Change::CseqReserved { key: row.key, local_cseq: 128 }, "active_watchers"),

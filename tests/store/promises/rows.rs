@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use module_api::abi::Transport;
-use presence::change::{Change, Ending, Moment, PublicationRow, RenewedRow, Status, SubscriptionKey, WatcherRow};
+use presence::change::{
+    Change, Ending, Moment, PublicationRow, RenewedRow, Status, SubscriptionKey, SubscriptionRow, WatcherRow,
+};
 use presence::presentity_uri::PresentityUri;
 use presence::store::{RowKeys, Scope, Store, Stored};
 use presence::watcher;
@@ -132,6 +134,11 @@ fn publications_go_on_and_end(scene: &Scene<'_>) {
     assert_eq!(load(&mut store), []);
 }
 
+pub(super) fn subscription_refreshed(row: &SubscriptionRow, is_prolonged_only: bool) -> Change {
+    let row = Box::new(RenewedRow::from(row));
+    Change::SubscriptionRefreshed { row, is_prolonged_only, deadline: Moment(0), flow: 3 }
+}
+
 /// A refresh changes what a refresh may change, and nothing else.
 fn subscriptions_are_refreshed(scene: &Scene<'_>) {
     let mut store = scene.open();
@@ -142,10 +149,11 @@ fn subscriptions_are_refreshed(scene: &Scene<'_>) {
     (row.received, row.socket) = (None, Some(address(Transport::TCP, "[2001:db8::1]:5062")));
     let mut as_given = row.clone();
     (as_given.event_id, as_given.identity, as_given.version) = ("other".into(), "sip:other".into(), 99);
-    commit(
-        &mut store,
-        &[Change::SubscriptionRefreshed { row: Box::new(RenewedRow::from(&as_given)), deadline: Moment(0), flow: 3 }],
-    );
+    commit(&mut store, &[subscription_refreshed(&as_given, false)]);
+    assert_eq!(load(&mut store), [Stored::Subscription(Box::new(row.clone()))]);
+
+    (row.expires, row.granted_s, row.remote_cseq) = (9_600, 9_000, 6);
+    commit(&mut store, &[subscription_refreshed(&row, true)]);
     assert_eq!(load(&mut store), [Stored::Subscription(Box::new(row))]);
 }
 

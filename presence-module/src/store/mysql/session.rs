@@ -75,17 +75,16 @@ impl Session {
         run(&mut self.connection).map_err(failure::of_a_statement)
     }
 
-    /// Runs a statement for many different rows, as many as can be at a time. Returns whether each of them was changed: if
-    /// not, one was not there, and has been made of nothing, or one was already as it should be.
+    /// Runs a statement for many different rows, as many as can be at a time. Returns whether each of them was there.
     fn run_many(&mut self, statement: &Statement, mut writes: &[&Write<'_>]) -> Result<bool, Failure> {
-        let (texts, met_each) = statement.rows().map_or((&[][..], 0), |rows| (rows.texts(), rows.met_each));
+        let Some(many) = statement.many_rows() else { return self.run_each(writes).map(|()| true) };
         while !writes.is_empty() {
-            let Some((count, text)) = texts.iter().find(|(count, _)| *count <= writes.len()) else {
+            let Some((count, text)) = many.texts().iter().find(|(count, _)| *count <= writes.len()) else {
                 return self.run_each(writes).map(|()| true);
             };
             let (now, later) = writes.split_at(*count);
-            let met = self.execute(text, || now.iter().flat_map(|write| write.binds.iter().map(value)).collect())?;
-            if met < met_each * *count as u64 {
+            let met = self.execute(text, || many.values(now).into_iter().map(value).collect())?;
+            if many.is_counted && met < *count as u64 {
                 return Ok(false);
             }
             writes = later;
@@ -147,7 +146,7 @@ impl Connection for Session {
         if self.run_all(&runs)? {
             return Ok(());
         }
-        // One by one a row that is not there is told from one that is as it should be.
+        // One by one it shows which row is not there.
         self.simple("ROLLBACK TO SAVEPOINT writes")?;
         runs.iter().try_for_each(|run| self.run_each(run))
     }

@@ -3,6 +3,7 @@
 pub mod dialect; // how each database writes it
 pub(crate) mod value; // values on their way in and out
 pub(crate) mod statement; // a statement and the places of its values
+pub(crate) mod many_rows; // and of those of many rows
 pub(crate) mod connection; // the seam: a session with one database
 pub(crate) mod transaction; // a transaction of it, and whether it is lost
 pub(crate) mod statements; // all the SQL that runs again and again

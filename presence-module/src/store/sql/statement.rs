@@ -1,8 +1,7 @@
 //! A statement: its text in the dialect of its database, the table it is about, and where its values go.
 
-use std::sync::OnceLock;
-
 use super::dialect::Dialect;
+use super::many_rows::ManyRows;
 use super::value::Bind;
 
 /// A statement that is run again and again, with other values.
@@ -13,38 +12,10 @@ pub(crate) struct Statement {
     /// The text between the places of values.
     pieces: Vec<String>,
     table: String,
-    rows: Option<Rows>,
+    many_rows: Option<ManyRows>,
     /// The places of the values that are the key of the one row it is about, if it is about one.
     key: Option<Vec<usize>>,
     is_met: bool,
-}
-
-/// A statement that can write many rows at once: `head`, a part for each row, `tail`.
-#[derive(Debug)]
-pub(crate) struct Rows {
-    pub(crate) head: String,
-    /// The part of a row.
-    pub(crate) row: String,
-    /// What stands between two of them.
-    pub(crate) between: &'static str,
-    pub(crate) tail: String,
-    /// What the database counts for a row that is changed as it should be; 0 if that does not matter.
-    pub(crate) met_each: u64,
-    pub(crate) texts: OnceLock<Vec<(usize, String)>>,
-}
-
-/// Rows in one statement: few sizes, so that few statements are prepared.
-const ROWS_AT_ONCE: [usize; 6] = [64, 32, 16, 8, 4, 2];
-
-impl Rows {
-    /// Returns the text for each of some numbers of rows, large ones first.
-    pub(crate) fn texts(&self) -> &[(usize, String)] {
-        self.texts.get_or_init(|| ROWS_AT_ONCE.map(|count| (count, self.text(count))).into())
-    }
-
-    fn text(&self, count: usize) -> String {
-        format!("{}{}{}", self.head, vec![self.row.as_str(); count].join(self.between), self.tail)
-    }
 }
 
 impl Statement {
@@ -60,23 +31,21 @@ impl Statement {
             Dialect::MySql | Dialect::Sqlite => text.to_owned(),
             Dialect::Postgres => numbered(&pieces),
         };
-        Self { text, pieces, table: table.to_owned(), rows: None, key: None, is_met: false }
+        Self { text, pieces, table: table.to_owned(), many_rows: None, key: None, is_met: false }
     }
 
     /// Takes `text` as it is: a statement without values, in which `?` is a character.
     pub(crate) fn verbatim(text: &str) -> Self {
         let (text, pieces) = (text.to_owned(), vec![text.to_owned()]);
-        Self { text, pieces, table: String::new(), rows: None, key: None, is_met: false }
+        Self { text, pieces, table: String::new(), many_rows: None, key: None, is_met: false }
     }
 
     /// Writes a row of `columns` into `table`; `tail` says what happens if its key is taken.
     pub(crate) fn insert(dialect: Dialect, table: &str, columns: &[&str], tail: &str) -> Self {
         let head = format!("INSERT INTO {} ({}) VALUES ", dialect.quoted(table), dialect.list(columns));
         let row = format!("({})", vec!["?"; columns.len()].join(", "));
-        let (tail, texts) = (tail.to_owned(), OnceLock::new());
-        let rows = Rows { head, row, between: ", ", tail, met_each: 0, texts };
-        let text = rows.text(1);
-        Self { rows: Some(rows), ..Self::on(dialect, table, &text) }
+        let rows = ManyRows::listed(head, row, tail.to_owned());
+        Self::on(dialect, table, &rows.text(1)).for_many(rows)
     }
 
     /// Says which of its values are the key of the one row it is about.
@@ -84,9 +53,9 @@ impl Statement {
         Self { key: Some(key.into_iter().collect()), ..self }
     }
 
-    /// Says how it writes many rows at once.
-    pub(crate) fn with_rows(self, rows: Rows) -> Self {
-        Self { rows: Some(rows), ..self }
+    /// Says how it is written for many rows at once.
+    pub(crate) fn for_many(self, rows: ManyRows) -> Self {
+        Self { many_rows: Some(rows), ..self }
     }
 
     /// Says that the row it is about must be there.
@@ -109,9 +78,9 @@ impl Statement {
         &self.table
     }
 
-    /// Returns how it writes many rows at once, if it can.
-    pub(crate) fn rows(&self) -> Option<&Rows> {
-        self.rows.as_ref()
+    /// Returns how it is written for many rows at once, if it can be.
+    pub(crate) fn many_rows(&self) -> Option<&ManyRows> {
+        self.many_rows.as_ref()
     }
 
     /// Returns the places of the values that are the key of the one row it is about.

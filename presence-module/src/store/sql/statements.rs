@@ -1,12 +1,11 @@
 //! Every statement that runs again and again, with the run-time names of the tables in it.
 
-use std::sync::OnceLock;
-
 use super::dialect::Dialect;
+use super::many_rows::ManyRows;
 use super::rule_owners::KNOWN_MAX;
-use super::statement::{Rows, Statement};
+use super::statement::Statement;
 use crate::store::TableNames;
-use crate::store::schema::{SqlType, TableId, table};
+use crate::store::schema::TableId;
 
 /// The columns of a publication, in the order they are written and read.
 pub(crate) const PUBLICATION: &[&str] =
@@ -87,6 +86,7 @@ pub(crate) struct Statements {
     pub(crate) publication_removed: Statement,
     pub(crate) subscription_stored: Statement,
     pub(crate) subscription_refreshed: Statement,
+    pub(crate) subscription_prolonged: Statement,
     pub(crate) subscription_authorized: Statement,
     pub(crate) subscription_moved: Statement,
     pub(crate) cseq_reserved: Statement,
@@ -131,6 +131,7 @@ impl Statements {
             publication_removed: writer.delete(publications, one_key),
             subscription_stored: writer.put(subscriptions, SUBSCRIPTION, one_key, &[]),
             subscription_refreshed: writer.update(subscriptions, SUBSCRIPTION_REFRESHED),
+            subscription_prolonged: writer.update(subscriptions, &["cseq", "expires", "granted_s", "remote_cseq"]),
             subscription_authorized: writer.update(subscriptions, &["status", "reason"]),
             subscription_moved: writer.update(subscriptions, &["contact", "received", "socket", "local_contact"]),
             cseq_reserved: writer.update(subscriptions, &["local_cseq"]),
@@ -158,7 +159,7 @@ impl Statements {
     }
 }
 
-/// The columns that a refresh changes, in the order they are written.
+/// The columns that a refresh may change, in the order they are written.
 const SUBSCRIPTION_REFRESHED: &[&str] = &[
     "cseq",
     "contact",
@@ -233,34 +234,9 @@ impl Writer<'_> {
         let statement = self.on(table, |table| format!("UPDATE {table} SET {assigned} WHERE id = ?"));
         let statement = statement.meeting_its_row().about([columns.len()]);
         match self.dialect {
-            Dialect::MySql => statement.with_rows(self.updates(table, columns)),
+            Dialect::MySql => statement.for_many(ManyRows::chosen(self.dialect, self.names.of(table), columns, "id")),
             // Where a row costs no round trip.
             Dialect::Postgres | Dialect::Sqlite => statement,
-        }
-    }
-
-    /// Changes many rows, each to values of its own: MySQL's way is to insert them where they are. A row that is not there is
-    /// made of nothing, which counts less than a change, so that it is noticed and undone.
-    fn updates(&self, id: TableId, columns: &[&str]) -> Rows {
-        let given: Vec<&str> = columns.iter().copied().chain(["id"]).collect();
-        let others: Vec<_> = table(id).columns.iter().filter(|column| !given.contains(&column.name)).collect();
-        let nothing = others.iter().map(|column| match column.sql_type {
-            SqlType::Integer | SqlType::Serial => ", 0",
-            _ => ", ''",
-        });
-        let names: Vec<&str> = given.iter().copied().chain(others.iter().map(|column| column.name)).collect();
-        let assigned = columns.iter().map(|column| format!("{column} = VALUES({column})")).collect::<Vec<_>>();
-        Rows {
-            head: format!(
-                "INSERT INTO {} ({}) VALUES ",
-                self.dialect.quoted(self.names.of(id)),
-                self.dialect.list(&names)
-            ),
-            row: format!("({}{})", vec!["?"; given.len()].join(", "), nothing.collect::<String>()),
-            between: ", ",
-            tail: format!(" ON DUPLICATE KEY UPDATE {}", assigned.join(", ")),
-            met_each: 2,
-            texts: OnceLock::new(),
         }
     }
 
@@ -268,14 +244,8 @@ impl Writer<'_> {
         let all = self.all_of(key);
         let statement = self.on(table, |table| format!("DELETE FROM {table} WHERE {all}")).about(0..key.len());
         let ([key], Dialect::MySql) = (key, self.dialect) else { return statement };
-        statement.with_rows(Rows {
-            head: format!("DELETE FROM {} WHERE {key} IN (", self.dialect.quoted(self.names.of(table))),
-            row: "?".into(),
-            between: ", ",
-            tail: ")".into(),
-            met_each: 0,
-            texts: OnceLock::new(),
-        })
+        let head = format!("DELETE FROM {} WHERE {key} IN (", self.dialect.quoted(self.names.of(table)));
+        statement.for_many(ManyRows::listed(head, "?".into(), ")".into()))
     }
 
     fn select(&self, table: TableId, columns: &[&str], tail: &str) -> Statement {

@@ -36,6 +36,9 @@ pub(crate) fn write<'a>(statements: &'a Statements, change: &'a Change) -> Resul
         }
         Change::PublicationRemoved { id } => of(&statements.publication_removed, vec![integer("id", *id)?]),
         Change::SubscriptionStored { row, .. } => of(&statements.subscription_stored, subscription(row)?),
+        Change::SubscriptionRefreshed { row, is_prolonged_only: true, .. } => {
+            of(&statements.subscription_prolonged, prolonged_subscription(row)?)
+        }
         Change::SubscriptionRefreshed { row, .. } => {
             of(&statements.subscription_refreshed, refreshed_subscription(row)?)
         }
@@ -114,7 +117,14 @@ fn subscription(row: &SubscriptionRow) -> Result<Vec<Bind<'_>>, CommitError> {
     ])
 }
 
-/// What a refresh changes, and the key.
+/// What a refresh changes by which nothing is other than it was but times and numbers, and the key.
+fn prolonged_subscription(row: &RenewedRow) -> Result<Vec<Bind<'_>>, CommitError> {
+    let remote_cseq = || Integer(i64::from(row.remote_cseq));
+    let (expires, granted_s) = (integer("expires", row.expires)?, Integer(i64::from(row.granted_s)));
+    Ok(vec![remote_cseq(), expires, granted_s, remote_cseq(), Blob(&row.key.0)])
+}
+
+/// What a refresh may change, and the key.
 fn refreshed_subscription(row: &RenewedRow) -> Result<Vec<Bind<'_>>, CommitError> {
     let remote_cseq = || Integer(i64::from(row.remote_cseq));
     Ok(vec![
