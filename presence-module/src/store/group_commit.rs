@@ -47,7 +47,8 @@ pub struct Outcome {
 
 /// Commits a batch.
 pub fn commit_group(store: &mut dyn Store, batch: &[Candidate<'_>]) -> Outcome {
-    let mut group = Group { store, batch, verdicts: vec![None; batch.len()], held_up: 0, failure: None, refusal: None };
+    let (verdicts, failure, refusal) = (vec![None; batch.len()], None, None);
+    let mut group = Group { store, batch, verdicts, is_any_refused: false, held_up: 0, failure, refusal };
     group.commit(0, batch.len());
     let verdicts = group.verdicts.into_iter().map(|verdict| verdict.unwrap_or(Verdict::Refused)).collect();
     Outcome { verdicts, failure: group.failure, refusal: group.refusal }
@@ -57,6 +58,7 @@ struct Group<'a, 'b> {
     store: &'a mut dyn Store,
     batch: &'a [Candidate<'b>],
     verdicts: Vec<Option<Verdict>>,
+    is_any_refused: bool,
     /// How often a row was waited for in vain.
     held_up: usize,
     failure: Option<CommitError>,
@@ -73,6 +75,7 @@ impl Group<'_, '_> {
             return;
         }
         if self.held_up >= HELD_UP_MAX {
+            self.is_any_refused = true;
             return chosen.iter().for_each(|&at| self.verdicts[at] = Some(Verdict::Held));
         }
         let mut result = self.try_to_commit(&chosen);
@@ -101,6 +104,7 @@ impl Group<'_, '_> {
             CommitError::Data(_) | CommitError::World(_) => Verdict::Guilty,
         };
         self.verdicts[at] = Some(verdict);
+        self.is_any_refused = true;
         if verdict != Verdict::Gone {
             self.refusal = Some(refusal);
         }
@@ -115,6 +119,9 @@ impl Group<'_, '_> {
 
     /// Returns whether an earlier decision of the same presentity was refused.
     fn rests_on_refused(&self, at: usize) -> bool {
+        if !self.is_any_refused {
+            return false;
+        }
         let is_refused =
             |verdict: &Option<Verdict>| matches!(verdict, Some(Verdict::Gone | Verdict::Guilty | Verdict::Held));
         let mut before = self.batch[..at].iter().zip(&self.verdicts);
