@@ -6,7 +6,7 @@
 use super::own_address;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -26,17 +26,16 @@ pub struct UdpSocket {
 /// How a socket is bound.
 #[derive(Clone, Copy, Debug)]
 pub struct UdpOptions {
-    /// What may wait to be received, as far as the system allows: a fan-out to 1000 watchers brings 1000 answers.
+    /// What may wait to be received, as far as the system allows (`net.core.rmem_max`, or anything with `CAP_NET_ADMIN`): a
+    /// fan-out to 1000 watchers brings 1000 answers.
     pub receive_buffer_bytes: usize,
     /// What may wait to be sent, as far as the system allows.
     pub send_buffer_bytes: usize,
-    /// Whether each worker binds a socket of its own to the address.
-    pub reuse_port: bool,
 }
 
 impl Default for UdpOptions {
     fn default() -> Self {
-        Self { receive_buffer_bytes: 8 << 20, send_buffer_bytes: 8 << 20, reuse_port: false }
+        Self { receive_buffer_bytes: 8 << 20, send_buffer_bytes: 8 << 20 }
     }
 }
 
@@ -89,8 +88,10 @@ impl UdpSocket {
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
-        socket.set_reuse_port(options.reuse_port)?;
-        socket.set_recv_buffer_size(options.receive_buffer_bytes)?;
+        // Past what the system allows everybody, if this process may go there.
+        if setsockopt(&socket, sockopt::RcvBufForce, &options.receive_buffer_bytes).is_err() {
+            socket.set_recv_buffer_size(options.receive_buffer_bytes)?;
+        }
         socket.set_send_buffer_size(options.send_buffer_bytes)?;
         socket.bind(&address.into())?;
         own_address::ask(&socket, address)?;
