@@ -1,5 +1,7 @@
 //! Effects on their way out: replies first, then NOTIFYs, each kind in one call to the host.
 
+use std::cell::Cell;
+
 use module_api::abi::{Destination, OutgoingRequest, Reply as WireReply, ReplyOutcome, SocketAddress};
 
 use super::core::Core;
@@ -11,6 +13,13 @@ use crate::notification::{next_hop, write_head};
 const SENT_BY_WRITER_MAX: usize = 64;
 /// NOTIFYs handed to the host in one call.
 const CHUNK: usize = 64;
+
+thread_local! {
+    /// What this thread rendered NOTIFYs into last: the allocator need not fetch pages for the next ones.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+/// What a thread keeps of it, at most.
+const SPARE_BYTES_MAX: usize = 256 * 1024;
 
 /// Effects of several presentities that may leave together.
 #[derive(Default)]
@@ -77,7 +86,7 @@ impl Core {
     }
 
     pub(super) fn notify(&self, notifications: &[Notification]) {
-        let mut heads = Vec::with_capacity(notifications.len().min(CHUNK) * 768);
+        let mut heads = SPARE.take();
         for chunk in notifications.chunks(CHUNK) {
             heads.clear();
             let rendered: Vec<_> = chunk.iter().map(|notification| write_head(notification, &mut heads)).collect();
@@ -92,6 +101,9 @@ impl Core {
             self.host.send_batch(&requests);
             self.metrics.add(self.metrics.notifies, chunk.len());
         }
+        heads.clear();
+        heads.shrink_to(SPARE_BYTES_MAX);
+        SPARE.set(heads);
     }
 }
 

@@ -1,28 +1,42 @@
 //! Messages collected until they leave together: one system call a socket and batch.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::network::Network;
+use super::world::UdpPort;
 use crate::transaction::timers::Moment;
 use crate::transport::address::{Peer, Transport};
 use crate::transport::flows::Undelivered;
 use crate::transport::response_route::Destination;
-use crate::transport::udp::{Datagram, WhenFull};
+use crate::transport::udp::{BATCH_MAX, Datagram, WhenFull};
 
-/// Responses on their way out; reused from batch to batch.
+/// Responses on their way out.
 pub(crate) struct Outbox {
     network: Arc<Network>,
     /// The bytes of every datagram, one behind the other.
     pub(crate) bytes: Vec<u8>,
-    datagrams: Vec<(Peer, Range<usize>)>,
+    datagrams: Vec<Posted>,
     when_full: WhenFull,
 }
 
+thread_local! {
+    /// What the last outbox of this thread wrote into: the next one need not grow, nor the allocator fetch pages for it.
+    static SPARE: Cell<(Vec<u8>, Vec<Posted>)> = const { Cell::new((Vec::new(), Vec::new())) };
+}
+
+/// Where a datagram goes, and where its bytes are.
+type Posted = (Peer, Range<usize>);
+
+/// What a thread keeps for the next batch, at most.
+const SPARE_BYTES_MAX: usize = 256 * 1024;
+
 impl Outbox {
     pub(crate) fn new(network: Arc<Network>, when_full: WhenFull) -> Self {
-        Self { network, bytes: Vec::new(), datagrams: Vec::new(), when_full }
+        let (bytes, datagrams) = SPARE.take();
+        Self { network, bytes, datagrams, when_full }
     }
 
     /// Sends what was appended to `bytes` from `start` on.
@@ -62,22 +76,46 @@ impl Outbox {
     /// Lets everything leave.
     pub(crate) fn flush(&mut self) {
         for (number, listener) in self.network.listeners.iter().enumerate() {
-            let Some(socket) = &listener.udp else { continue };
-            let own = self.datagrams.iter().filter(|(peer, _)| peer.local_socket as usize == number);
-            let datagram = |(peer, range): &(Peer, Range<usize>)| Datagram {
-                remote: peer.remote,
-                local: peer.local,
-                head: &self.bytes[range.clone()],
-                body: &[],
-            };
-            let batch: Vec<_> = own.map(datagram).collect();
-            if !batch.is_empty() {
-                // A response that the system refuses is lost like any other: the request comes again.
-                socket.send_batch(&batch, self.when_full, |_, _| {});
+            if let Some(socket) = &listener.udp {
+                self.send(number, socket);
             }
         }
         self.datagrams.clear();
         self.bytes.clear();
+    }
+
+    /// Sends what leaves from listener `number`.
+    fn send(&self, number: usize, socket: &UdpPort) {
+        let own = || self.datagrams.iter().filter(|(peer, _)| peer.local_socket as usize == number);
+        let mut batch = Vec::with_capacity(own().count().min(BATCH_MAX));
+        for (peer, range) in own() {
+            let head = &self.bytes[range.clone()];
+            batch.push(Datagram { remote: peer.remote, local: peer.local, head, body: &[] });
+            if batch.len() == BATCH_MAX {
+                self.send_batch(socket, &mut batch);
+            }
+        }
+        self.send_batch(socket, &mut batch);
+    }
+
+    fn send_batch(&self, socket: &UdpPort, batch: &mut Vec<Datagram<'_>>) {
+        if !batch.is_empty() {
+            // A response that the system refuses is lost like any other: the request comes again.
+            socket.send_batch(batch, self.when_full, |_, _| {});
+            batch.clear();
+        }
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        let (mut bytes, mut datagrams) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.datagrams));
+        if (1..=SPARE_BYTES_MAX).contains(&bytes.capacity()) {
+            bytes.clear();
+            datagrams.clear();
+            // A thread that ends keeps nothing.
+            let _ = SPARE.try_with(|spare| spare.set((bytes, datagrams)));
+        }
     }
 }
 
