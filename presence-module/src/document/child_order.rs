@@ -1,6 +1,7 @@
 //! The order of children inside a tuple and its status (RFC 3863 §4.1.2, §4.1.3), a person and a device (RFC 4479 schema).
 //!
-//! Publishers append what they know at the end; watchers validate. What a schema allows once is taken once, the first.
+//! Publishers append what they know at the end; watchers validate. What a schema allows once is taken once, the first; of its own
+//! elements those that it has no place for are left out, for `xs:any` there means other namespaces.
 
 use roxmltree::Node;
 use smallvec::SmallVec;
@@ -31,7 +32,7 @@ pub fn of<'d, 'a>(parent: Node<'d, 'a>) -> Children<'d, 'a> {
 /// this order; a status a basic and extensions; a person or device extensions, the device's URN, notes and a timestamp.
 pub fn ordered<'d, 'a>(parent: Node<'d, 'a>, children: impl IntoIterator<Item = Node<'d, 'a>>) -> Children<'d, 'a> {
     let mut children: SmallVec<[(Place, Node<'d, 'a>); 12]> =
-        children.into_iter().map(|child| (Place::of(parent, child), child)).collect();
+        children.into_iter().filter_map(|child| Some((Place::of(parent, child)?, child))).collect();
     if !children.is_sorted_by_key(|(place, _)| *place) {
         children.sort_by_key(|(place, _)| *place);
     }
@@ -48,19 +49,21 @@ impl Place {
         }
     }
 
-    fn of(parent: Node<'_, '_>, child: Node<'_, '_>) -> Self {
+    /// Returns `None` if there is no place.
+    fn of(parent: Node<'_, '_>, child: Node<'_, '_>) -> Option<Self> {
         let namespace = child.tag_name().namespace();
         if namespace.is_none() || namespace != parent.tag_name().namespace() {
-            return Self::Extension;
+            return Some(Self::Extension);
         }
-        match (namespace, parent.tag_name().name(), child.tag_name().name()) {
+        let place = match (namespace, parent.tag_name().name(), child.tag_name().name()) {
             (Some(pidf::NAMESPACE), "status", "basic") => Self::Basic,
             (Some(pidf::NAMESPACE), "tuple", "status") => Self::Status,
             (Some(pidf::NAMESPACE), "tuple", "contact") => Self::Contact,
             (Some(data_model::NAMESPACE), "device", "deviceID") => Self::DeviceId,
             (_, "tuple" | "person" | "device", "note") => Self::Note,
             (_, "tuple" | "person" | "device", "timestamp") => Self::Timestamp,
-            _ => Self::Extension,
-        }
+            _ => return None,
+        };
+        Some(place)
     }
 }

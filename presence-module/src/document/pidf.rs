@@ -114,9 +114,14 @@ impl<'a> Pidf<'a> {
         xml::attribute(self.root(), "entity").map(|entity| entity.value()).unwrap_or_default()
     }
 
-    /// Returns the children of `presence` in the order the publisher wrote them.
+    /// Returns the children of `presence` in the order the publisher wrote them; without those of RFC 3863's own elements that
+    /// its schema does not have there, where it takes other namespaces alone.
     pub fn parts(&self) -> impl Iterator<Item = Part<'_, 'a>> {
-        xml::elements(self.root()).map(Part::of)
+        let is_astray = |part: &Part<'_, '_>| match part {
+            Part::Extension(node) => node.tag_name().namespace() == Some(NAMESPACE),
+            Part::Tuple(_) | Part::Note(_) | Part::Person(_) | Part::Device(_) => false,
+        };
+        xml::elements(self.root()).map(Part::of).filter(move |part| !is_astray(part))
     }
 }
 
@@ -353,7 +358,7 @@ mod tests {
             Part::Tuple(tuple),
             Part::Note(note),
             Part::Person(person),
-            Part::Extension(_),
+            // Not the `person` of RFC 3863's namespace, which has none.
             Part::Extension(_),
             Part::Device(device),
         ] = parts[..]

@@ -35,6 +35,19 @@ fn what_one_publisher_wrote_stays_in_its_order() {
 }
 
 #[test]
+fn what_the_schemas_have_no_place_for_is_left_out() {
+    let content = r#"<status><basic>open</basic></status><basic/><tuple id="t"><status><basic>open</basic><note/></status><basic/>
+        <dm:person id="i"/></tuple><dm:person id="p"><dm:person/><dm:deviceID>urn:x</dm:deviceID><tuple id="e"/></dm:person>"#;
+    assert_snapshot!(composed(&[&document(content)]), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="sip:dana@pres.example">
+      <tuple id="t"><status><basic>open</basic></status><dm:person id="i"/></tuple>
+      <dm:person id="p"><tuple id="e"/></dm:person>
+    </presence>
+    "#);
+}
+
+#[test]
 fn of_clashing_ids_the_first_keeps_its_own() {
     let tuple = |contact| {
         document(&format!(r#"<tuple id="t1"><status><basic>open</basic></status><contact>{contact}</contact></tuple>"#))
