@@ -85,12 +85,14 @@ impl<'a> Published<'a> {
     }
 }
 
-/// Returns publications in the order of what they name, which outlasts their state; of one name, in that of their bytes.
+/// Returns publications in the order of what they name, which outlasts their state; of one name, in that of their bytes; of the
+/// same bytes, as they came.
 fn in_order<'d, 'a>(published: &'d [Published<'a>]) -> Vec<&'d Published<'a>> {
     let mut documents: Vec<_> = published.iter().collect();
     if documents.len() > 1 {
         documents.sort_by_cached_key(|document| {
-            (Identity::of_all(&document.pidf), document.pidf.root().document().input_text())
+            let bytes = document.pidf.root().document().input_text();
+            (Identity::of_all(&document.pidf), bytes, document.received_at_ms, document.number)
         });
     }
     documents

@@ -79,7 +79,8 @@ impl Soak {
         let nuisance = Nuisance::new(server.udp_address(), server.tcp_address(), seed);
         let (begun, curve) = (Instant::now(), Curve::default());
         let last = (begun, processes.cpu_time());
-        let mut soak = Self { server, processes, begun, interval, rate, crowd, nuisance, curve, before, threads: None, last };
+        let mut soak =
+            Self { server, processes, begun, interval, rate, crowd, nuisance, curve, before, threads: None, last };
         soak.print(before);
         soak.look();
         soak
