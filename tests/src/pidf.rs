@@ -163,6 +163,20 @@ fn check_order(
     Ok(())
 }
 
+/// What XML 1.0 (fifth edition, §2.3) leaves out of names, and the colon.
+fn is_in_no_name(letter: char) -> bool {
+    let is_ascii = letter.is_ascii() && !letter.is_ascii_alphanumeric() && !"_-.".contains(letter);
+    is_ascii
+        || matches!(u32::from(letter), 0x80..=0xb6 | 0xb8..=0xbf | 0xd7 | 0xf7 | 0x37e | 0x2000..=0x200b | 0x200e..=0x203e
+            | 0x2041..=0x206f | 0x2190..=0x2bff | 0x2ff0..=0x3000 | 0xe000..=0xf8ff | 0xfdd0..=0xfdef | 0xfffe..=0xffff
+            | 0xf_0000..)
+}
+
+/// What it lets no name begin with, beside that.
+fn begins_no_name(letter: char) -> bool {
+    letter.is_ascii_digit() || matches!(letter, '-' | '.' | '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}' | '\u{2040}')
+}
+
 /// Refuses ids that are missing, are no NCName, or stand twice among tuples, persons and devices.
 fn check_ids(root: &Element) -> Result<(), String> {
     let mut seen = HashSet::new();
@@ -172,8 +186,7 @@ fn check_ids(root: &Element) -> Result<(), String> {
             continue;
         }
         let id = child.attribute("id").ok_or_else(|| format!("<{}> has no id", child.name))?;
-        let starts_well = id.starts_with(|letter: char| letter.is_alphabetic() || letter == '_');
-        if !starts_well || id.contains(|letter: char| !letter.is_alphanumeric() && !"_-.".contains(letter)) {
+        if id.is_empty() || id.starts_with(begins_no_name) || id.contains(is_in_no_name) {
             return Err(format!("id {id:?} is no NCName"));
         }
         if !seen.insert(id) {
