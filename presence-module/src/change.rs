@@ -59,7 +59,11 @@ pub struct PublicationRow {
     pub body: Arc<str>,
 }
 
-/// Identifies a subscription: a hash of dialog, event package and event id.
+/// Identifies a subscription: the milliseconds of the wall clock at which it began, and a hash of dialog, event package and
+/// event id.
+///
+/// The time is in front as in a UUID of version 7 (RFC 9562 §5.7), and for its reason: rows that begin together are written,
+/// refreshed and removed together, and lie in few pages of their table. It orders nothing else, and may be wrong.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SubscriptionKey(pub [u8; 16]);
 

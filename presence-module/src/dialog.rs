@@ -49,9 +49,12 @@ impl DialogKey {
         Self::of(row.call_id.as_bytes(), row.local_tag.as_bytes(), row.remote_tag.as_bytes())
     }
 
-    /// Returns the key of the subscription to `event` with `event_id` (empty for none) in this dialog.
-    pub fn subscription(self, event: &str, event_id: &str) -> SubscriptionKey {
-        SubscriptionKey(hash(&[&self.0, event.as_bytes(), event_id.as_bytes()]))
+    /// Returns the key of a subscription to `event` with `event_id` (empty for none) that begins in this dialog at
+    /// `wall_ms`, which is cut to 48 bits.
+    pub fn subscription(self, event: &str, event_id: &str, wall_ms: u64) -> SubscriptionKey {
+        let mut key = hash(&[&self.0, event.as_bytes(), event_id.as_bytes()]);
+        key[..6].copy_from_slice(&wall_ms.to_be_bytes()[2..]);
+        SubscriptionKey(key)
     }
 }
 
@@ -188,6 +191,20 @@ impl Dialog {
     /// Returns the subscription `key`.
     pub fn usage(&self, key: SubscriptionKey) -> Option<&Usage> {
         self.usages.iter().find(|usage| usage.row.key == key)
+    }
+
+    /// Returns the subscription to `event` with `event_id`, or else one that is over.
+    pub fn usage_of(&self, event: &str, event_id: &str) -> Option<&Usage> {
+        let is_it = |usage: &&Usage| usage.row.event() == event && usage.row.event_id() == event_id;
+        let mut all = self.usages.iter().filter(is_it);
+        all.clone().find(|usage| !usage.is_ending()).or_else(|| all.next())
+    }
+
+    /// Returns the key of a subscription to `event` with `event_id` that begins at `wall_ms`: that of the one whose place it
+    /// takes, if there is one whose end is not told.
+    pub fn begin_key(&self, event: &str, event_id: &str, wall_ms: u64) -> SubscriptionKey {
+        let former = self.usage_of(event, event_id).map(|usage| usage.row.key);
+        former.unwrap_or_else(|| self.key.subscription(event, event_id, wall_ms))
     }
 
     /// Returns the subscription `key`, to be changed.

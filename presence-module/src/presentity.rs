@@ -148,7 +148,7 @@ impl Presentity {
         request.row.presentity = self.uri.clone();
         let standing = self.standing(request.package, &request.row.identity, policy, now).map(|(status, _)| status);
         let (existing, no_room) = (self.dialogs.get(key), request.no_room);
-        let mut subscribed = subscription::on_initial(request, existing, standing, policy.subscribe, now)?;
+        let mut subscribed = subscription::on_initial(key, request, existing, standing, policy.subscribe, now)?;
         self.has_room_for(&subscribed, no_room, policy)?;
         self.note_begin(&mut subscribed.changes, policy, now);
         if policy.subscribe.one_per_device {
@@ -174,8 +174,8 @@ impl Presentity {
         if !request.identity.is_empty() && request.identity != owner {
             return Err(if owner.is_empty() { Rejection::NoSuchDialog } else { Rejection::Forbidden });
         }
-        let wanted = key.subscription(request.package.name(), &request.event_id);
-        let known = dialog.usage(wanted).filter(|usage| usage.is_live(now.mono));
+        let known = dialog.usage_of(request.package.name(), &request.event_id);
+        let known = known.filter(|usage| usage.is_live(now.mono));
         let mut subscribed = match known {
             Some(usage) => subscription::on_refresh(request, dialog, usage, policy.subscribe, now)?,
             None if !self.knows_rules() => return Err(Rejection::Undecidable),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use crate::change::{Change, Now, RenewedRow, Status, SubscriptionRow, TransportAddress};
-use crate::dialog::{CSEQ_BLOCK, Dialog};
+use crate::change::{Change, Now, RenewedRow, Status, SubscriptionKey, SubscriptionRow, TransportAddress};
+use crate::dialog::{CSEQ_BLOCK, Dialog, DialogKey};
 use crate::limits::Bound;
 use crate::package::Package;
 use crate::packed_row::PackedRow;
@@ -18,8 +18,8 @@ use crate::usage::Usage;
 pub struct InitialSubscribe {
     /// The package.
     pub package: Package,
-    /// The row it would have; `expires`, `granted_s`, `status` and `subscribed_at` are still open, and CSeqs begin above
-    /// `local_cseq`.
+    /// The row it would have; `key`, `expires`, `granted_s`, `status` and `subscribed_at` are still open, and CSeqs begin
+    /// above `local_cseq`.
     pub row: SubscriptionRow,
     /// The requested lifetime.
     pub expires: Option<u32>,
@@ -90,8 +90,8 @@ pub struct Subscribed {
     pub expires_s: u32,
     /// Contact of the answer.
     pub local_contact: SmolStr,
-    /// Whether the answer brings a subscription into being.
-    pub is_new: bool,
+    /// The subscription that the answer brings into being.
+    pub created: Option<SubscriptionKey>,
 }
 
 /// Why a SUBSCRIBE is refused.
@@ -121,10 +121,11 @@ pub enum Rejection {
 /// Subscriptions that may share a dialog.
 const USAGES_MAX: usize = 8;
 
-/// Decides on a SUBSCRIBE that would begin a dialog, whose watcher would stand at `standing`, or is denied. `existing`
+/// Decides on a SUBSCRIBE that would begin dialog `key`, whose watcher would stand at `standing`, or is denied. `existing`
 /// has the same dialog id: the request came again, unless its CSeq says that somebody chose this To-tag for a later one
 /// too.
 pub fn on_initial(
+    key: DialogKey,
     request: InitialSubscribe,
     existing: Option<&Dialog>,
     standing: Option<Status>,
@@ -132,7 +133,8 @@ pub fn on_initial(
     now: Now,
 ) -> Result<Subscribed, Rejection> {
     if let Some(dialog) = existing {
-        let live = dialog.usage(request.row.key).filter(|usage| usage.is_live(now.mono));
+        let known = dialog.usage_of(&request.row.event, &request.row.event_id);
+        let live = known.filter(|usage| usage.is_live(now.mono));
         if live.is_some() || dialog.remote_cseq() >= request.row.remote_cseq {
             return Ok(repeated(live, &request.row.local_contact, now));
         }
@@ -143,7 +145,12 @@ pub fn on_initial(
         return Err(Rejection::NotAcceptable);
     }
     let local_cseq = request.row.local_cseq + CSEQ_BLOCK;
-    let row = SubscriptionRow { local_cseq, status, subscribed_at: now.wall_s(), ..request.row };
+    let (event, event_id) = (&request.row.event, &request.row.event_id);
+    let key = match existing {
+        Some(dialog) => dialog.begin_key(event, event_id, now.wall_ms),
+        None => key.subscription(event, event_id, now.wall_ms),
+    };
+    let row = SubscriptionRow { key, local_cseq, status, subscribed_at: now.wall_s(), ..request.row };
     Ok(begun(row, granted_s, request.flow, now))
 }
 
@@ -151,17 +158,17 @@ pub fn on_initial(
 fn repeated(live: Option<&Usage>, local_contact: &SmolStr, now: Now) -> Subscribed {
     let expires_s = live.map_or(0, |usage| usage.deadline.seconds_from(now.mono) as u32);
     let local_contact = live.map_or(local_contact, |usage| usage.row.local_contact()).clone();
-    Subscribed { changes: Vec::new(), expires_s, local_contact, is_new: false }
+    Subscribed { changes: Vec::new(), expires_s, local_contact, created: None }
 }
 
 fn begun(row: SubscriptionRow, granted_s: u32, flow: u64, now: Now) -> Subscribed {
     let row = Arc::new(SubscriptionRow { expires: now.wall_s() + u64::from(granted_s), granted_s, ..row });
-    let local_contact = row.local_contact.clone();
+    let (local_contact, created) = (row.local_contact.clone(), (granted_s > 0).then_some(row.key));
     let change = match granted_s {
         0 => Change::SubscriptionFetched { row, flow },
         _ => Change::SubscriptionStored { row, deadline: now.mono.plus_s(granted_s.into()), flow },
     };
-    Subscribed { changes: vec![change], expires_s: granted_s, local_contact, is_new: granted_s > 0 }
+    Subscribed { changes: vec![change], expires_s: granted_s, local_contact, created }
 }
 
 /// Finds the dialog of a SUBSCRIBE that is inside one, and refuses what comes too late or out of order.
@@ -202,7 +209,7 @@ pub fn on_refresh(
     let (deadline, flow) = (now.mono.plus_s(granted_s.into()), request.flow);
     let is_prolonged_only = usage.row.is_prolonged_only(&row);
     changes.push(Change::SubscriptionRefreshed { row, is_prolonged_only, deadline, flow });
-    Ok(Subscribed { changes, expires_s: granted_s, local_contact, is_new: false })
+    Ok(Subscribed { changes, expires_s: granted_s, local_contact, created: None })
 }
 
 /// Decides on a SUBSCRIBE for another Event or id in a dialog (RFC 6665 §4.5.2): a further subscription to the same
@@ -228,7 +235,7 @@ pub fn on_joining(
     row.renew(&request.renewed(dialog, &known.row));
     row.event = SmolStr::new_static(request.package.name());
     row.event_id = request.event_id;
-    row.key = dialog.key.subscription(&row.event, &row.event_id);
+    row.key = dialog.begin_key(&row.event, &row.event_id, now.wall_ms);
     row.watcher_id = request.watcher_id;
     // What begins is decided by who asks for it, not by who began the dialog.
     row.identity = request.identity;
@@ -296,12 +303,13 @@ impl SubscribePolicy {
 mod tests {
     use super::*;
     use crate::change::Moment;
-    use crate::dialog::DialogKey;
     use crate::store::fixtures;
 
     const NOW: Now = Now { mono: Moment(1_000_000), wall_ms: 5_000_000 };
     const POLICY: SubscribePolicy =
         SubscribePolicy { max_expires_s: 3600, min_expires_s: 600, cseq_offset: 0, one_per_device: false };
+
+    const KEY: DialogKey = DialogKey([7; 16]);
 
     fn initial(expires: Option<u32>) -> InitialSubscribe {
         let row = fixtures::subscription(1, "dana");
@@ -310,14 +318,14 @@ mod tests {
 
     /// An initial SUBSCRIBE that nobody sent before.
     fn begin(request: InitialSubscribe, standing: Option<Status>) -> Result<u32, Rejection> {
-        on_initial(request, None, standing, POLICY, NOW).map(|subscribed| subscribed.expires_s)
+        on_initial(KEY, request, None, standing, POLICY, NOW).map(|subscribed| subscribed.expires_s)
     }
 
     fn dialog(deadline: Moment) -> Dialog {
         let mut row = fixtures::subscription(1, "dana");
         let key = DialogKey::of_row(&row);
         (row.event, row.event_id) = ("presence".into(), "".into());
-        row.key = key.subscription("presence", "");
+        row.key = key.subscription("presence", "", 1);
         Dialog::begin(key, Usage::new(&row, deadline, 0, 0))
     }
 
@@ -356,7 +364,7 @@ mod tests {
             assert_eq!(begin(initial(Some(asked)), Some(Status::Active)), too_brief, "{asked}");
         }
         let strict = SubscribePolicy { min_expires_s: 7200, max_expires_s: 9000, ..POLICY };
-        let hour = on_initial(initial(Some(3600)), None, Some(Status::Active), strict, NOW);
+        let hour = on_initial(KEY, initial(Some(3600)), None, Some(Status::Active), strict, NOW);
         assert_eq!(hour.map(|subscribed| subscribed.expires_s), Ok(3600));
     }
 
@@ -372,8 +380,8 @@ mod tests {
 
     #[test]
     fn s4_4_3_a_fetch_leaves_no_row() {
-        let fetched = on_initial(initial(Some(0)), None, Some(Status::Active), POLICY, NOW).unwrap();
-        assert!(!fetched.is_new && !fetched.changes.iter().any(Change::is_durable), "{fetched:?}");
+        let fetched = on_initial(KEY, initial(Some(0)), None, Some(Status::Active), POLICY, NOW).unwrap();
+        assert!(fetched.created.is_none() && !fetched.changes.iter().any(Change::is_durable), "{fetched:?}");
     }
 
     #[test]
@@ -420,7 +428,7 @@ mod tests {
         let known = dialog.any_live(NOW.mono).unwrap();
         let joined = on_joining(request.clone(), &dialog, known, Some(Status::Pending), POLICY, NOW).unwrap();
         let [.., Change::SubscriptionStored { row, .. }] = &*joined.changes else { panic!("{joined:?}") };
-        assert_eq!((row.key, &*row.watcher_id), (dialog.key.subscription("presence", "2"), "w2"));
+        assert_eq!((row.key, &*row.watcher_id), (dialog.key.subscription("presence", "2", NOW.wall_ms), "w2"));
         assert_eq!((row.status, row.remote_cseq, row.local_cseq), (Status::Pending, 3, dialog.reserved()));
         assert_eq!(on_joining(request, &dialog, known, None, POLICY, NOW), Err(Rejection::Forbidden));
     }

@@ -57,7 +57,6 @@ impl Core {
         let dialog =
             DialogKey::of(incoming.call_id.as_bytes(), to_tag.as_bytes(), incoming.from.tag().unwrap_or_default());
         let mut row = self.row(incoming, &presentity, package, event_id, contact)?;
-        row.key = dialog.subscription(&row.event, &row.event_id);
         row.local_tag = to_tag.clone();
         row.watcher_id = match row.local_cseq {
             0 => minted.entity_tag,
@@ -65,7 +64,7 @@ impl Core {
             above => format!("{}-{above}", minted.entity_tag).into(),
         };
         row.received = self.settings.follows_source.then(|| source_behind_nat(&row, request)).flatten();
-        let (key, expires, flow) = (row.key, requested_expires(request), request.flow());
+        let (expires, flow) = (requested_expires(request), request.flow());
         let expected = self.expect_answer(dialog, &row, request)?;
         let subscribe = InitialSubscribe {
             package,
@@ -83,8 +82,8 @@ impl Core {
             let subscribe = InitialSubscribe { no_room, ..subscribe };
             let subscribed = presentity.on_subscribe(dialog, subscribe, &policy, now);
             let created = |subscribed: &Subscribed| {
-                let what = Creation::Subscription(key);
-                subscribed.is_new.then(|| Created { presentity: presentity.uri().clone(), what })
+                let what = Creation::Subscription(subscribed.created?);
+                Some(Created { presentity: presentity.uri().clone(), what })
             };
             match subscribed {
                 Ok(subscribed) => {

@@ -266,7 +266,7 @@ fn imported(rig: &Rig) -> SubscriptionRow {
     (row.received, row.route_set, row.status) = (None, "".into(), Status::Active);
     row.remote_target = "sip:eli@192.0.2.1".into();
     row.expires = core.now().wall_s() + 600;
-    row.key = DialogKey::of_row(&row).subscription(&row.event, &row.event_id);
+    row.key = DialogKey::of_row(&row).subscription(&row.event, &row.event_id, core.now().wall_ms);
     row
 }
 

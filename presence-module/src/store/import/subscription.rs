@@ -34,7 +34,7 @@ pub fn subscription(row: &ForeignRow, layout: Layout, now_s: u64) -> Result<Subs
         }
     }
     let dialog = DialogKey::of(call_id.as_bytes(), local_tag.as_bytes(), remote_tag.as_bytes());
-    let key = dialog.subscription(package.name(), &event_id);
+    let key = dialog.subscription(package.name(), &event_id, 0);
     let parties = Parties::read(row, layout)?;
     let presentity = named_by(&parties.presentity_uri).ok_or_else(|| Skipped::of("presentity_uri", "names nobody"))?;
     let identity = named_by(&parties.watcher_uri).ok_or_else(|| Skipped::because("the watcher's URI names nobody"))?;
@@ -238,7 +238,7 @@ version = 3"#;
     #[test]
     fn a_dialog_of_kamailio_goes_on() {
         let tag = "2cf4063eb1ba3ee9503d95fa60708871-cec744eb";
-        let key = DialogKey::of(b"acid", tag.as_bytes(), b"af").subscription("presence", "");
+        let key = DialogKey::of(b"acid", tag.as_bytes(), b"af").subscription("presence", "", 0);
         let address = "127.0.0.1:5799".parse().unwrap();
         let expected = SubscriptionRow {
             key,

@@ -30,7 +30,7 @@ pub fn watcher(row: &ForeignRow, layout: Layout, waiting_time_s: u64, now_s: u64
     };
     let (status, reason) = status_and_reason(row, status_column)?;
     let (identity, whom) = (watcher.to_uri("sip"), presentity.to_uri("sip"));
-    let id = DialogKey::of(b"", whom.as_bytes(), identity.as_bytes()).subscription(package.name(), "");
+    let id = DialogKey::of(b"", whom.as_bytes(), identity.as_bytes()).subscription(package.name(), "", 0);
     let is_undecided = matches!(status, Status::Pending | Status::Waiting);
     Ok(WatcherRow {
         presentity: Arc::new(presentity),

@@ -56,7 +56,7 @@ impl Person {
 /// Returns the row that a SUBSCRIBE numbered `id` would have, and its dialog.
 pub(super) fn row(phone: usize, (package, event_id): To, id: u64) -> (SubscriptionRow, DialogKey) {
     let person = &PEOPLE[person_of(phone)];
-    let mut row = SubscriptionRow {
+    let row = SubscriptionRow {
         key: SubscriptionKey([0; 16]),
         presentity: dana(),
         watcher: person.watcher(),
@@ -88,7 +88,6 @@ pub(super) fn row(phone: usize, (package, event_id): To, id: u64) -> (Subscripti
         subscribed_at: 0,
     };
     let dialog = DialogKey::of_row(&row);
-    row.key = dialog.subscription(&row.event, &row.event_id);
     (row, dialog)
 }
 

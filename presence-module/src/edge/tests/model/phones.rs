@@ -9,6 +9,7 @@ use super::events::{DEVICES, How, To};
 use super::people::{PEOPLE, event_id_of, person_of, row, socket};
 use super::requests::{InDialog, Publish, Subscribe, What};
 use super::world::World;
+use crate::change::SubscriptionRow;
 use crate::dialog::DialogKey;
 use crate::effect::{Creation, Decision, Reply};
 use crate::package::Package;
@@ -129,7 +130,11 @@ impl World {
     pub(super) fn repeat(&mut self, request: Request) {
         let transaction = self.phones.number();
         if let Request::Subscribe { phone, to, expires, id } = request {
-            let is_written = self.disk.subscriptions.contains_key(&row(phone, to, id).0.key);
+            let (asked, _) = row(phone, to, id);
+            let is_it = |row: &SubscriptionRow| {
+                (&row.call_id, &row.event, &row.event_id) == (&asked.call_id, &asked.event, &asked.event_id)
+            };
+            let is_written = self.disk.subscriptions.values().any(is_it);
             // One that asked once, or is over by now, begins a dialog that nobody knows of any more.
             let is_over = self.presentity.next_timeout().is_some_and(|at| at <= self.now.mono)
                 || self.presentity.subscriptions().all(|usage| usage.row.call_id() != format!("c{id}"));
@@ -179,8 +184,7 @@ impl World {
     fn send_subscribe(&mut self, transaction: u64, phone: usize, to: To, expires: u32, id: u64) {
         let (row, dialog) = row(phone, to, id);
         let subscribe = asked(phone, to, dialog, expires, id);
-        let created = Some(Creation::Subscription(row.key)).filter(|_| expires > 0);
-        let told = if expires > 0 { Asked::Dialog(phone, dialog, created) } else { Asked::Nothing };
+        let told = if expires > 0 { Asked::Dialog(phone, dialog, None) } else { Asked::Nothing };
         self.phones.asked.insert(transaction, told);
         let request = InitialSubscribe {
             package: to.0,
@@ -190,14 +194,19 @@ impl World {
             flow: 0,
             no_room: None,
         };
-        let policy = self.policy;
+        let (policy, mut created) = (self.policy, None);
         self.step(What::Subscribe(subscribe), |presentity, now| {
             let subscribed = presentity.on_subscribe(dialog, request, &policy, now);
+            created = subscribed.as_ref().ok().and_then(|subscribed| subscribed.created);
             subscribed.map_or_else(
                 |rejection| reply(transaction, code(rejection)),
                 |subscribed| Decision { changes: subscribed.changes, ..reply(transaction, 200) },
             )
         });
+        // What creates something is written, so its answer is not heard yet.
+        if let (Some(key), Some(Asked::Dialog(.., told))) = (created, self.phones.asked.get_mut(&transaction)) {
+            *told = Some(Creation::Subscription(key));
+        }
     }
 
     pub(super) fn ask_in_dialog(&mut self, phone: usize, to: To, expires: u32, moves: bool, how: How) {
@@ -245,7 +254,7 @@ impl World {
 fn asked(phone: usize, (package, event_id): To, dialog: DialogKey, expires: u32, id: u64) -> Subscribe {
     let watcher_id = format_smolstr!("i{id}");
     let identity = PEOPLE[person_of(phone)].identity;
-    Subscribe { dialog, phone, identity, package, event_id: event_id_of(event_id), expires, watcher_id }
+    Subscribe { dialog, phone, identity, package, event_id: event_id_of(event_id), expires, watcher_id, begun: None }
 }
 
 fn code(rejection: Rejection) -> u16 {

@@ -8,7 +8,7 @@ use super::people::{PEOPLE, home, person_of};
 use super::records::{Publication, Subscription};
 use super::sql::Written;
 use super::truth::Truth;
-use crate::change::{Ending, Now, Status, SubscriptionKey};
+use crate::change::{Change, Ending, Now, Status, SubscriptionKey};
 use crate::dialog::DialogKey;
 use crate::edge::tests::memory_store::Disk;
 use crate::effect::Creation;
@@ -26,6 +26,17 @@ pub(super) enum What {
     Subscribe(Subscribe),
     /// Another program wrote.
     Written(Written),
+}
+
+impl What {
+    /// Notes the key of what begins: which of those that are possible it has, is nobody's promise.
+    pub(super) fn note_begun(&mut self, changes: &[Change]) {
+        let (Self::Subscribe(request) | Self::InDialog(InDialog { subscribe: request, .. })) = self else { return };
+        request.begun = changes.iter().find_map(|change| match change {
+            Change::SubscriptionStored { row, .. } | Change::SubscriptionFetched { row, .. } => Some(row.key),
+            _ => None,
+        });
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -49,6 +60,8 @@ pub(super) struct Subscribe {
     pub(super) event_id: SmolStr,
     pub(super) expires: u32,
     pub(super) watcher_id: SmolStr,
+    /// The key of the subscription that it begins, if it begins one.
+    pub(super) begun: Option<SubscriptionKey>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,8 +87,9 @@ pub(super) struct Outcome {
 }
 
 impl Subscribe {
-    pub(super) fn key(&self) -> SubscriptionKey {
-        self.dialog.subscription(self.package.name(), &self.event_id)
+    /// Returns the key that was chosen for what begins.
+    fn begun(&self) -> SubscriptionKey {
+        self.begun.expect("what begins has a key")
     }
 }
 
@@ -142,7 +156,7 @@ impl Truth {
     }
 
     fn subscribe(&mut self, request: &Subscribe, rules: Option<usize>, now: Now, disk: &Disk) -> u16 {
-        if self.subscriptions.contains_key(&request.key()) {
+        if self.key_of(request).is_some() {
             // It was executed before.
             return 200;
         }
@@ -151,9 +165,9 @@ impl Truth {
             self.remote_cseqs.insert(request.dialog, 1);
         }
         if code == 200 && self.policy.subscribe.one_per_device && request.expires > 0 {
-            let begun = &self.subscriptions[&request.key()];
+            let begun = &self.subscriptions[&request.begun()];
             let is_former = |(key, it): &(&SubscriptionKey, &Subscription)| {
-                **key != request.key()
+                **key != request.begun()
                     && it.is_like(begun)
                     && it.remote_target == begun.remote_target
                     && it.event_id == begun.event_id
@@ -162,6 +176,14 @@ impl Truth {
             self.end(former.collect(), now, disk);
         }
         code
+    }
+
+    /// Returns the key of the subscription that a request is about.
+    fn key_of(&self, request: &Subscribe) -> Option<SubscriptionKey> {
+        let is_it = |it: &Subscription| {
+            it.dialog == request.dialog && it.package == request.package && it.event_id == request.event_id
+        };
+        self.subscriptions.iter().find(|(_, it)| is_it(it)).map(|(key, _)| *key)
     }
 
     /// Lets a subscription begin, or asks once.
@@ -193,7 +215,7 @@ impl Truth {
             changed: Default::default(),
         };
         if granted_s > 0 {
-            self.begin(request.key(), subscription, rules, now);
+            self.begin(request.begun(), subscription, rules, now);
             return 200;
         }
         let known = self.watchers.get(&subscription.of()).map(|known| known.status);
@@ -201,7 +223,7 @@ impl Truth {
         if status == Status::Pending && !is_known && !request.identity.is_empty() {
             self.wait(&subscription, now);
         }
-        self.over.insert(request.key(), (subscription, Ending::Unsubscribed));
+        self.over.insert(request.begun(), (subscription, Ending::Unsubscribed));
         200
     }
 
@@ -209,9 +231,9 @@ impl Truth {
         let InDialog { subscribe, cseq, remote_target } = request;
         let live: Vec<_> = self.subscriptions.values().filter(|it| it.dialog == subscribe.dialog).collect();
         let Some(any) = live.first() else { return 481 };
-        let is_repeated = |key| self.repeatable.get(key) == Some(cseq) && self.subscriptions.contains_key(key);
-        let (last, key) = (self.remote_cseqs[&subscribe.dialog], subscribe.key());
-        let is_repeated = *cseq == last && subscribe.expires > 0 && is_repeated(&key);
+        let (last, key) = (self.remote_cseqs[&subscribe.dialog], self.key_of(subscribe));
+        let is_repeated = key.is_some_and(|key| self.repeatable.get(&key) == Some(cseq));
+        let is_repeated = *cseq == last && subscribe.expires > 0 && is_repeated;
         if *cseq <= last && !is_repeated {
             return 500;
         }
@@ -224,23 +246,22 @@ impl Truth {
             return 200;
         }
         let target = remote_target.clone().unwrap_or_else(|| any.remote_target.clone());
-        if !self.subscriptions.contains_key(&key) {
+        if let Some(known) = key.and_then(|key| self.subscriptions.get_mut(&key)) {
+            let granted_s = subscribe.expires.min(3600);
+            (known.granted_s, known.expires) = (granted_s, now.wall_s() + u64::from(granted_s));
+            known.deadline = now.mono.plus_s(granted_s.into());
+            known.is_claimed = true;
+        } else {
             let code = self.join(subscribe, target.clone(), rules, now);
             if code != 200 {
                 return code;
             }
-        } else {
-            let granted_s = subscribe.expires.min(3600);
-            let subscription = self.subscriptions.get_mut(&key).expect("looked up");
-            (subscription.granted_s, subscription.expires) = (granted_s, now.wall_s() + u64::from(granted_s));
-            subscription.deadline = now.mono.plus_s(granted_s.into());
-            subscription.is_claimed = true;
         }
         self.remote_cseqs.insert(subscribe.dialog, *cseq);
         let others = &self.subscriptions;
         self.repeatable.retain(|key, _| others.get(key).is_some_and(|it| it.dialog != subscribe.dialog));
         self.move_to(subscribe.dialog, &target);
-        if subscribe.expires == 0 && self.subscriptions.contains_key(&key) {
+        if let Some(key) = key.filter(|_| subscribe.expires == 0) {
             self.end(vec![(key, Ending::Unsubscribed)], now, disk);
         }
         200

@@ -96,13 +96,14 @@ impl World {
     }
 
     /// As `edge/step.rs` does it.
-    pub(super) fn step(&mut self, what: What, decide: impl FnOnce(&mut Presentity, Now) -> Decision) {
+    pub(super) fn step(&mut self, mut what: What, decide: impl FnOnce(&mut Presentity, Now) -> Decision) {
         assert!(!self.is_stale(), "nothing is decided on what was refused");
         let (mut decision, mut outcomes) = (Decision::default(), std::mem::take(&mut self.deferred));
         let taken: Vec<_> = outcomes.iter().map(|outcome| (outcome.dialog, outcome.cseq, outcome.taken())).collect();
         self.presentity.step(&self.policy, self.now, decide, &taken, &mut decision);
         self.presentity.take_news();
         self.check_timeout();
+        what.note_begun(&decision.changes);
         self.note_heard(&what, &decision);
         outcomes.iter_mut().for_each(|outcome| self.note_retry(outcome));
         self.note_bound(&decision);
