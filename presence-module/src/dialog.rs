@@ -347,4 +347,24 @@ mod tests {
         assert_eq!(steps, 2 * CSEQ_STEPS - 2, "all but the one where they begin again");
         assert_eq!(first_cseq_above(7, REPEATS_MS), 0);
     }
+
+    #[test]
+    fn keys_are_in_the_order_in_which_subscriptions_begin() {
+        let key = |dialog, event_id, wall_ms| DialogKey([dialog; 16]).subscription("presence", event_id, wall_ms);
+        assert!(key(9, "", 1_700_000_000_000) < key(1, "", 1_700_000_000_001));
+        let same_moment = [key(1, "", 5), key(1, "2", 5), key(2, "", 5), key(2, "2", 5)];
+        assert_eq!(same_moment.iter().collect::<std::collections::BTreeSet<_>>().len(), same_moment.len());
+    }
+
+    #[test]
+    fn what_takes_the_place_of_a_subscription_takes_its_key() {
+        let mut row = crate::store::fixtures::subscription(1, "dana");
+        let key = DialogKey::of_row(&row);
+        (row.event, row.event_id) = ("presence".into(), "".into());
+        row.key = key.subscription("presence", "", 1000);
+        let mut dialog = Dialog::begin(key, Usage::new(&row, Moment(60_000), 0, 0));
+        dialog.usages_mut()[0].end(Ending::Unsubscribed);
+        assert_eq!(dialog.begin_key("presence", "", 2000), row.key, "its watcher hears of one subscription");
+        assert_eq!(dialog.begin_key("presence", "2", 2000), key.subscription("presence", "2", 2000));
+    }
 }

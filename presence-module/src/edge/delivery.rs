@@ -29,6 +29,11 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
+    /// Has room for what most decisions come to, an answer and a NOTIFY each.
+    pub(super) fn of(decisions: usize) -> Self {
+        Self { replies: Vec::with_capacity(decisions), notifications: Vec::with_capacity(decisions) }
+    }
+
     pub(super) fn add(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {

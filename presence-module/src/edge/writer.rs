@@ -199,13 +199,13 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, run: Vec<(Arc<PresentityUri>, Decision)>) {
+    fn commit(&mut self, mut run: Vec<(Arc<PresentityUri>, Decision)>) {
         if run.is_empty() {
             return;
         }
-        let is_refused = |(uri, _): &(Arc<PresentityUri>, _)| !self.is_here() || self.refused.contains(uri);
-        let (refused, run): (Vec<_>, Vec<_>) = run.into_iter().partition(is_refused);
-        let refused_early = refused.len();
+        let count = run.len();
+        let is_refused = |(uri, _): &mut (Arc<PresentityUri>, _)| !self.is_here() || self.refused.contains(uri);
+        let refused: Vec<_> = run.extract_if(.., is_refused).collect();
         for (uri, decision) in refused {
             self.refuse(&uri, decision, 503);
         }
@@ -221,9 +221,7 @@ impl Writer {
             self.core.warn(&format!("{refusal}; only who needs that is refused"));
         }
         self.core.metrics.count(self.core.metrics.commits);
-        let count = run.len() + refused_early;
-        let mut committed = 0;
-        let mut outgoing = Outgoing::default();
+        let (mut committed, mut outgoing) = (0, Outgoing::of(run.len()));
         for ((uri, decision), verdict) in run.into_iter().zip(outcome.verdicts) {
             match verdict {
                 Verdict::Committed => {

@@ -260,7 +260,8 @@ pub const TABLES: &[Table] = &[
             column(
                 "id",
                 SqlType::Key,
-                "The row's key: 16 bytes, a hash of the dialog, the event package and the event id.",
+                "The row's key: 16 bytes, when the subscription began in milliseconds (48 bits), then a hash of the \
+                 dialog, the event package and the event id.",
             ),
             user("to_user", "The user part of who is watched, unescaped, case-sensitive."),
             token("to_domain", "The domain of who is watched, lower-case."),

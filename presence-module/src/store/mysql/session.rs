@@ -22,6 +22,9 @@ pub(super) struct Session {
     connection: Conn,
     /// What the server takes in one message: it ends the session of whoever sends more.
     packet_bytes_max: usize,
+    /// Whether it takes the values of many rows for the statement of one, as MariaDB does. It inserts so in two thirds of the
+    /// time it takes for one statement with all rows in it, and updates and deletes so in more.
+    takes_rows: bool,
     /// How long a row is waited for that another session holds.
     held_up_for: Duration,
 }
@@ -45,39 +48,64 @@ impl Session {
         }
         let connected = || {
             let mut connection = Conn::new(options(server, timeout))?;
-            let packet_bytes_max = connection.query_first("SELECT @@max_allowed_packet")?.unwrap_or_default();
-            Ok(Self { connection, packet_bytes_max, held_up_for: timeout / HELD_UP_FOR })
+            let about: Option<(usize, String)> = connection.query_first("SELECT @@max_allowed_packet, VERSION()")?;
+            let (packet_bytes_max, version) = about.unwrap_or_default();
+            let takes_rows = version.contains("MariaDB");
+            Ok(Self { connection, packet_bytes_max, takes_rows, held_up_for: timeout / HELD_UP_FOR })
         };
         connected().map_err(|error: mysql::Error| failure::of_a_statement(error).into())
     }
 
-    /// Runs a statement; if another session holds a row that it needs, again and again for a while.
+    /// Runs a statement and returns how many rows it met.
     fn execute(&mut self, text: &str, values: impl Fn() -> Vec<Value>) -> Result<u64, Failure> {
+        self.until_free(|session| {
+            let values = values();
+            session.check_lengths(&values)?;
+            let run = |connection: &mut Conn| {
+                let statement = connection.prep(text)?;
+                connection.exec_drop(&statement, Params::Positional(values))?;
+                Ok(connection.affected_rows())
+            };
+            run(&mut session.connection).map_err(failure::of_a_statement)
+        })
+    }
+
+    /// Runs a statement about one row for the values of many.
+    fn execute_for_rows(&mut self, text: &str, rows: impl Fn() -> Vec<Vec<Value>>) -> Result<(), Failure> {
+        self.until_free(|session| {
+            let rows = rows();
+            rows.iter().try_for_each(|values| session.check_lengths(values))?;
+            let run = |connection: &mut Conn| {
+                let statement = connection.prep(text)?;
+                connection.exec_batch(&statement, rows.into_iter().map(Params::Positional))
+            };
+            run(&mut session.connection).map_err(failure::of_a_statement)
+        })
+    }
+
+    /// Runs something that may be begun anew; if another session holds a row that it needs, again and again for a while.
+    fn until_free<T>(&mut self, mut run: impl FnMut(&mut Self) -> Result<T, Failure>) -> Result<T, Failure> {
         let give_up = Instant::now() + self.held_up_for;
         loop {
-            match self.execute_once(text, values()) {
+            match run(self) {
                 Err(Failure { fault: Fault::Held, .. }) if Instant::now() < give_up => thread::park_timeout(HELD_LOOK),
                 done => return done,
             }
         }
     }
 
-    fn execute_once(&mut self, text: &str, values: Vec<Value>) -> Result<u64, Failure> {
+    fn check_lengths(&self, values: &[Value]) -> Result<(), Failure> {
         let is_too_long = |value: &Value| matches!(value, Value::Bytes(bytes) if bytes.len() + PACKET_HEAD_BYTES > self.packet_bytes_max);
-        if values.iter().any(is_too_long) {
-            return Err(failure::too_long());
-        }
-        let run = |connection: &mut Conn| {
-            let statement = connection.prep(text)?;
-            connection.exec_drop(&statement, Params::Positional(values))?;
-            Ok(connection.affected_rows())
-        };
-        run(&mut self.connection).map_err(failure::of_a_statement)
+        if values.iter().any(is_too_long) { Err(failure::too_long()) } else { Ok(()) }
     }
 
     /// Runs a statement for many different rows, as many as can be at a time. Returns whether each of them was there.
     fn run_many(&mut self, statement: &Statement, mut writes: &[&Write<'_>]) -> Result<bool, Failure> {
         let Some(many) = statement.many_rows() else { return self.run_each(writes).map(|()| true) };
+        if many.is_insert && self.takes_rows && writes.len() > 1 {
+            let rows = || writes.iter().map(|write| write.binds.iter().map(value).collect()).collect();
+            return self.execute_for_rows(statement.text(), rows).map(|()| true);
+        }
         while !writes.is_empty() {
             let Some((count, text)) = many.texts().iter().find(|(count, _)| *count <= writes.len()) else {
                 return self.run_each(writes).map(|()| true);

@@ -40,7 +40,10 @@ pub(crate) fn grouped<'w>(writes: &'w [Write<'w>]) -> Vec<Vec<&'w Write<'w>>> {
             None => rounds[round].push(vec![write]),
         }
     }
-    rounds.into_iter().flatten().collect()
+    let mut runs: Vec<_> = rounds.into_iter().flatten().collect();
+    // Rows that are neighbours are found and split together, and no two writers wait for each other crosswise.
+    runs.iter_mut().for_each(|run| run.sort_by_cached_key(|write| row_of(write)));
+    runs
 }
 
 fn row_of<'w>(write: &'w Write<'w>) -> Option<RowOf<'w>> {

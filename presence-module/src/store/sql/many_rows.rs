@@ -14,6 +14,8 @@ pub(crate) struct ManyRows {
     form: Form,
     /// Whether the database counts each row that is met, so that it shows if one is not there.
     pub(crate) is_counted: bool,
+    /// Whether it inserts rows, each by the statement for one.
+    pub(crate) is_insert: bool,
     texts: OnceLock<Vec<(usize, String)>>,
 }
 
@@ -35,7 +37,13 @@ const CHOSEN_AT_ONCE: usize = 32;
 impl ManyRows {
     /// A statement with a part for each row.
     pub(crate) fn listed(head: String, row: String, tail: String) -> Self {
-        Self { form: Form::Listed { head, row, tail }, is_counted: false, texts: OnceLock::new() }
+        let form = Form::Listed { head, row, tail };
+        Self { form, is_counted: false, is_insert: false, texts: OnceLock::new() }
+    }
+
+    /// Inserts rows, each with all its values.
+    pub(crate) fn insert(head: String, row: String, tail: String) -> Self {
+        Self { is_insert: true, ..Self::listed(head, row, tail) }
     }
 
     /// Changes `columns` of rows of `table` that must be there, each to values of its own. MariaDB takes half as long for it as
@@ -44,7 +52,7 @@ impl ManyRows {
         let head = format!("UPDATE {} SET ", dialect.quoted(table));
         let columns = columns.iter().map(|column| dialect.quoted(column)).collect();
         let form = Form::Chosen { head, columns, key: dialect.quoted(key) };
-        Self { form, is_counted: true, texts: OnceLock::new() }
+        Self { form, is_counted: true, is_insert: false, texts: OnceLock::new() }
     }
 
     /// Returns the text for each of some numbers of rows, large ones first.

@@ -44,7 +44,7 @@ impl Statement {
     pub(crate) fn insert(dialect: Dialect, table: &str, columns: &[&str], tail: &str) -> Self {
         let head = format!("INSERT INTO {} ({}) VALUES ", dialect.quoted(table), dialect.list(columns));
         let row = format!("({})", vec!["?"; columns.len()].join(", "));
-        let rows = ManyRows::listed(head, row, tail.to_owned());
+        let rows = ManyRows::insert(head, row, tail.to_owned());
         Self::on(dialect, table, &rows.text(1)).for_many(rows)
     }
 

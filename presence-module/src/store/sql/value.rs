@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 /// A value for a statement's parameter.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Bind<'a> {
     /// Bytes.
     Blob(&'a [u8]),
