@@ -11,6 +11,8 @@ use super::wire::Wire;
 
 /// How often each server has its turn.
 const ROUNDS: usize = 5;
+/// How far watchers are from each other that subscribe one after the other: a prime, so that all have their turn.
+const STRIDE: usize = 15_485_863;
 
 /// Measures servers of `sizes`, in subscriptions, smallest first.
 pub(super) fn measure(subject: Subject, sizes: &[usize]) -> Vec<Step> {
@@ -36,6 +38,7 @@ struct Grown {
     filled: Seen,
     modify: Row,
     refresh: Row,
+    scattered: Row,
 }
 
 impl Grown {
@@ -46,21 +49,27 @@ impl Grown {
         let mut site = Site::new(0, subject.start(), generator);
         let empty = site.server.processes().memory().resident;
         let mut filled = site.generator.run(Work::PublishInitial, 0..users, Pace::window(WINDOW));
-        filled.add(site.generator.run(Work::SubscribeInitial, 0..users * WATCHERS_EACH, Pace::window(WINDOW)));
+        let subscribers = began(users * WATCHERS_EACH, 0..users * WATCHERS_EACH);
+        filled.add(site.generator.run(Work::SubscribeInitial, subscribers, Pace::window(WINDOW)));
         let row = || Row::of("a turn", WINDOW);
-        Self { site, users, empty, grown: 0, filled, modify: row(), refresh: row() }
+        Self { site, users, empty, grown: 0, filled, modify: row(), refresh: row(), scattered: row() }
     }
 
     fn weigh(&mut self) {
         self.grown = self.site.server.processes().memory().resident.saturating_sub(self.empty);
     }
 
-    /// Does as much as every other server, for users from all over, with each turn others.
+    /// Does as much as every other server, with each turn for others: for users from all over, for watchers from all over,
+    /// and for watchers who subscribed one after the other.
     fn take_turn(&mut self, sample: usize, round: usize) {
         let (chosen, pace) = (Chosen { all: self.users, sample, round }, Pace::window(WINDOW));
         self.site.measure(&mut self.modify, 1, |it| it.run(Work::PublishModify, chosen.users(), pace));
         let watchers = chosen.users().map(|user| user * WATCHERS_EACH + round % WATCHERS_EACH);
-        self.site.measure(&mut self.refresh, 1, |it| it.run(Work::SubscribeRefresh, watchers, pace));
+        self.site.measure(&mut self.scattered, 1, |it| it.run(Work::SubscribeRefresh, watchers, pace));
+        let subscriptions = self.users * WATCHERS_EACH;
+        let first = subscriptions / ROUNDS * round;
+        let neighbours = began(subscriptions, first..first + sample);
+        self.site.measure(&mut self.refresh, 1, |it| it.run(Work::SubscribeRefresh, neighbours, pace));
     }
 
     fn into_step(self) -> Step {
@@ -68,14 +77,21 @@ impl Grown {
         let mut faults = self.filled.faults;
         faults.add(self.modify.seen.faults);
         faults.add(self.refresh.seen.faults);
+        faults.add(self.scattered.seen.faults);
         Step {
             subscriptions,
             modify: self.modify.total_cost(),
             refresh: self.refresh.total_cost(),
+            scattered: self.scattered.total_cost(),
             bytes: self.grown as f64 / subscriptions as f64,
             faults,
         }
     }
+}
+
+/// Returns who of `watchers` subscribe as those of numbers `places`: neighbours in time watch different users.
+fn began(watchers: usize, places: Range<usize>) -> impl ExactSizeIterator<Item = usize> {
+    places.map(move |place| place * STRIDE % watchers)
 }
 
 /// Whom a turn is about.

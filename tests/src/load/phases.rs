@@ -46,8 +46,11 @@ pub struct Step {
     pub subscriptions: usize,
     /// What a modification with ten NOTIFYs costs then, in microseconds.
     pub modify: f64,
-    /// What a refresh of a subscription with its NOTIFY costs.
+    /// What a refresh of a subscription with its NOTIFY costs, where those are refreshed together that began together, as
+    /// devices do.
     pub refresh: f64,
+    /// What it costs where none is refreshed near another.
+    pub scattered: f64,
     /// Bytes a subscription.
     pub bytes: f64,
     /// What must not be, in all of it.

@@ -84,7 +84,7 @@ fn draw_costs(area: &Area<'_>, all: &All, works: &[&str]) -> Result<(), Box<dyn 
 
 fn draw_growth(area: &Area<'_>, results: &Results) -> Result<(), Box<dyn Error>> {
     let steps = &results.steps;
-    let most = steps.iter().map(|step| step.modify.max(step.refresh)).fold(10.0, f64::max) * 1.2;
+    let most = steps.iter().map(|step| step.modify.max(step.refresh).max(step.scattered)).fold(10.0, f64::max) * 1.2;
     let (first, last) = (steps.first(), steps.last());
     let range =
         first.map_or(1.0, |step| step.subscriptions as f64)..last.map_or(10.0, |step| step.subscriptions as f64);
@@ -96,10 +96,13 @@ fn draw_growth(area: &Area<'_>, results: &Results) -> Result<(), Box<dyn Error>>
         .build_cartesian_2d(range.log_scale(), 0.0..most)?;
     chart.configure_mesh().x_desc("subscriptions").x_label_formatter(&|x| format!("{x:.0}")).draw()?;
     type Of = fn(&super::phases::Step) -> f64;
-    let series: [(&str, Of); 2] =
-        [("PUBLISH modify → 10 NOTIFYs", |step| step.modify), ("SUBSCRIBE refresh → NOTIFY", |step| step.refresh)];
+    let series: [(&str, Of); 3] = [
+        ("PUBLISH modify → 10 NOTIFYs", |step| step.modify),
+        ("SUBSCRIBE refresh → NOTIFY, in the order they began", |step| step.refresh),
+        ("SUBSCRIBE refresh → NOTIFY, from all over", |step| step.scattered),
+    ];
     for (at, (name, of)) in series.into_iter().enumerate() {
-        let colour = COLOURS[at * 4];
+        let colour = COLOURS[at * 2];
         let points = steps.iter().map(|step| (step.subscriptions as f64, of(step)));
         let line = LineSeries::new(points, colour.stroke_width(2)).point_size(4);
         chart
