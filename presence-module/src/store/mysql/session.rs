@@ -22,7 +22,7 @@ pub(super) struct Session {
     connection: Conn,
     /// What the server takes in one message: it ends the session of whoever sends more.
     packet_bytes_max: usize,
-    /// Whether it takes the values of many rows for the statement of one, as MariaDB does. It inserts so in two thirds of the
+    /// Whether it takes the values of many rows for the statement of one, as MariaDB does. It inserts so in four fifths of the
     /// time it takes for one statement with all rows in it, and updates and deletes so in more.
     takes_rows: bool,
     /// How long a row is waited for that another session holds.
