@@ -99,42 +99,30 @@ impl Session {
         if values.iter().any(is_too_long) { Err(failure::too_long()) } else { Ok(()) }
     }
 
-    /// Runs a statement for many different rows, as many as can be at a time. Returns whether each of them was there.
-    fn run_many(&mut self, statement: &Statement, mut writes: &[&Write<'_>]) -> Result<bool, Failure> {
-        let Some(many) = statement.many_rows() else { return self.run_each(writes).map(|()| true) };
+    /// Runs a statement for many different rows, as many as can be at a time.
+    fn run_many(&mut self, statement: &Statement, mut writes: &[&Write<'_>]) -> Result<(), Failure> {
+        let Some(many) = statement.many_rows() else { return self.run_each(writes) };
         if many.is_insert && self.takes_rows && writes.len() > 1 {
             let rows = || writes.iter().map(|write| write.binds.iter().map(value).collect()).collect();
-            return self.execute_for_rows(statement.text(), rows).map(|()| true);
+            return self.execute_for_rows(statement.text(), rows);
         }
         while !writes.is_empty() {
-            let Some((count, text)) = many.texts().iter().find(|(count, _)| *count <= writes.len()) else {
-                return self.run_each(writes).map(|()| true);
+            let Some((places, text)) = many.for_rows(writes.len()) else {
+                return self.run_each(writes);
             };
-            let (now, later) = writes.split_at(*count);
-            let met = self.execute(text, || many.values(now).into_iter().map(value).collect())?;
-            if many.is_counted && met < *count as u64 {
-                return Ok(false);
+            let (now, later) = writes.split_at(writes.len().min(*places));
+            let met = self.execute(text, || many.values(now, *places).into_iter().map(value).collect())?;
+            if met < now.len() as u64 {
+                // Which of them is not there shows when fewer are written at a time.
+                check_met(statement, 0)?;
             }
             writes = later;
         }
-        Ok(true)
+        Ok(())
     }
 
     fn run_each(&mut self, writes: &[&Write<'_>]) -> Result<(), Failure> {
         writes.iter().try_for_each(|write| check_met(write.statement, self.run(write.statement, &write.binds)?))
-    }
-
-    fn run_all(&mut self, runs: &[Vec<&Write<'_>>]) -> Result<bool, Failure> {
-        for run in runs {
-            if !self.run_many(run[0].statement, run)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn simple(&mut self, text: &str) -> Result<(), Failure> {
-        self.connection.query_drop(text).map_err(failure::of_a_statement)
     }
 }
 
@@ -166,17 +154,7 @@ impl Connection for Session {
     }
 
     fn write(&mut self, writes: &[Write<'_>]) -> Result<(), Failure> {
-        let runs = grouped(writes);
-        if runs.iter().all(|run| run.len() == 1) {
-            return runs.iter().try_for_each(|run| self.run_each(run));
-        }
-        self.simple("SAVEPOINT writes")?;
-        if self.run_all(&runs)? {
-            return Ok(());
-        }
-        // One by one it shows which row is not there.
-        self.simple("ROLLBACK TO SAVEPOINT writes")?;
-        runs.iter().try_for_each(|run| self.run_each(run))
+        grouped(writes).iter().try_for_each(|run| self.run_many(run[0].statement, run))
     }
 
     fn query(

@@ -1,6 +1,7 @@
 //! One statement for many rows, where each statement costs a round trip and more.
 //!
-//! Whoever has few sizes of it prepares few statements.
+//! Whoever has few sizes of it prepares few statements. One that changes or deletes rows may name one of them several times, so
+//! that places nobody needs are filled with the last row, and what is no such size is one statement all the same.
 
 use std::sync::OnceLock;
 
@@ -12,8 +13,6 @@ use super::value::Bind;
 #[derive(Debug)]
 pub(crate) struct ManyRows {
     form: Form,
-    /// Whether the database counts each row that is met, so that it shows if one is not there.
-    pub(crate) is_counted: bool,
     /// Whether it inserts rows, each by the statement for one.
     pub(crate) is_insert: bool,
     texts: OnceLock<Vec<(usize, String)>>,
@@ -28,8 +27,8 @@ enum Form {
     Chosen { head: String, columns: Vec<String>, key: String },
 }
 
-/// For how many rows, large numbers first.
-const ROWS_AT_ONCE: [usize; 6] = [64, 32, 16, 8, 4, 2];
+/// For how many rows, small numbers first.
+const ROWS_AT_ONCE: [usize; 10] = [2, 4, 6, 8, 12, 16, 24, 32, 48, 64];
 
 /// Of values that are looked for one by one, fewer.
 const CHOSEN_AT_ONCE: usize = 32;
@@ -38,7 +37,7 @@ impl ManyRows {
     /// A statement with a part for each row.
     pub(crate) fn listed(head: String, row: String, tail: String) -> Self {
         let form = Form::Listed { head, row, tail };
-        Self { form, is_counted: false, is_insert: false, texts: OnceLock::new() }
+        Self { form, is_insert: false, texts: OnceLock::new() }
     }
 
     /// Inserts rows, each with all its values.
@@ -52,14 +51,20 @@ impl ManyRows {
         let head = format!("UPDATE {} SET ", dialect.quoted(table));
         let columns = columns.iter().map(|column| dialect.quoted(column)).collect();
         let form = Form::Chosen { head, columns, key: dialect.quoted(key) };
-        Self { form, is_counted: true, is_insert: false, texts: OnceLock::new() }
+        Self { form, is_insert: false, texts: OnceLock::new() }
     }
 
-    /// Returns the text for each of some numbers of rows, large ones first.
-    pub(crate) fn texts(&self) -> &[(usize, String)] {
+    /// Returns the statement for as many of `rows` rows as one can be about, and how many places for rows it has; `None` where
+    /// there is one row.
+    pub(crate) fn for_rows(&self, rows: usize) -> Option<&(usize, String)> {
         let most = if matches!(self.form, Form::Chosen { .. }) { CHOSEN_AT_ONCE } else { usize::MAX };
         let counts = || ROWS_AT_ONCE.into_iter().filter(|count| *count <= most);
-        self.texts.get_or_init(|| counts().map(|count| (count, self.text(count))).collect())
+        let texts = self.texts.get_or_init(|| counts().map(|count| (count, self.text(count))).collect());
+        let full = || texts.iter().rfind(|(count, _)| *count <= rows);
+        match self.is_insert || rows < 2 {
+            true => full(),
+            false => texts.iter().find(|(count, _)| *count >= rows).or_else(full),
+        }
     }
 
     /// Returns the text for `count` rows.
@@ -75,15 +80,21 @@ impl ManyRows {
         }
     }
 
-    /// Returns the values of `writes`, which are of this statement, in the order of their places.
-    pub(crate) fn values<'w>(&self, writes: &[&'w Write<'_>]) -> Vec<&'w Bind<'w>> {
+    /// Returns the values of `writes`, which are of this statement, in the order of their `places`; the last write stands in those
+    /// that are left.
+    pub(crate) fn values<'w>(&self, writes: &[&'w Write<'_>], places: usize) -> Vec<&'w Bind<'w>> {
+        let left = || writes.last().into_iter().cycle().take(places - writes.len());
         match &self.form {
-            Form::Listed { .. } => writes.iter().flat_map(|write| &write.binds).collect(),
+            Form::Listed { .. } => writes.iter().chain(left()).flat_map(|write| &write.binds).collect(),
             Form::Chosen { columns, .. } => {
-                let at =
-                    |place: usize| writes.iter().map(move |write| (&write.binds[columns.len()], &write.binds[place]));
-                let choices = (0..columns.len()).flat_map(at).flat_map(|(key, value)| [key, value]);
-                choices.chain(writes.iter().map(|write| &write.binds[columns.len()])).collect()
+                let key = |write: &&'w Write<'_>| &write.binds[columns.len()];
+                let choices = (0..columns.len()).flat_map(|column| {
+                    let chosen = writes.iter().map(move |write| (key(write), &write.binds[column]));
+                    // Of equal keys the first is chosen by: no value is needed twice.
+                    chosen.chain(left().map(move |write| (key(write), write.binds[column].empty())))
+                });
+                let keys = writes.iter().chain(left()).map(key);
+                choices.flat_map(|(key, value)| [key, value]).chain(keys).collect()
             }
         }
     }
@@ -93,6 +104,7 @@ impl ManyRows {
 mod tests {
     use super::*;
     use crate::store::TableNames;
+    use crate::store::sql::statement::Statement;
     use crate::store::sql::statements::Statements;
 
     #[test]
@@ -110,9 +122,35 @@ mod tests {
             Write { statement, binds }
         };
         let (a, b) = (write("a", 10, 1), write("b", 20, 2));
-        let shown: Vec<_> = many.values(&[&a, &b]).into_iter().map(|bind| format!("{bind:?}")).collect();
+        let shown: Vec<_> = many.values(&[&a, &b], 2).into_iter().map(|bind| format!("{bind:?}")).collect();
         let expected = "Integer(1) Text(\"a\") Integer(2) Text(\"b\") Integer(1) Integer(10) Integer(2) Integer(20) \
                         Integer(1) Integer(2)";
         assert_eq!(shown.join(" "), expected);
+    }
+
+    #[test]
+    fn places_nobody_needs_hold_the_last_row_and_no_value() {
+        let statements = Statements::new(Dialect::MySql, &TableNames::default());
+        let (changed, removed) = (&statements.publication_refreshed, &statements.publication_removed);
+        let binds = [vec![Bind::Text("a"), Bind::Integer(10), Bind::Integer(1)], vec![Bind::Integer(2)]];
+        let [change, removal] = binds.map(|binds| Write { statement: changed, binds });
+        let shown = |many: &ManyRows, write| format!("{:?}", many.values(&[write], 2));
+        assert_eq!(
+            shown(changed.many_rows().unwrap(), &change),
+            "[Integer(1), Text(\"a\"), Integer(1), Text(\"\"), Integer(1), Integer(10), Integer(1), Integer(0), \
+             Integer(1), Integer(1)]"
+        );
+        assert_eq!(shown(removed.many_rows().unwrap(), &removal), "[Integer(2), Integer(2)]");
+    }
+
+    #[test]
+    fn one_statement_is_about_as_many_rows_as_can_be() {
+        let statements = Statements::new(Dialect::MySql, &TableNames::default());
+        let places =
+            |statement: &Statement, rows| statement.many_rows().unwrap().for_rows(rows).map(|(places, _)| *places);
+        let of = |statement| [1, 2, 5, 33, 100].map(|rows| places(statement, rows));
+        assert_eq!(of(&statements.publication_removed), [None, Some(2), Some(6), Some(48), Some(64)]);
+        assert_eq!(of(&statements.publication_refreshed), [None, Some(2), Some(6), Some(32), Some(32)]);
+        assert_eq!(of(&statements.publication_stored), [None, Some(2), Some(4), Some(32), Some(64)]);
     }
 }

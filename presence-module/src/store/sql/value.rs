@@ -15,6 +15,20 @@ pub(crate) enum Bind<'a> {
     Text(&'a str),
 }
 
+impl Bind<'_> {
+    /// Returns the emptiest value of the same type.
+    pub(crate) fn empty(&self) -> &'static Bind<'static> {
+        static BLOB: Bind<'static> = Bind::Blob(&[]);
+        static INTEGER: Bind<'static> = Bind::Integer(0);
+        static TEXT: Bind<'static> = Bind::Text("");
+        match self {
+            Self::Blob(_) => &BLOB,
+            Self::Integer(_) => &INTEGER,
+            Self::Made(_) | Self::Text(_) => &TEXT,
+        }
+    }
+}
+
 /// What stands in one column of a row.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Cell<'a> {
