@@ -110,7 +110,12 @@ pub fn write_around<'d>(
 
 /// Appends `value` as the inside of a double-quoted attribute value; what XML cannot carry becomes U+FFFD.
 pub fn write_attribute_value(value: &str, out: &mut Vec<u8>) {
-    for character in value.chars() {
+    let mut rest = value;
+    while let Some(at) = rest.bytes().position(may_need_escape) {
+        let (plain, special) = rest.split_at(at);
+        out.extend_from_slice(plain.as_bytes());
+        let mut characters = special.chars();
+        let Some(character) = characters.next() else { return };
         match character {
             '&' => out.extend_from_slice(b"&amp;"),
             '<' => out.extend_from_slice(b"&lt;"),
@@ -122,7 +127,14 @@ pub fn write_attribute_value(value: &str, out: &mut Vec<u8>) {
             '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.extend_from_slice("\u{fffd}".as_bytes()),
             _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
         }
+        rest = characters.as_str();
     }
+    out.extend_from_slice(rest.as_bytes());
+}
+
+/// Returns whether a character that begins with `byte` may not stand as it is; U+FFFE and U+FFFF begin as many do that may.
+fn may_need_escape(byte: u8) -> bool {
+    matches!(byte, b'&' | b'<' | b'>' | b'"' | ..=0x1f | 0xef)
 }
 
 /// Writes the start tag up to its end, which is the caller's; returns the element's name as written.
