@@ -207,7 +207,7 @@ fn connect(path: &str, durability: Durability, timeout: Duration) -> Result<Sqli
     // Whoever else holds the file is waited for, from the next setting on.
     let busy_timeout = format!("PRAGMA busy_timeout = {}", timeout.as_millis());
     // After a checkpoint the log's file is cut back to this length, and written over from its beginning.
-    let log_length = format!("PRAGMA journal_size_limit = {}", checkpoint::BYTES);
+    let log_length = format!("PRAGMA journal_size_limit = {}", checkpoint::BYTES_OF_SHORT_FILE);
     for setting in [busy_timeout.as_str()].iter().chain(SETTINGS).chain(&[synchronous, log_length.as_str()]) {
         connection.batch_execute(setting).map_err(|error| cannot_open(path, &error.to_string()))?;
     }
