@@ -94,6 +94,12 @@ pub(crate) trait Connection: Send {
         Ok(None)
     }
 
+    /// Returns a number that changes at the latest when another session commits a change of a row of `tables`, and may change
+    /// without; `None` if that cannot be told.
+    fn version_of_rows(&mut self, _tables: [&str; 2]) -> Result<Option<i64>, Failure> {
+        self.version_of_others()
+    }
+
     /// Returns what an operator should know about how this database keeps what is committed, if anything.
     fn durability_caveat(&mut self) -> Result<Option<String>, Failure> {
         Ok(None)

@@ -34,7 +34,7 @@ pub struct SqlStore {
     statements: Statements,
     ownership: Ownership,
     walk: Walk,
-    /// What [`Connection::version_of_others`] was when the last pass of the walk began.
+    /// What [`Connection::version_of_rows`] was when the last pass of the walk began.
     walked_at: Option<i64>,
     /// What it was when nobody's rules had changed.
     pub(super) unchanged: Option<i64>,
@@ -201,6 +201,12 @@ impl SqlStore {
     pub(super) fn version_of_others(&mut self) -> Result<Option<i64>, StoreError> {
         self.with(|connection, _| Ok(connection.version_of_others()?))
     }
+
+    /// Returns it for the tables that a walk goes through.
+    fn version_of_rows(&mut self) -> Result<Option<i64>, StoreError> {
+        let tables = [TableId::Presentity, TableId::ActiveWatchers].map(|table| self.names.of(table).to_owned());
+        self.with(|connection, _| Ok(connection.version_of_rows(tables.each_ref().map(|table| &**table))?))
+    }
 }
 
 impl Store for SqlStore {
@@ -218,7 +224,7 @@ impl Store for SqlStore {
 
     fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError> {
         if let Scope::All = scope {
-            self.walked_at = self.version_of_others()?;
+            self.walked_at = self.version_of_rows()?;
         }
         self.transaction(Access::Read, |connection, statements| match scope {
             Scope::All => load_all(connection, statements, visit),
@@ -245,12 +251,12 @@ impl Store for SqlStore {
 
     fn sweep(&mut self, rows_max: usize, visit: &mut dyn FnMut(Stored)) -> Result<Sweep, StoreError> {
         if self.walk.is_at_its_beginning() {
-            let version = self.version_of_others()?;
+            self.forget_rule_owners();
+            let version = self.version_of_rows()?;
             if version.is_some() && version == self.walked_at {
                 return Ok(Sweep::NothingNew);
             }
             self.walked_at = version;
-            self.forget_rule_owners();
         }
         let mut walk = std::mem::take(&mut self.walk);
         let step =

@@ -82,6 +82,10 @@ impl Connection for Watched<'_> {
         self.watch(|connection| connection.version_of_others())
     }
 
+    fn version_of_rows(&mut self, tables: [&str; 2]) -> Result<Option<i64>, Failure> {
+        self.watch(|connection| connection.version_of_rows(tables))
+    }
+
     fn durability_caveat(&mut self) -> Result<Option<String>, Failure> {
         self.watch(|connection| connection.durability_caveat())
     }
