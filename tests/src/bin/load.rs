@@ -16,11 +16,19 @@ const FULL: Scale = Scale {
     crowd: 1000,
     rounds: 20,
     presentities: 10_000,
+    half_the_rate: Duration::from_secs(40),
     idle: Duration::from_secs(20),
     growth: &[10_000, 100_000, 1_000_000],
 };
-const QUICK: Scale =
-    Scale { requests: 4_000, crowd: 1000, rounds: 10, presentities: 1_000, idle: Duration::ZERO, growth: &[] };
+const QUICK: Scale = Scale {
+    requests: 4_000,
+    crowd: 1000,
+    rounds: 10,
+    presentities: 1_000,
+    half_the_rate: Duration::ZERO,
+    idle: Duration::ZERO,
+    growth: &[],
+};
 
 struct Arguments {
     scale: Scale,

@@ -22,6 +22,8 @@ pub struct Scale {
     pub rounds: usize,
     /// The presentities of the steady state, with ten watchers each.
     pub presentities: usize,
+    /// How long everybody is told anew at half the rate, at least: a log should be copied into its file meanwhile.
+    pub half_the_rate: Duration,
     /// How long the idle server is watched, once its last transaction is over; zero for not at all.
     pub idle: Duration,
     /// How many subscriptions servers of several sizes have; empty for no such phase.
@@ -212,7 +214,7 @@ impl Bench<'_> {
         let peaks: Vec<_> = sites.iter().map(|site| site.server.processes().memory().peak).collect();
         self.modify_all(&mut sites, SATURATED, &users);
         for at in 0..sites.len() {
-            self.half_the_rate(&mut sites[at], &users);
+            self.half_the_rate(&mut sites[at], &users, scale.half_the_rate);
             sites.iter_mut().for_each(Site::attend);
         }
         self.idle(&sites, scale.idle);
@@ -239,12 +241,17 @@ impl Bench<'_> {
     }
 
     /// In one piece, so that whatever a server does now and then falls into it.
-    fn half_the_rate(&mut self, site: &mut Site, users: &Range<usize>) {
+    fn half_the_rate(&mut self, site: &mut Site, users: &Range<usize>, time: Duration) {
         let saturated = self.results[site.at].1.rows.iter().rfind(|row| row.work == SATURATED);
         let rate = saturated.map(|row| row.rate() / WATCHERS_EACH as f64 / 2.0);
         let mut row = Row::of(HALF, 4096);
         let pace = Pace { window: 4096, rate };
-        site.measure(&mut row, WATCHERS_EACH, |generator| generator.run(Work::PublishModify, users.clone(), pace));
+        loop {
+            site.measure(&mut row, WATCHERS_EACH, |generator| generator.run(Work::PublishModify, users.clone(), pace));
+            if row.elapsed >= time {
+                break;
+            }
+        }
         self.keep(site, row);
     }
 
