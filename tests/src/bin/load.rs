@@ -16,7 +16,7 @@ const FULL: Scale = Scale {
     crowd: 1000,
     rounds: 20,
     presentities: 10_000,
-    half_the_rate: Duration::from_secs(40),
+    half_the_rate: Duration::from_secs(30),
     idle: Duration::from_secs(20),
     growth: &[10_000, 100_000, 1_000_000],
 };

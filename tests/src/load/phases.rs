@@ -214,8 +214,7 @@ impl Bench<'_> {
         let peaks: Vec<_> = sites.iter().map(|site| site.server.processes().memory().peak).collect();
         self.modify_all(&mut sites, SATURATED, &users);
         for at in 0..sites.len() {
-            self.half_the_rate(&mut sites[at], &users, scale.half_the_rate);
-            sites.iter_mut().for_each(Site::attend);
+            self.half_the_rate(&mut sites, at, &users, scale.half_the_rate);
         }
         self.idle(&sites, scale.idle);
         for ((site, before), peak) in sites.iter().zip(before).zip(peaks) {
@@ -241,18 +240,21 @@ impl Bench<'_> {
     }
 
     /// In one piece, so that whatever a server does now and then falls into it.
-    fn half_the_rate(&mut self, site: &mut Site, users: &Range<usize>, time: Duration) {
-        let saturated = self.results[site.at].1.rows.iter().rfind(|row| row.work == SATURATED);
+    fn half_the_rate(&mut self, sites: &mut [Site], at: usize, users: &Range<usize>, time: Duration) {
+        let saturated = self.results[sites[at].at].1.rows.iter().rfind(|row| row.work == SATURATED);
         let rate = saturated.map(|row| row.rate() / WATCHERS_EACH as f64 / 2.0);
         let mut row = Row::of(HALF, 4096);
         let pace = Pace { window: 4096, rate };
         loop {
-            site.measure(&mut row, WATCHERS_EACH, |generator| generator.run(Work::PublishModify, users.clone(), pace));
+            sites[at]
+                .measure(&mut row, WATCHERS_EACH, |generator| generator.run(Work::PublishModify, users.clone(), pace));
+            // Before a server gives up whoever's answer was lost, be it another's (RFC 3261 §17.1.2.2).
+            sites.iter_mut().for_each(Site::attend);
             if row.elapsed >= time {
                 break;
             }
         }
-        self.keep(site, row);
+        self.keep(&sites[at], row);
     }
 
     fn idle(&mut self, sites: &[Site], time: Duration) {
