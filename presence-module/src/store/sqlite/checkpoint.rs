@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::store::Durability;
+
 /// The log of a long file is copied into it whenever it is this much longer: often enough to stay in the page cache, seldom
 /// enough that a page changed a hundred times is copied once, for whoever commits meanwhile waits.
 const BYTES: u64 = 64 << 20;
 
-/// A file no longer than that is copied over whole, however long its log: in the same time, and more rarely.
+/// A file no longer than that is copied over whole, however long its log: in the same time, and more rarely. Not where commits
+/// leave the log to the page cache, for it is flushed before it is copied.
 pub(super) const BYTES_OF_SHORT_FILE: u64 = 256 << 20;
 
 /// Above this length of the log, commits wait until all of it is in the database file.
@@ -19,6 +22,7 @@ pub(super) struct Log {
     /// The file it is the log of.
     file: PathBuf,
     bytes_max: u64,
+    durability: Durability,
     /// Whether anything was committed since the last checkpoint.
     pub(super) is_behind: bool,
     /// The length at which the next checkpoint is due.
@@ -38,9 +42,9 @@ pub(super) enum Mode {
 
 impl Log {
     /// Takes up the log of the database file at `path`: what the last run left in it is copied at the first opportunity.
-    pub(super) fn of(path: &str, bytes_max: u64) -> Self {
+    pub(super) fn of(path: &str, bytes_max: u64, durability: Durability) -> Self {
         let (path, file) = (PathBuf::from(format!("{path}-wal")), PathBuf::from(path));
-        Self { path, file, bytes_max, is_behind: true, due: 0, is_to_be_cut: false }
+        Self { path, file, bytes_max, durability, is_behind: true, due: 0, is_to_be_cut: false }
     }
 
     /// Returns how a checkpoint is to be made, if one is due.
@@ -71,7 +75,8 @@ impl Log {
 
     /// Returns how long the log may become.
     fn room(&self) -> u64 {
-        let bytes = if length(&self.file) <= BYTES { BYTES_OF_SHORT_FILE } else { BYTES };
+        let is_short = length(&self.file) <= BYTES;
+        let bytes = if is_short && self.durability == Durability::Full { BYTES_OF_SHORT_FILE } else { BYTES };
         bytes.min(self.bytes_max)
     }
 }
@@ -85,18 +90,18 @@ mod tests {
     use super::*;
 
     /// Makes a file and its log of these lengths, which take no room.
-    fn log_of(directory: &Path, file_bytes: u64, log_bytes: u64) -> Log {
+    fn log_of(directory: &Path, durability: Durability, file_bytes: u64, log_bytes: u64) -> Log {
         let path = directory.join("presence.db");
-        let log = Log::of(&path.display().to_string(), WAL_BYTES_MAX);
+        let log = Log::of(&path.display().to_string(), WAL_BYTES_MAX, durability);
         for (path, bytes) in [(&log.file, file_bytes), (&log.path, log_bytes)] {
             std::fs::File::create(path).unwrap().set_len(bytes).unwrap();
         }
         log
     }
 
-    fn check(file_bytes: u64, log_bytes: u64, expected: Option<Mode>) {
+    fn check(durability: Durability, file_bytes: u64, log_bytes: u64, expected: Option<Mode>) {
         let directory = tempfile::tempdir().unwrap();
-        let mut log = log_of(directory.path(), file_bytes, 0);
+        let mut log = log_of(directory.path(), durability, file_bytes, 0);
         log.copied(Mode::Passive, true);
         std::fs::File::create(&log.path).unwrap().set_len(log_bytes).unwrap();
         log.is_behind = true;
@@ -105,16 +110,22 @@ mod tests {
 
     #[test]
     fn the_log_of_a_short_file_is_copied_more_rarely() {
-        check(BYTES, BYTES_OF_SHORT_FILE, None);
-        check(BYTES, BYTES_OF_SHORT_FILE + 1, Some(Mode::Passive));
-        check(BYTES + 1, BYTES, None);
-        check(BYTES + 1, BYTES + 1, Some(Mode::Passive));
+        check(Durability::Full, BYTES, BYTES_OF_SHORT_FILE, None);
+        check(Durability::Full, BYTES, BYTES_OF_SHORT_FILE + 1, Some(Mode::Passive));
+        check(Durability::Full, BYTES + 1, BYTES, None);
+        check(Durability::Full, BYTES + 1, BYTES + 1, Some(Mode::Passive));
+    }
+
+    #[test]
+    fn a_log_that_is_not_flushed_is_never_long() {
+        check(Durability::Relaxed, BYTES, BYTES, None);
+        check(Durability::Relaxed, BYTES, BYTES + 1, Some(Mode::Passive));
     }
 
     #[test]
     fn a_file_that_grows_has_its_log_cut() {
         let directory = tempfile::tempdir().unwrap();
-        let mut log = log_of(directory.path(), BYTES + 1, BYTES_OF_SHORT_FILE);
+        let mut log = log_of(directory.path(), Durability::Full, BYTES + 1, BYTES_OF_SHORT_FILE);
         log.copied(Mode::Passive, true);
         assert_eq!(log.due(), Some(Mode::Truncate));
     }

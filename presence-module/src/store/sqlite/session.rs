@@ -59,7 +59,7 @@ impl Session {
         if let Some(missing) = parent.filter(|parent| !parent.is_dir() && path != MEMORY) {
             return Err(cannot_open(path, &format!("`{}` is not a directory", missing.display())));
         }
-        let mut session = Self::of(connect(path, durability, timeout)?, path, wal_bytes_max);
+        let mut session = Self::of(connect(path, durability, timeout)?, Log::of(path, wal_bytes_max, durability));
         let mode =
             session.text("PRAGMA journal_mode").map_err(|failure| cannot_open(path, &failure.error.to_string()))?;
         if mode != "wal" && path != MEMORY {
@@ -78,14 +78,14 @@ impl Session {
         for setting in ["PRAGMA busy_timeout = 2000", "PRAGMA query_only = ON"] {
             connection.batch_execute(setting).map_err(|error| cannot_open(path, &error.to_string()))?;
         }
-        Ok(Self::of(connection, path, WAL_BYTES_MAX))
+        Ok(Self::of(connection, Log::of(path, WAL_BYTES_MAX, Durability::Full)))
     }
 
-    fn of(connection: SqliteConnection, path: &str, wal_bytes_max: u64) -> Self {
+    fn of(connection: SqliteConnection, log: Log) -> Self {
         let statement = |text| Statement::new(Dialect::Sqlite, text);
         Self {
             connection,
-            log: Log::of(path, wal_bytes_max),
+            log,
             opened: OPENED.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
             begin_read: statement("BEGIN"),
             begin_write: statement("BEGIN IMMEDIATE"),
