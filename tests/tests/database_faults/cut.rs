@@ -9,7 +9,7 @@ use tests::patience::wait_until;
 use tests::pidf;
 use tests::user_agent::Publisher;
 
-use super::scene::{Scene, assert_unavailable, shown, stored};
+use super::scene::{DEADLINE, Scene, assert_unavailable, shown, stored};
 
 on! { [mariadb postgresql]
     connections_may_be_cut_at_any_moment,
@@ -64,7 +64,7 @@ fn connections_may_be_cut_at_any_moment(kind: Kind) {
 fn wait_for(acknowledged: &AtomicUsize, more: usize) {
     let (enough, began) = (acknowledged.load(Ordering::Relaxed) + more, Instant::now());
     while acknowledged.load(Ordering::Relaxed) < enough {
-        assert!(began.elapsed() < Duration::from_secs(20), "traffic does not go on");
+        assert!(began.elapsed() < DEADLINE, "traffic does not go on");
         std::thread::yield_now();
     }
 }
@@ -139,7 +139,7 @@ fn publish_at_last(publisher: &mut Publisher, presentity: &str) -> Option<String
             return Some("at last".into());
         }
         assert_unavailable(&answer);
-        assert!(asked.elapsed() < Duration::from_secs(20), "{}", publisher.endpoint.ladder());
+        assert!(asked.elapsed() < DEADLINE, "{}", publisher.endpoint.ladder());
         std::thread::sleep(Duration::from_millis(10));
     }
 }

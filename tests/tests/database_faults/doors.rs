@@ -4,7 +4,7 @@ use tests::database::Database;
 use tests::database_server::{DatabaseServer, Kind, Options, PASSWORD, USER, new_database};
 use tests::server::{Ended, Server, with_parameters};
 
-use super::scene::{here, quickstart_on, settled};
+use super::scene::{DEADLINE, here, quickstart_on, settled};
 
 on! { [mariadb postgresql]
     a_start_that_may_not_make_tables_says_what_does,
@@ -66,7 +66,7 @@ fn the_way_to_a_database_can_be_encrypted(kind: Kind) {
     database.restart();
     let back = std::time::Instant::now();
     while publisher.modify(&here("after")).code() != Some(200) {
-        assert!(back.elapsed().as_secs() < 20, "{}", server.log());
+        assert!(back.elapsed() < DEADLINE, "{}", server.log());
     }
     // What was in force may be told once more, where a change was refused for the outage.
     watcher.notification_where("what is published after it", |told| told.notes() == ["after"]);
