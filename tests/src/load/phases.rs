@@ -239,7 +239,7 @@ impl Bench<'_> {
         self.phase(sites, Part { name, window: WINDOW, per: WATCHERS_EACH, run: &run }, PARTS);
     }
 
-    /// In one piece, so that whatever a server does now and then falls into it.
+    /// One server at a time, and for long enough that whatever it does now and then falls into it.
     fn half_the_rate(&mut self, sites: &mut [Site], at: usize, users: &Range<usize>, time: Duration) {
         let saturated = self.results[sites[at].at].1.rows.iter().rfind(|row| row.work == SATURATED);
         let rate = saturated.map(|row| row.rate() / WATCHERS_EACH as f64 / 2.0);
