@@ -175,6 +175,15 @@ impl Kamailio {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("Kamailio does not run: {error}"));
         let log = Log::follow(child.stderr.take().expect("stderr is piped"));
         self.process = Some(Process { child, log });
+        self.wait_until_free();
+    }
+
+    /// Waits until it takes another request: with one worker, all it answered before is in its database then. It answers a
+    /// PUBLISH, and tells the watchers, before it commits.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub fn wait_until_free(&self) {
         let endpoint = Endpoint::udp(self.address);
         let options = Message::request("OPTIONS", &format!("sip:{}", self.address))
             .with("From", format!("<sip:tester@pres.example>;tag={}", unique()))

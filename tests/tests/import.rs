@@ -142,6 +142,7 @@ fn server_at(address: SocketAddr, database: &str) -> Server {
 fn switch(mut kamailio: Kamailio, end: impl FnOnce(&mut Kamailio), ours: &str) {
     kamailio.put_rules("dana", "pres.example", &rules());
     let scene = Scene::at(kamailio.udp_address());
+    kamailio.wait_until_free();
     end(&mut kamailio);
     let output = import(kamailio.database(), ours);
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
