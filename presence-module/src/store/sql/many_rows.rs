@@ -22,16 +22,13 @@ pub(crate) struct ManyRows {
 enum Form {
     /// A part for each row, with all its values, between `head` and `tail`.
     Listed { head: String, row: String, tail: String },
-    /// Each column has the value that belongs to the key of the row: `UPDATE … SET a = CASE key WHEN ? THEN ? … END, … WHERE
-    /// key IN (?, …)`. The key is the last value of a row.
+    /// Each column has the value at the place of the row's key: `UPDATE … SET a = ELT(@place := FIELD(key, ?, …), ?, …), b =
+    /// ELT(@place, ?, …) WHERE key IN (?, …)`. The key is the last value of a row.
     Chosen { head: String, columns: Vec<String>, key: String },
 }
 
 /// For how many rows, small numbers first.
 const ROWS_AT_ONCE: [usize; 10] = [2, 4, 6, 8, 12, 16, 24, 32, 48, 64];
-
-/// Of values that are looked for one by one, fewer.
-const CHOSEN_AT_ONCE: usize = 32;
 
 impl ManyRows {
     /// A statement with a part for each row.
@@ -57,9 +54,7 @@ impl ManyRows {
     /// Returns the statement for as many of `rows` rows as one can be about, and how many places for rows it has; `None` where
     /// there is one row.
     pub(crate) fn for_rows(&self, rows: usize) -> Option<&(usize, String)> {
-        let most = if matches!(self.form, Form::Chosen { .. }) { CHOSEN_AT_ONCE } else { usize::MAX };
-        let counts = || ROWS_AT_ONCE.into_iter().filter(|count| *count <= most);
-        let texts = self.texts.get_or_init(|| counts().map(|count| (count, self.text(count))).collect());
+        let texts = self.texts.get_or_init(|| ROWS_AT_ONCE.map(|count| (count, self.text(count))).to_vec());
         let full = || texts.iter().rfind(|(count, _)| *count <= rows);
         match self.is_insert || rows < 2 {
             true => full(),
@@ -72,10 +67,13 @@ impl ManyRows {
         match &self.form {
             Form::Listed { head, row, tail } => format!("{head}{}{tail}", vec![row.as_str(); count].join(", ")),
             Form::Chosen { head, columns, key } => {
-                let choice = " WHEN ? THEN ?".repeat(count);
-                let chosen: Vec<_> =
-                    columns.iter().map(|column| format!("{column} = CASE {key}{choice} END")).collect();
-                format!("{head}{} WHERE {key} IN ({})", chosen.join(", "), vec!["?"; count].join(", "))
+                let each = vec!["?"; count].join(", ");
+                // Columns are given their values from left to right.
+                let found = std::iter::once(format!("@place := FIELD({key}, {each})"));
+                let places = found.chain(std::iter::repeat("@place".to_owned()));
+                let chosen =
+                    columns.iter().zip(places).map(|(column, place)| format!("{column} = ELT({place}, {each})"));
+                format!("{head}{} WHERE {key} IN ({each})", chosen.collect::<Vec<_>>().join(", "))
             }
         }
     }
@@ -87,14 +85,15 @@ impl ManyRows {
         match &self.form {
             Form::Listed { .. } => writes.iter().chain(left()).flat_map(|write| &write.binds).collect(),
             Form::Chosen { columns, .. } => {
-                let key = |write: &&'w Write<'_>| &write.binds[columns.len()];
-                let choices = (0..columns.len()).flat_map(|column| {
-                    let chosen = writes.iter().map(move |write| (key(write), &write.binds[column]));
-                    // Of equal keys the first is chosen by: no value is needed twice.
-                    chosen.chain(left().map(move |write| (key(write), write.binds[column].empty())))
+                let keys = || writes.iter().chain(left()).map(|write| &write.binds[columns.len()]);
+                let values = (0..columns.len()).flat_map(|column| {
+                    // Of equal keys the first is found: no value is needed twice.
+                    writes
+                        .iter()
+                        .map(move |write| &write.binds[column])
+                        .chain(left().map(move |write| write.binds[column].empty()))
                 });
-                let keys = writes.iter().chain(left()).map(key);
-                choices.flat_map(|(key, value)| [key, value]).chain(keys).collect()
+                keys().chain(values).chain(keys()).collect()
             }
         }
     }
@@ -108,14 +107,14 @@ mod tests {
     use crate::store::sql::statements::Statements;
 
     #[test]
-    fn each_value_stands_beside_its_key() {
+    fn each_value_stands_at_the_place_of_its_key() {
         let statements = Statements::new(Dialect::MySql, &TableNames::default());
         let statement = &statements.publication_refreshed;
         let many = statement.many_rows().unwrap();
         assert_eq!(
             many.text(2),
-            "UPDATE `presentity` SET `etag` = CASE `id` WHEN ? THEN ? WHEN ? THEN ? END, \
-             `expires` = CASE `id` WHEN ? THEN ? WHEN ? THEN ? END WHERE `id` IN (?, ?)"
+            "UPDATE `presentity` SET `etag` = ELT(@place := FIELD(`id`, ?, ?), ?, ?), \
+             `expires` = ELT(@place, ?, ?) WHERE `id` IN (?, ?)"
         );
         let write = |etag, expires, id| {
             let binds = vec![Bind::Text(etag), Bind::Integer(expires), Bind::Integer(id)];
@@ -123,8 +122,7 @@ mod tests {
         };
         let (a, b) = (write("a", 10, 1), write("b", 20, 2));
         let shown: Vec<_> = many.values(&[&a, &b], 2).into_iter().map(|bind| format!("{bind:?}")).collect();
-        let expected = "Integer(1) Text(\"a\") Integer(2) Text(\"b\") Integer(1) Integer(10) Integer(2) Integer(20) \
-                        Integer(1) Integer(2)";
+        let expected = "Integer(1) Integer(2) Text(\"a\") Text(\"b\") Integer(10) Integer(20) Integer(1) Integer(2)";
         assert_eq!(shown.join(" "), expected);
     }
 
@@ -137,8 +135,7 @@ mod tests {
         let shown = |many: &ManyRows, write| format!("{:?}", many.values(&[write], 2));
         assert_eq!(
             shown(changed.many_rows().unwrap(), &change),
-            "[Integer(1), Text(\"a\"), Integer(1), Text(\"\"), Integer(1), Integer(10), Integer(1), Integer(0), \
-             Integer(1), Integer(1)]"
+            "[Integer(1), Integer(1), Text(\"a\"), Text(\"\"), Integer(10), Integer(0), Integer(1), Integer(1)]"
         );
         assert_eq!(shown(removed.many_rows().unwrap(), &removal), "[Integer(2), Integer(2)]");
     }
@@ -150,7 +147,7 @@ mod tests {
             |statement: &Statement, rows| statement.many_rows().unwrap().for_rows(rows).map(|(places, _)| *places);
         let of = |statement| [1, 2, 5, 33, 100].map(|rows| places(statement, rows));
         assert_eq!(of(&statements.publication_removed), [None, Some(2), Some(6), Some(48), Some(64)]);
-        assert_eq!(of(&statements.publication_refreshed), [None, Some(2), Some(6), Some(32), Some(32)]);
+        assert_eq!(of(&statements.publication_refreshed), [None, Some(2), Some(6), Some(48), Some(64)]);
         assert_eq!(of(&statements.publication_stored), [None, Some(2), Some(4), Some(32), Some(64)]);
     }
 }
