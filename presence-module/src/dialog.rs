@@ -83,8 +83,8 @@ pub struct Dialog {
     remote_cseq: u32,
     /// The NOTIFY whose outcome is unknown; most of the time there is none.
     in_flight: Option<Box<InFlight>>,
-    /// Whether it was taken up from its rows, and its watcher has sent nothing since.
-    is_unheard: bool,
+    /// The CSeq of its last request when it was taken up from its rows: that request may come again.
+    resumed_at: Option<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -131,7 +131,7 @@ impl Dialog {
     pub fn begin(key: DialogKey, usage: Usage) -> Self {
         let cseq = usage.row.local_cseq.saturating_sub(CSEQ_BLOCK);
         let remote_cseq = usage.row.remote_cseq;
-        Self { key, usages: smallvec![usage], cseq, remote_cseq, in_flight: None, is_unheard: false }
+        Self { key, usages: smallvec![usage], cseq, remote_cseq, in_flight: None, resumed_at: None }
     }
 
     /// Takes up a dialog from a row: every CSeq up to `row.local_cseq` may have been used.
@@ -141,7 +141,7 @@ impl Dialog {
             cseq = cseq.saturating_sub(CSEQ_BLOCK);
         }
         usage.number_from(cseq);
-        Self { key, usages: smallvec![usage], cseq, remote_cseq, in_flight: None, is_unheard: true }
+        Self { key, usages: smallvec![usage], cseq, remote_cseq, in_flight: None, resumed_at: Some(remote_cseq) }
     }
 
     /// Takes in a further subscription, or one that begins again; it takes the place of one with its key.
@@ -159,6 +159,7 @@ impl Dialog {
     pub fn add_resumed(&mut self, usage: Usage) {
         self.cseq = self.cseq.max(usage.row.local_cseq);
         self.remote_cseq = self.remote_cseq.max(usage.row.remote_cseq);
+        self.resumed_at = self.resumed_at.map(|_| self.remote_cseq);
         self.put(usage);
         self.usages.iter_mut().for_each(|usage| usage.number_from(self.cseq));
     }
@@ -172,7 +173,11 @@ impl Dialog {
     /// Notes that the watcher sent a request with this CSeq.
     pub fn heard(&mut self, remote_cseq: u32) {
         self.remote_cseq = self.remote_cseq.max(remote_cseq);
-        self.is_unheard = false;
+        self.heard_again();
+    }
+
+    /// Notes that the watcher sent a request that it had sent before.
+    pub fn heard_again(&mut self) {
         if let Some(in_flight) = &mut self.in_flight {
             in_flight.is_superseded = true;
         }
@@ -226,7 +231,7 @@ impl Dialog {
     /// Returns whether `usage` was begun or refreshed last by a request with this CSeq, before a crash that may have lost
     /// the answer: then the request comes again.
     pub fn is_repeated(&self, usage: &Usage, cseq: u32) -> bool {
-        self.is_unheard && cseq == self.remote_cseq && cseq == usage.row.remote_cseq
+        self.resumed_at == Some(cseq) && cseq == self.remote_cseq && cseq == usage.row.remote_cseq
     }
 
     /// Counts requests from what the rows say: what was refused was never heard.
@@ -240,10 +245,10 @@ impl Dialog {
         self.remote_cseq
     }
 
-    /// Returns the highest CSeq that the rows reserve.
+    /// Returns the highest CSeq that every row reserves: any of them may be all that is left of the dialog.
     pub fn reserved(&self) -> u32 {
         let live = self.usages.iter().filter(|usage| !usage.is_ending());
-        live.map(|usage| usage.row.local_cseq).max().unwrap_or(CSEQ_BLOCK)
+        live.map(|usage| usage.row.local_cseq).min().unwrap_or(CSEQ_BLOCK)
     }
 
     /// Returns whether a NOTIFY's outcome is unknown.
@@ -300,17 +305,19 @@ impl Dialog {
         self.cseq
     }
 
-    /// Returns the row to write first, and its new upper bound, if the CSeq of the last NOTIFY passes what the rows
+    /// Returns the rows to write first, each with its new upper bound, if the CSeq of the last NOTIFY passes what they
     /// reserve.
-    pub fn reserve(&mut self) -> Option<(SubscriptionKey, u32)> {
-        let key = self.usages.iter().find(|usage| !usage.is_ending())?.row.key;
+    pub fn reserve(&mut self) -> SmallVec<[(SubscriptionKey, u32); 1]> {
         if self.reserved() >= self.cseq {
-            return None;
+            return SmallVec::new();
         }
         let local_cseq = self.cseq + CSEQ_BLOCK - 1;
-        let usage = self.usage_mut(key)?;
-        usage.row.local_cseq = local_cseq;
-        Some((key, local_cseq))
+        let live = self.usages.iter_mut().filter(|usage| !usage.is_ending());
+        live.map(|usage| {
+            usage.row.local_cseq = local_cseq;
+            (usage.row.key, local_cseq)
+        })
+        .collect()
     }
 
     /// Takes back a NOTIFY that never left, because what it rests on was refused.

@@ -251,6 +251,13 @@ impl Dialogs {
         }
     }
 
+    /// Notes that the watcher in a dialog sent a request that it had sent before.
+    pub(crate) fn heard_again(&mut self, key: DialogKey) {
+        if let Some(slot) = self.by_key.get(&key).map(|place| place.slot()) {
+            self.slots[slot].heard_again();
+        }
+    }
+
     /// Ends what is over and not told yet in a dialog whose watcher takes nothing any more.
     pub(crate) fn silence(&mut self, key: DialogKey, about: impl Fn(&Usage) -> bool) {
         let Some(slot) = self.by_key.get(&key).map(|place| place.slot()) else { return };

@@ -135,7 +135,7 @@ impl Presentity {
     /// # Errors
     /// Why it is refused.
     pub fn on_subscribe(
-        &self,
+        &mut self,
         key: DialogKey,
         mut request: InitialSubscribe,
         policy: &Policy,
@@ -154,6 +154,7 @@ impl Presentity {
         if policy.subscribe.one_per_device {
             self.end_former(&mut subscribed.changes);
         }
+        self.note_repeated(key, &subscribed);
         Ok(subscribed)
     }
 
@@ -162,7 +163,7 @@ impl Presentity {
     /// # Errors
     /// Why the dialog refuses it.
     pub fn on_refresh(
-        &self,
+        &mut self,
         key: DialogKey,
         request: RefreshSubscribe,
         policy: &Policy,
@@ -196,7 +197,15 @@ impl Presentity {
             Some(_) => {}
             None => self.note_begin(&mut subscribed.changes, policy, now),
         }
+        self.note_repeated(key, &subscribed);
         Ok(subscribed)
+    }
+
+    /// Whoever sends a request again is there, though nothing comes of it.
+    fn note_repeated(&mut self, key: DialogKey, subscribed: &Subscribed) {
+        if subscribed.changes.is_empty() {
+            self.dialogs.heard_again(key);
+        }
     }
 
     fn has_room_for(

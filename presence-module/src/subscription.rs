@@ -181,7 +181,8 @@ pub fn in_dialog<'d>(
     let dialog = dialog.ok_or(Rejection::NoSuchDialog)?;
     let live = dialog.any_live(now.mono).ok_or(Rejection::NoSuchDialog)?;
     let is_in_order = request.cseq.saturating_add(policy.cseq_offset) > dialog.remote_cseq();
-    if !is_in_order && !dialog.usages().iter().any(|usage| request.repeats(dialog, usage)) {
+    let is_repeated = |usage: &Usage| usage.is_live(now.mono) && request.repeats(dialog, usage);
+    if !is_in_order && !dialog.usages().iter().any(is_repeated) {
         return Err(Rejection::OutOfOrder);
     }
     Ok((dialog, live))
@@ -417,8 +418,16 @@ mod tests {
         assert_eq!(decide(&resumed(), 1, Some(3600)), Err(Rejection::OutOfOrder));
         assert_eq!(decide(&resumed(), 2, Some(0)), Err(Rejection::OutOfOrder), "it would have ended it");
         let mut heard = resumed();
-        heard.heard(2);
-        assert_eq!(decide(&heard, 2, Some(3600)), Err(Rejection::OutOfOrder), "its answer is remembered elsewhere");
+        heard.heard(3);
+        for cseq in [2, 3] {
+            assert_eq!(
+                decide(&heard, cseq, Some(3600)),
+                Err(Rejection::OutOfOrder),
+                "its answer is remembered elsewhere"
+            );
+        }
+        heard.restore_remote_cseq();
+        assert!(decide(&heard, 2, Some(3600)).is_ok(), "what came behind it was refused");
     }
 
     #[test]

@@ -25,9 +25,8 @@ impl Presentity {
         for slot in self.dialogs.take_touched() {
             while self.bind_next(slot, policy, now, decision) {}
             let Some(dialog) = self.dialogs.slot_mut(slot) else { continue };
-            if let Some((key, local_cseq)) = dialog.reserve() {
-                decision.changes.push(Change::CseqReserved { key, local_cseq });
-            }
+            let reserved = dialog.reserve().into_iter();
+            decision.changes.extend(reserved.map(|(key, local_cseq)| Change::CseqReserved { key, local_cseq }));
             let waits_until = dialog.waits_until().filter(|at| *at > now.mono);
             waits_until.into_iter().for_each(|at| self.expect_timeout(at));
         }

@@ -52,10 +52,10 @@ impl World {
         assert_eq!(stored.collect::<BTreeMap<_, _>>(), watchers.collect());
     }
 
-    /// A CSeq is reserved before it is used, by one of the rows of its dialog.
+    /// A CSeq is reserved before it is used, by every row of its dialog.
     pub(super) fn check_reserved(&self, notification: &Notification) {
         let rows = self.disk.subscriptions.values().filter(|row| row.call_id == notification.row.call_id());
-        let reserved = rows.map(|row| row.local_cseq).max();
+        let reserved = rows.map(|row| row.local_cseq).min();
         assert!(reserved.is_none_or(|reserved| notification.cseq <= reserved), "{reserved:?}: {notification:?}");
     }
 

@@ -1,7 +1,7 @@
 //! What went wrong once: each the shortest way there, named after what holds since.
 
 use super::documents::Document;
-use super::events::{Answer, Event, How, Then, To};
+use super::events::{Answer, Event, How, Sql, Then, To};
 use super::rules;
 use super::world::World;
 use crate::edge::tests::rig::POLICY;
@@ -171,4 +171,36 @@ fn a_clock_that_is_set_makes_rules_valid_or_not_at_once() {
     };
     let set = |by_s, note| [Event::SetClock { by_s }, publish(note), COMMIT, OK, COMMIT];
     check(POLICY, watches.into_iter().chain(set(30, 0)).chain(set(-25, 1)).chain(set(100, 2)));
+}
+
+#[test]
+fn who_sends_again_what_was_answered_before_a_crash_is_there_though_it_takes_no_notify() {
+    let repeats = Event::InDialog { phone: DANA, to: WINFO, expires: 60, moves: false, how: How::Late };
+    let silence = Event::Answer { nth: 0, with: Answer::Silence };
+    check(POLICY, [subscribe(DANA, WINFO, 60), COMMIT, CRASH, repeats, COMMIT, silence, OK]);
+}
+
+#[test]
+fn who_repeats_a_request_after_its_next_was_refused_is_answered_as_before_the_crash() {
+    let repeats = Event::InDialog { phone: ELI, to: PRESENCE, expires: 60, moves: false, how: How::Late };
+    let crashed = [subscribe(ELI, PRESENCE, 60), COMMIT, CRASH, in_dialog(ELI, PRESENCE, 60), REFUSE, COMMIT];
+    check(POLICY, crashed.into_iter().chain([repeats, COMMIT, OK]));
+}
+
+#[test]
+fn who_repeats_a_request_for_what_is_over_since_begins_nothing() {
+    let repeats = Event::InDialog { phone: ELI, to: PRESENCE, expires: 1, moves: false, how: How::Late };
+    let shares = [subscribe(ELI, PRESENCE, 60), COMMIT, OK, in_dialog(ELI, WINFO, 60), COMMIT, OK];
+    let refreshes = [in_dialog(ELI, PRESENCE, 1), COMMIT, OK];
+    let away = Event::Restart { is_orderly: false, away_ms: 1700, rules: None };
+    check(POLICY, shares.into_iter().chain(refreshes).chain([away, repeats, COMMIT]));
+}
+
+#[test]
+fn a_dialog_goes_on_above_all_cseqs_whichever_of_its_rows_another_program_leaves() {
+    for nth in [0, 1] {
+        let shares = [subscribe(ELI, PRESENCE, 600), COMMIT, OK, in_dialog(ELI, WINFO, 600), COMMIT, OK];
+        let chats = [Event::Chat { phone: ELI }, Event::Sql(Sql::Unsubscribe { nth }), CRASH, COMMIT];
+        check(POLICY, shares.into_iter().chain(chats));
+    }
 }

@@ -45,6 +45,7 @@ impl World {
             match change {
                 Change::SubscriptionRemoved { key, .. } => {
                     self.wire.excuse(*key);
+                    self.truth.restored.insert(*key);
                     if let Some(subscription) = self.truth.subscriptions.get_mut(key) {
                         subscription.is_taken_up = true;
                         self.wire.forget(subscription.dialog, *key);

@@ -64,6 +64,9 @@ pub(super) struct Subscribe {
     pub(super) begun: Option<SubscriptionKey>,
 }
 
+/// What is answered does not matter: nothing comes of it.
+pub(super) const ANY: u16 = 0;
+
 #[derive(Clone, Debug)]
 pub(super) struct InDialog {
     pub(super) subscribe: Subscribe,
@@ -235,7 +238,8 @@ impl Truth {
         let is_repeated = key.is_some_and(|key| self.repeatable.get(&key) == Some(cseq));
         let is_repeated = *cseq == last && subscribe.expires > 0 && is_repeated;
         if *cseq <= last && !is_repeated {
-            return 500;
+            let is_restored = key.is_some_and(|key| self.restored.contains(&key));
+            return if *cseq == last && is_restored { ANY } else { 500 };
         }
         // Who is somebody, and nobody who subscribes in it.
         if !subscribe.identity.is_empty() && !live.iter().any(|it| it.identity == subscribe.identity) {

@@ -92,7 +92,8 @@ impl World {
 
     /// Removes a row that the next decision is to change, and returns whether there is one.
     pub(super) fn remove_under_next(&mut self) -> bool {
-        let changes = || self.queue.iter().flat_map(|step| &step.decision.changes);
+        let queued = || self.queue.iter().map(|step| &step.decision);
+        let changes = || queued().chain(&self.refused).flat_map(|decision| &decision.changes);
         let is_decided_otherwise = |key: SubscriptionKey| {
             changes().any(|change| match change {
                 Change::SubscriptionRemoved { key: other, .. } => *other == key,

@@ -3,7 +3,7 @@
 //! It knows no dialog that is busy and nothing that is owed: everything is decided on anew with every step, from the
 //! publications, the rules and the time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smol_str::SmolStr;
 
@@ -29,6 +29,8 @@ pub(super) struct Truth {
     pub(super) remote_cseqs: BTreeMap<DialogKey, u32>,
     /// The CSeq of the request that began or refreshed a subscription last, before a restart that may have lost its answer.
     pub(super) repeatable: BTreeMap<SubscriptionKey, u32>,
+    /// Subscriptions that ended, and did not after all: whether their last requests may come again is nobody's promise.
+    pub(super) restored: BTreeSet<SubscriptionKey>,
 }
 
 impl Truth {
@@ -41,6 +43,7 @@ impl Truth {
             watchers: BTreeMap::new(),
             remote_cseqs: BTreeMap::new(),
             repeatable: BTreeMap::new(),
+            restored: BTreeSet::new(),
         }
     }
 
