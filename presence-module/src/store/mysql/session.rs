@@ -9,7 +9,9 @@ use mysql::{Conn, OptsBuilder, Params, SslOpts, Value};
 
 use super::failure;
 use crate::store::StoreError;
-use crate::store::sql::connection::{Access, Connection, Failure, Fault, HELD_UP_FOR, check_met};
+use crate::store::sql::connection::{
+    Access, Connection, Failure, Fault, HELD_UP_FOR, SessionNumber, Version, check_met,
+};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::grouping::grouped;
 use crate::store::sql::reading::Columns;
@@ -27,6 +29,9 @@ pub(super) struct Session {
     takes_rows: bool,
     /// How long a row is waited for that another session holds.
     held_up_for: Duration,
+    /// A transaction is to begin with the next statement, in the same message.
+    is_to_begin: bool,
+    number: SessionNumber,
 }
 
 /// How often it is looked whether a row is still held: the server itself waits for whole seconds, or not at all.
@@ -35,12 +40,13 @@ const HELD_LOOK: Duration = Duration::from_millis(5);
 /// How much of a message is not the value in it, at most.
 const PACKET_HEAD_BYTES: usize = 64;
 
-/// In seconds since 1970, with the present. A server that started since does not know.
-const CHANGED_AT: &str = "SELECT CAST(UNIX_TIMESTAMP(UPDATE_TIME) AS SIGNED), CAST(UNIX_TIMESTAMP() AS SIGNED) \
-                          FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?";
+/// What begins a transaction in which rows may change.
+const BEGIN: &str = "START TRANSACTION READ WRITE";
 
-/// A change may be visible a little later than it is dated, and seconds are not told apart.
-const SETTLED_AFTER_S: i64 = 2;
+/// What all sessions of the server did to rows, but for what this one did. A commit is counted after it can be seen.
+const DONE_BY_OTHERS: &str = "SELECT CAST(SUM(a.VARIABLE_VALUE - o.VARIABLE_VALUE) AS SIGNED) \
+     FROM information_schema.GLOBAL_STATUS a JOIN information_schema.SESSION_STATUS o USING (VARIABLE_NAME) \
+     WHERE VARIABLE_NAME IN ('HANDLER_COMMIT', 'HANDLER_DELETE', 'HANDLER_UPDATE', 'HANDLER_WRITE')";
 
 /// The number of the character set of columns that hold bytes.
 const BINARY: u16 = 63;
@@ -58,13 +64,38 @@ impl Session {
             let about: Option<(usize, String)> = connection.query_first("SELECT @@max_allowed_packet, VERSION()")?;
             let (packet_bytes_max, version) = about.unwrap_or_default();
             let takes_rows = version.contains("MariaDB");
-            Ok(Self { connection, packet_bytes_max, takes_rows, held_up_for: timeout / HELD_UP_FOR })
+            let (held_up_for, number) = (timeout / HELD_UP_FOR, SessionNumber::next());
+            Ok(Self { connection, packet_bytes_max, takes_rows, held_up_for, is_to_begin: false, number })
         };
         connected().map_err(|error: mysql::Error| failure::of_a_statement(error).into())
     }
 
+    /// Runs statements without values, one after the other, and returns how many rows the last of them met.
+    fn run_texts(&mut self, texts: &str) -> Result<u64, Failure> {
+        let run = |connection: &mut Conn| {
+            let mut results = connection.query_iter(texts)?;
+            // Each may fail.
+            while let Some(mut rows) = results.iter() {
+                rows.try_for_each(|row| row.map(drop))?;
+            }
+            drop(results);
+            Ok(connection.affected_rows())
+        };
+        run(&mut self.connection).map_err(failure::of_a_statement)
+    }
+
+    /// Begins the transaction that is to begin with whatever comes now, by itself.
+    fn begin_now(&mut self) -> Result<(), Failure> {
+        if self.is_to_begin {
+            self.run_texts(BEGIN)?;
+            self.is_to_begin = false;
+        }
+        Ok(())
+    }
+
     /// Runs a statement and returns how many rows it met.
     fn execute(&mut self, text: &str, values: impl Fn() -> Vec<Value>) -> Result<u64, Failure> {
+        self.begin_now()?;
         self.until_free(|session| {
             let values = values();
             session.check_lengths(&values)?;
@@ -79,6 +110,7 @@ impl Session {
 
     /// Runs a statement about one row for the values of many.
     fn execute_for_rows(&mut self, text: &str, rows: impl Fn() -> Vec<Vec<Value>>) -> Result<(), Failure> {
+        self.begin_now()?;
         self.until_free(|session| {
             let rows = rows();
             rows.iter().try_for_each(|values| session.check_lengths(values))?;
@@ -135,29 +167,37 @@ impl Session {
 
 impl Connection for Session {
     fn begin(&mut self, access: Access) -> Result<(), Failure> {
-        let begin: &[&str] = match access {
+        self.is_to_begin = access == Access::Write;
+        match access {
             // For the next transaction only: a view of one moment.
-            Access::Read => &["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION READ ONLY"],
-            Access::Write => &["START TRANSACTION READ WRITE"],
-        };
-        begin.iter().try_for_each(|text| self.connection.query_drop(text)).map_err(failure::of_a_statement)
+            Access::Read => {
+                let begin = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION READ ONLY";
+                self.run_texts(begin).map(drop)
+            }
+            Access::Write => Ok(()),
+        }
     }
 
     fn commit(&mut self) -> Result<(), Failure> {
-        self.connection.query_drop("COMMIT").map_err(failure::of_a_statement)
+        if std::mem::take(&mut self.is_to_begin) {
+            return Ok(());
+        }
+        self.run_texts("COMMIT").map(drop)
     }
 
     fn roll_back(&mut self) -> Result<(), Failure> {
-        self.connection.query_drop("ROLLBACK").map_err(failure::of_a_statement)
+        self.is_to_begin = false;
+        self.run_texts("ROLLBACK").map(drop)
     }
 
     fn run(&mut self, statement: &Statement, binds: &[Bind<'_>]) -> Result<u64, Failure> {
-        if binds.is_empty() {
-            // Not everything can be prepared: no trigger can.
-            self.connection.query_drop(statement.text()).map_err(failure::of_a_statement)?;
-            return Ok(self.connection.affected_rows());
-        }
-        self.execute(statement.text(), || binds.iter().map(value).collect())
+        // Not everything can be prepared: no trigger can.
+        let text = if self.is_to_begin || binds.is_empty() { statement.with_numbers(binds) } else { None };
+        let Some(text) = text else { return self.execute(statement.text(), || binds.iter().map(value).collect()) };
+        let texts = if self.is_to_begin { format!("{BEGIN}; {text}") } else { text };
+        let met = self.until_free(|session| session.run_texts(&texts))?;
+        self.is_to_begin = false;
+        Ok(met)
     }
 
     fn write(&mut self, writes: &[Write<'_>]) -> Result<(), Failure> {
@@ -170,6 +210,7 @@ impl Connection for Session {
         binds: &[Bind<'_>],
         visit: &mut dyn FnMut(&dyn Row),
     ) -> Result<(), Failure> {
+        self.begin_now()?;
         let params = match binds {
             [] => Params::Empty,
             binds => Params::Positional(binds.iter().map(value).collect()),
@@ -184,21 +225,15 @@ impl Connection for Session {
         read().map_err(failure::of_a_statement)
     }
 
-    fn version_of_rows(&mut self, tables: [&str; 2]) -> Result<Option<i64>, Failure> {
-        // MySQL answers what it remembers from up to a day ago.
+    fn version_before_walk(&mut self) -> Result<Option<Version>, Failure> {
+        // MySQL has these tables no more.
         if !self.takes_rows {
             return Ok(None);
         }
-        let (statement, mut version) = (Statement::new(Dialect::MySql, CHANGED_AT), Some(0));
-        for table in tables {
-            let mut settled = None;
-            self.query(&statement, &[Bind::Text(table)], &mut |row| {
-                let mut columns = Columns::new(row, &["UPDATE_TIME", "UNIX_TIMESTAMP"]);
-                let [changed_at, now] = [(); 2].map(|()| columns.number::<i64>().ok());
-                settled = changed_at.zip(now).filter(|(at, now)| *at < now - SETTLED_AFTER_S).map(|(at, _)| at);
-            })?;
-            version = version.zip(settled).map(|(version, at)| (version << u32::BITS) | at);
-        }
+        let (statement, session, mut version) = (Statement::verbatim(DONE_BY_OTHERS), self.number, None);
+        self.query(&statement, &[], &mut |row| {
+            version = Columns::new(row, &["done_by_others"]).number().ok().map(|number| Version { session, number });
+        })?;
         Ok(version)
     }
 

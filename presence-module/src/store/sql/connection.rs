@@ -1,5 +1,7 @@
 //! The seam to a database: one session, used by one thread at a time.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::statement::{Statement, Write};
 use super::value::{Bind, Row};
 use crate::store::{BoxedError, CommitError, RowHeld, SessionLost, StoreError};
@@ -49,6 +51,27 @@ impl Failure {
     }
 }
 
+/// Tells one session of this process from all others.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct SessionNumber(u64);
+
+impl SessionNumber {
+    /// Returns one that no other session has.
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// What stands for all that other sessions have committed; each session counts for itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Version {
+    /// Who counted.
+    pub(crate) session: SessionNumber,
+    /// The count.
+    pub(crate) number: i64,
+}
+
 /// A session with a database. A [`Failure`] of any call leaves a transaction that can only be rolled back.
 pub(crate) trait Connection: Send {
     /// Begins a transaction.
@@ -89,14 +112,13 @@ pub(crate) trait Connection: Send {
         Ok(())
     }
 
-    /// Returns a number that changes only when some other session commits; `None` if the database has none.
-    fn version_of_others(&mut self) -> Result<Option<i64>, Failure> {
+    /// Returns what is another after some other session committed; `None` if the database does not tell, or not at once.
+    fn version_of_others(&mut self) -> Result<Option<Version>, Failure> {
         Ok(None)
     }
 
-    /// Returns a number that changes at the latest when another session commits a change of a row of `tables`, and may change
-    /// without; `None` if that cannot be told.
-    fn version_of_rows(&mut self, _tables: [&str; 2]) -> Result<Option<i64>, Failure> {
+    /// Returns the same, where that may take some milliseconds.
+    fn version_before_walk(&mut self) -> Result<Option<Version>, Failure> {
         self.version_of_others()
     }
 

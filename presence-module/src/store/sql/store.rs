@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::connection::{Access, Connect, Connection, Failure, Fault};
+use super::connection::{Access, Connect, Connection, Failure, Fault, Version};
 use super::dialect::Dialect;
 use super::migration::{Migrate, Migration};
 use super::old_tables::OldTables;
@@ -34,10 +34,10 @@ pub struct SqlStore {
     statements: Statements,
     ownership: Ownership,
     walk: Walk,
-    /// What [`Connection::version_of_rows`] was when the last pass of the walk began.
-    walked_at: Option<i64>,
-    /// What it was when nobody's rules had changed.
-    pub(super) unchanged: Option<i64>,
+    /// What others had committed when the last pass of the walk began.
+    walked_at: Option<Version>,
+    /// What they had when nobody's rules had changed.
+    pub(super) unchanged: Option<Version>,
     /// Those whose rules changed and whom nobody has asked for yet.
     pub(super) changed_rules: BTreeSet<PresentityUri>,
     pub(super) rule_owners: RuleOwners,
@@ -198,14 +198,12 @@ impl SqlStore {
         kept(&mut self.connection, done)
     }
 
-    pub(super) fn version_of_others(&mut self) -> Result<Option<i64>, StoreError> {
+    pub(super) fn version_of_others(&mut self) -> Result<Option<Version>, StoreError> {
         self.with(|connection, _| Ok(connection.version_of_others()?))
     }
 
-    /// Returns it for the tables that a walk goes through.
-    fn version_of_rows(&mut self) -> Result<Option<i64>, StoreError> {
-        let tables = [TableId::Presentity, TableId::ActiveWatchers].map(|table| self.names.of(table).to_owned());
-        self.with(|connection, _| Ok(connection.version_of_rows(tables.each_ref().map(|table| &**table))?))
+    fn version_before_walk(&mut self) -> Result<Option<Version>, StoreError> {
+        self.with(|connection, _| Ok(connection.version_before_walk()?))
     }
 }
 
@@ -224,7 +222,7 @@ impl Store for SqlStore {
 
     fn load(&mut self, scope: Scope<'_>, visit: &mut dyn FnMut(Stored)) -> Result<(), StoreError> {
         if let Scope::All = scope {
-            self.walked_at = self.version_of_rows()?;
+            self.walked_at = self.version_before_walk()?;
         }
         self.transaction(Access::Read, |connection, statements| match scope {
             Scope::All => load_all(connection, statements, visit),
@@ -252,7 +250,7 @@ impl Store for SqlStore {
     fn sweep(&mut self, rows_max: usize, visit: &mut dyn FnMut(Stored)) -> Result<Sweep, StoreError> {
         if self.walk.is_at_its_beginning() {
             self.forget_rule_owners();
-            let version = self.version_of_rows()?;
+            let version = self.version_before_walk()?;
             if version.is_some() && version == self.walked_at {
                 return Ok(Sweep::NothingNew);
             }

@@ -1,6 +1,6 @@
 //! Work in a session, in one transaction or in none, and whether the session is still good after it.
 
-use super::connection::{Access, Connection, Failure, Fault};
+use super::connection::{Access, Connection, Failure, Fault, Version};
 use super::statement::{Statement, Write};
 use super::value::{Bind, Row};
 
@@ -78,12 +78,12 @@ impl Connection for Watched<'_> {
         self.watch(|connection| connection.maintain(is_last))
     }
 
-    fn version_of_others(&mut self) -> Result<Option<i64>, Failure> {
+    fn version_of_others(&mut self) -> Result<Option<Version>, Failure> {
         self.watch(|connection| connection.version_of_others())
     }
 
-    fn version_of_rows(&mut self, tables: [&str; 2]) -> Result<Option<i64>, Failure> {
-        self.watch(|connection| connection.version_of_rows(tables))
+    fn version_before_walk(&mut self) -> Result<Option<Version>, Failure> {
+        self.watch(|connection| connection.version_before_walk())
     }
 
     fn durability_caveat(&mut self) -> Result<Option<String>, Failure> {

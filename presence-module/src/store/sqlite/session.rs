@@ -9,7 +9,7 @@ use diesel::{Connection as _, SqliteConnection};
 use super::checkpoint::{self, Log, Mode, WAL_BYTES_MAX};
 use super::failure;
 use super::query::{Bound, SqliteRow};
-use crate::store::sql::connection::{Access, Connection, Failure};
+use crate::store::sql::connection::{Access, Connection, Failure, SessionNumber, Version};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::reading::Columns;
 use crate::store::sql::statement::Statement;
@@ -30,8 +30,7 @@ pub struct CannotOpen {
 pub(super) struct Session {
     connection: SqliteConnection,
     log: Log,
-    /// SQLite counts for each connection anew; this makes the count of one of them differ from another's.
-    opened: i64,
+    number: SessionNumber,
     begin_read: Statement,
     begin_write: Statement,
     commit: Statement,
@@ -86,7 +85,7 @@ impl Session {
         Self {
             connection,
             log,
-            opened: OPENED.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+            number: SessionNumber::next(),
             begin_read: statement("BEGIN"),
             begin_write: statement("BEGIN IMMEDIATE"),
             commit: statement("COMMIT"),
@@ -118,9 +117,6 @@ impl Session {
         Ok(is_complete)
     }
 }
-
-/// How many connections this process opened.
-static OPENED: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(0);
 
 impl Connection for Session {
     fn begin(&mut self, access: Access) -> Result<(), Failure> {
@@ -169,8 +165,8 @@ impl Connection for Session {
         Ok(())
     }
 
-    fn version_of_others(&mut self) -> Result<Option<i64>, Failure> {
-        let mut version = None;
+    fn version_of_others(&mut self) -> Result<Option<Version>, Failure> {
+        let (session, mut version) = (self.number, None);
         // Other connections' commits change the number, our own do not.
         let rows = LoadConnection::<DefaultLoadingMode>::load(
             &mut self.connection,
@@ -178,9 +174,9 @@ impl Connection for Session {
         );
         for row in rows.map_err(failure::of_a_statement)? {
             let row = SqliteRow(row.map_err(failure::of_a_statement)?);
-            version = Columns::new(&row, &["data_version"]).number::<i64>().ok();
+            version = Columns::new(&row, &["data_version"]).number().ok().map(|number| Version { session, number });
         }
-        Ok(version.map(|version| version + (self.opened << 32)))
+        Ok(version)
     }
 }
 
