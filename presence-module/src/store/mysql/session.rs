@@ -29,8 +29,6 @@ pub(super) struct Session {
     takes_rows: bool,
     /// How long a row is waited for that another session holds.
     held_up_for: Duration,
-    /// A transaction is to begin with the next statement, in the same message.
-    is_to_begin: bool,
     number: SessionNumber,
 }
 
@@ -39,9 +37,6 @@ const HELD_LOOK: Duration = Duration::from_millis(5);
 
 /// How much of a message is not the value in it, at most.
 const PACKET_HEAD_BYTES: usize = 64;
-
-/// What begins a transaction in which rows may change.
-const BEGIN: &str = "START TRANSACTION READ WRITE";
 
 /// What all sessions of the server did to rows, but for what this one did. A commit is counted after it can be seen.
 const DONE_BY_OTHERS: &str = "SELECT CAST(SUM(a.VARIABLE_VALUE - o.VARIABLE_VALUE) AS SIGNED) \
@@ -65,37 +60,13 @@ impl Session {
             let (packet_bytes_max, version) = about.unwrap_or_default();
             let takes_rows = version.contains("MariaDB");
             let (held_up_for, number) = (timeout / HELD_UP_FOR, SessionNumber::next());
-            Ok(Self { connection, packet_bytes_max, takes_rows, held_up_for, is_to_begin: false, number })
+            Ok(Self { connection, packet_bytes_max, takes_rows, held_up_for, number })
         };
         connected().map_err(|error: mysql::Error| failure::of_a_statement(error).into())
     }
 
-    /// Runs statements without values, one after the other, and returns how many rows the last of them met.
-    fn run_texts(&mut self, texts: &str) -> Result<u64, Failure> {
-        let run = |connection: &mut Conn| {
-            let mut results = connection.query_iter(texts)?;
-            // Each may fail.
-            while let Some(mut rows) = results.iter() {
-                rows.try_for_each(|row| row.map(drop))?;
-            }
-            drop(results);
-            Ok(connection.affected_rows())
-        };
-        run(&mut self.connection).map_err(failure::of_a_statement)
-    }
-
-    /// Begins the transaction that is to begin with whatever comes now, by itself.
-    fn begin_now(&mut self) -> Result<(), Failure> {
-        if self.is_to_begin {
-            self.run_texts(BEGIN)?;
-            self.is_to_begin = false;
-        }
-        Ok(())
-    }
-
     /// Runs a statement and returns how many rows it met.
     fn execute(&mut self, text: &str, values: impl Fn() -> Vec<Value>) -> Result<u64, Failure> {
-        self.begin_now()?;
         self.until_free(|session| {
             let values = values();
             session.check_lengths(&values)?;
@@ -110,7 +81,6 @@ impl Session {
 
     /// Runs a statement about one row for the values of many.
     fn execute_for_rows(&mut self, text: &str, rows: impl Fn() -> Vec<Vec<Value>>) -> Result<(), Failure> {
-        self.begin_now()?;
         self.until_free(|session| {
             let rows = rows();
             rows.iter().try_for_each(|values| session.check_lengths(values))?;
@@ -167,37 +137,29 @@ impl Session {
 
 impl Connection for Session {
     fn begin(&mut self, access: Access) -> Result<(), Failure> {
-        self.is_to_begin = access == Access::Write;
-        match access {
+        let begin: &[&str] = match access {
             // For the next transaction only: a view of one moment.
-            Access::Read => {
-                let begin = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION READ ONLY";
-                self.run_texts(begin).map(drop)
-            }
-            Access::Write => Ok(()),
-        }
+            Access::Read => &["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION READ ONLY"],
+            Access::Write => &["START TRANSACTION READ WRITE"],
+        };
+        begin.iter().try_for_each(|text| self.connection.query_drop(text)).map_err(failure::of_a_statement)
     }
 
     fn commit(&mut self) -> Result<(), Failure> {
-        if std::mem::take(&mut self.is_to_begin) {
-            return Ok(());
-        }
-        self.run_texts("COMMIT").map(drop)
+        self.connection.query_drop("COMMIT").map_err(failure::of_a_statement)
     }
 
     fn roll_back(&mut self) -> Result<(), Failure> {
-        self.is_to_begin = false;
-        self.run_texts("ROLLBACK").map(drop)
+        self.connection.query_drop("ROLLBACK").map_err(failure::of_a_statement)
     }
 
     fn run(&mut self, statement: &Statement, binds: &[Bind<'_>]) -> Result<u64, Failure> {
-        // Not everything can be prepared: no trigger can.
-        let text = if self.is_to_begin || binds.is_empty() { statement.with_numbers(binds) } else { None };
-        let Some(text) = text else { return self.execute(statement.text(), || binds.iter().map(value).collect()) };
-        let texts = if self.is_to_begin { format!("{BEGIN}; {text}") } else { text };
-        let met = self.until_free(|session| session.run_texts(&texts))?;
-        self.is_to_begin = false;
-        Ok(met)
+        if binds.is_empty() {
+            // Not everything can be prepared: no trigger can.
+            self.connection.query_drop(statement.text()).map_err(failure::of_a_statement)?;
+            return Ok(self.connection.affected_rows());
+        }
+        self.execute(statement.text(), || binds.iter().map(value).collect())
     }
 
     fn write(&mut self, writes: &[Write<'_>]) -> Result<(), Failure> {
@@ -210,7 +172,6 @@ impl Connection for Session {
         binds: &[Bind<'_>],
         visit: &mut dyn FnMut(&dyn Row),
     ) -> Result<(), Failure> {
-        self.begin_now()?;
         let params = match binds {
             [] => Params::Empty,
             binds => Params::Positional(binds.iter().map(value).collect()),

@@ -68,20 +68,6 @@ impl Statement {
         &self.text
     }
 
-    /// Returns the text with `binds` written into it, if all of them are numbers.
-    pub(crate) fn with_numbers(&self, binds: &[Bind<'_>]) -> Option<String> {
-        let mut text = String::new();
-        for (at, piece) in self.pieces.iter().enumerate() {
-            text.push_str(piece);
-            match binds.get(at) {
-                Some(Bind::Integer(number)) => text.push_str(&number.to_string()),
-                Some(_) => return None,
-                None => {}
-            }
-        }
-        Some(text)
-    }
-
     /// Returns the text between the places of values.
     pub(crate) fn pieces(&self) -> &[String] {
         &self.pieces
@@ -137,9 +123,6 @@ mod tests {
         assert_eq!(text(Dialect::Sqlite), "SELECT a FROM t WHERE b = ? AND c > ?");
         assert_eq!(text(Dialect::Postgres), "SELECT a FROM t WHERE b = $1 AND c > $2");
         let insert = Statement::insert(Dialect::Postgres, "t", &["user", "b"], "");
-        assert_eq!(insert.with_numbers(&[Bind::Text("a"), Bind::Integer(1)]), None);
-        let numbers = insert.with_numbers(&[Bind::Integer(i64::MIN), Bind::Integer(1)]).unwrap();
-        assert_eq!(numbers, "INSERT INTO \"t\" (\"user\", \"b\") VALUES (-9223372036854775808, 1)");
         assert_eq!(insert.text(), "INSERT INTO \"t\" (\"user\", \"b\") VALUES ($1, $2)");
     }
 }
