@@ -47,8 +47,8 @@ impl Presentity {
         changes
     }
 
-    /// Returns the subscriptions under whose ids somebody waits once `ended` are over: the last one of each watcher who
-    /// is left with none.
+    /// Returns the subscriptions under whose ids somebody waits once `ended` are over: of each watcher who is left with none
+    /// the one that began last, as keys go.
     fn who_waits(&self, ended: &[(&Usage, Ending)]) -> FxHashSet<crate::change::SubscriptionKey> {
         let is_undecided = |(usage, ending): &&(&Usage, Ending)| {
             ending.event() == watcher::Event::Timeout
@@ -56,7 +56,10 @@ impl Presentity {
                 && !usage.row.identity().is_empty()
         };
         let mut last: FxHashMap<Who<'_>, _> = FxHashMap::default();
-        last.extend(ended.iter().filter(is_undecided).map(|(usage, _)| (who(usage), usage.row.key)));
+        for (usage, _) in ended.iter().filter(is_undecided) {
+            let key = last.entry(who(usage)).or_insert(usage.row.key);
+            *key = usage.row.key.max(*key);
+        }
         if last.is_empty() {
             return FxHashSet::default();
         }

@@ -10,7 +10,6 @@ use super::sql::Written;
 use super::truth::Truth;
 use crate::change::{Change, Ending, Now, Status, SubscriptionKey};
 use crate::dialog::DialogKey;
-use crate::edge::tests::memory_store::Disk;
 use crate::effect::Creation;
 use crate::package::Package;
 use crate::watcher;
@@ -98,26 +97,19 @@ impl Subscribe {
 
 impl Truth {
     /// Takes a committed step, and returns the code of its answer, 0 for none.
-    pub(super) fn step(
-        &mut self,
-        what: &What,
-        outcomes: &[Outcome],
-        rules: Option<usize>,
-        now: Now,
-        disk: &Disk,
-    ) -> u16 {
-        self.expire(now, disk);
-        self.review(rules, now, disk);
+    pub(super) fn step(&mut self, what: &What, outcomes: &[Outcome], rules: Option<usize>, now: Now) -> u16 {
+        self.expire(now);
+        self.review(rules, now);
         let code = match what {
-            What::InDialog(request) => self.in_dialog(request, rules, now, disk),
+            What::InDialog(request) => self.in_dialog(request, rules, now),
             What::Nothing => 0,
             What::Publish(request) => self.publish(request, now),
-            What::ReplyLost(created) => self.lose(created, now, disk),
-            What::Subscribe(request) => self.subscribe(request, rules, now, disk),
-            What::Written(written) => self.take_up(written, now, disk),
+            What::ReplyLost(created) => self.lose(created, now),
+            What::Subscribe(request) => self.subscribe(request, rules, now),
+            What::Written(written) => self.take_up(written, now),
         };
-        outcomes.iter().for_each(|outcome| self.settle(outcome, now, disk));
-        self.review(rules, now, disk);
+        outcomes.iter().for_each(|outcome| self.settle(outcome, now));
+        self.review(rules, now);
         code
     }
 
@@ -158,7 +150,7 @@ impl Truth {
         200
     }
 
-    fn subscribe(&mut self, request: &Subscribe, rules: Option<usize>, now: Now, disk: &Disk) -> u16 {
+    fn subscribe(&mut self, request: &Subscribe, rules: Option<usize>, now: Now) -> u16 {
         if self.key_of(request).is_some() {
             // It was executed before.
             return 200;
@@ -176,7 +168,7 @@ impl Truth {
                     && it.event_id == begun.event_id
             };
             let former = self.subscriptions.iter().filter(is_former).map(|(key, _)| (*key, Ending::Silent));
-            self.end(former.collect(), now, disk);
+            self.end(former.collect(), now);
         }
         code
     }
@@ -230,7 +222,7 @@ impl Truth {
         200
     }
 
-    fn in_dialog(&mut self, request: &InDialog, rules: Option<usize>, now: Now, disk: &Disk) -> u16 {
+    fn in_dialog(&mut self, request: &InDialog, rules: Option<usize>, now: Now) -> u16 {
         let InDialog { subscribe, cseq, remote_target } = request;
         let live: Vec<_> = self.subscriptions.values().filter(|it| it.dialog == subscribe.dialog).collect();
         let Some(any) = live.first() else { return 481 };
@@ -266,7 +258,7 @@ impl Truth {
         self.repeatable.retain(|key, _| others.get(key).is_some_and(|it| it.dialog != subscribe.dialog));
         self.move_to(subscribe.dialog, &target);
         if let Some(key) = key.filter(|_| subscribe.expires == 0) {
-            self.end(vec![(key, Ending::Unsubscribed)], now, disk);
+            self.end(vec![(key, Ending::Unsubscribed)], now);
         }
         200
     }
@@ -278,23 +270,23 @@ impl Truth {
         }
     }
 
-    fn lose(&mut self, created: &Creation, now: Now, disk: &Disk) -> u16 {
+    fn lose(&mut self, created: &Creation, now: Now) -> u16 {
         match created {
             Creation::Publication { id, entity_tag } => {
                 if self.publications.get(id).is_some_and(|publication| publication.entity_tag == *entity_tag) {
                     self.publications.remove(id);
                 }
             }
-            Creation::Subscription(key) => self.end(vec![(*key, Ending::Silent)], now, disk),
+            Creation::Subscription(key) => self.end(vec![(*key, Ending::Silent)], now),
         }
         0
     }
 
     /// Takes what became of a NOTIFY (RFC 6665 §4.2.2, RFC 5057 §5.1).
-    fn settle(&mut self, outcome: &Outcome, now: Now, disk: &Disk) {
+    fn settle(&mut self, outcome: &Outcome, now: Now) {
         self.silence(outcome);
         let failed = self.subscriptions.iter().filter(|(key, it)| outcome.ends(**key, it));
-        self.end(failed.map(|(key, _)| (*key, Ending::Silent)).collect(), now, disk);
+        self.end(failed.map(|(key, _)| (*key, Ending::Silent)).collect(), now);
         if let Some(target) = &outcome.remote_target {
             self.move_to(outcome.dialog, target);
         }

@@ -8,7 +8,6 @@ use super::requests::What;
 use super::truth::Truth;
 use super::world::{World, dana};
 use crate::change::{Change, Ending, Moment, Now, PublicationRow, SubscriptionKey};
-use crate::edge::tests::memory_store::Disk;
 use crate::presentity::Found;
 use crate::store::recovery;
 
@@ -85,7 +84,7 @@ impl World {
             What::Written(Written::Published(id, publication)) => {
                 self.truth.publications.insert(*id, publication.clone());
             }
-            What::Written(written) => drop(self.truth.take_up(written, self.now, &self.disk)),
+            What::Written(written) => drop(self.truth.take_up(written, self.now)),
             _ => {}
         }
     }
@@ -128,7 +127,7 @@ impl World {
         let next = self.queue.front().expect("it has changes");
         let changes: Vec<_> = next.decision.changes.clone();
         assert!(self.disk.refusal(changes.iter()).is_some(), "who changes what is gone is refused");
-        self.truth.take_up(&removed, self.now, &self.disk);
+        self.truth.take_up(&removed, self.now);
         if let Written::SubscriptionRemoved(key) = removed {
             self.trust_memory(key);
         }
@@ -159,7 +158,7 @@ fn deadline(expires: u64, now: Now) -> Moment {
 
 impl Truth {
     /// Takes in what another program wrote, and returns that nobody is answered.
-    pub(super) fn take_up(&mut self, written: &Written, now: Now, disk: &Disk) -> u16 {
+    pub(super) fn take_up(&mut self, written: &Written, now: Now) -> u16 {
         match written {
             Written::PublicationRemoved(id) => drop(self.publications.remove(id)),
             Written::Published(id, publication) => {
@@ -168,7 +167,7 @@ impl Truth {
                     self.publications.insert(*id, publication.clone());
                 }
             }
-            Written::SubscriptionRemoved(key) => self.end(vec![(*key, Ending::Deactivated)], now, disk),
+            Written::SubscriptionRemoved(key) => self.end(vec![(*key, Ending::Deactivated)], now),
         }
         0
     }

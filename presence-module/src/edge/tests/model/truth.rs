@@ -12,7 +12,6 @@ use super::records::{Changed, Name, Publication, Subscription, Watcher};
 use super::rules::{self, Shows, Standing};
 use crate::change::{Ending, Now, Status, SubscriptionKey};
 use crate::dialog::DialogKey;
-use crate::edge::tests::memory_store::Disk;
 use crate::package::Package;
 use crate::policy::Policy;
 use crate::watcher;
@@ -54,7 +53,7 @@ impl Truth {
     }
 
     /// Ends what is over by now. `disk` says who of several waits.
-    pub(super) fn expire(&mut self, now: Now, disk: &Disk) {
+    pub(super) fn expire(&mut self, now: Now) {
         self.publications.retain(|_, publication| publication.deadline > now.mono);
         let is_late = |watcher: &Watcher| watcher.deadline.is_some_and(|deadline| deadline <= now.mono);
         let late: Vec<_> = self.watchers.iter().filter(|(_, watcher)| is_late(watcher)).collect();
@@ -63,18 +62,18 @@ impl Truth {
         let ending = |late_ms| if late_ms > 32_000 { Ending::Silent } else { Ending::Expired };
         let expired = self.subscriptions.iter().filter(|(_, subscription)| subscription.deadline <= now.mono);
         let expired = expired.map(|(key, subscription)| (*key, ending(now.mono.0 - subscription.deadline.0)));
-        self.end(expired.collect(), now, disk);
+        self.end(expired.collect(), now);
         for (name, identity) in late {
             let is_theirs =
                 |it: &Subscription| it.of() == name && it.identity == identity && it.status == Status::Pending;
             let given_up = self.subscriptions.iter().filter(|(_, subscription)| is_theirs(subscription));
-            self.end(given_up.map(|(key, _)| (*key, Ending::GivenUp)).collect(), now, disk);
+            self.end(given_up.map(|(key, _)| (*key, Ending::GivenUp)).collect(), now);
             self.forget(&name, watcher::Event::Giveup);
         }
     }
 
     /// Decides on everybody by the rules, if they are known.
-    pub(super) fn review(&mut self, rules: Option<usize>, now: Now, disk: &Disk) {
+    pub(super) fn review(&mut self, rules: Option<usize>, now: Now) {
         let Some(rules) = rules else { return };
         let standing = |it: &Subscription| self.standing(rules, it.identity, it.package, now);
         let standings: Vec<_> = self.subscriptions.iter().map(|(key, it)| (*key, standing(it))).collect();
@@ -89,7 +88,7 @@ impl Truth {
             let subscription = self.subscriptions[key].clone();
             self.write(&subscription, (watcher::Status::Terminated, "rejected"), true, now);
         }
-        self.end(denied, now, disk);
+        self.end(denied, now);
         let mut over = std::mem::take(&mut self.over);
         for (it, _) in over.values_mut() {
             let standing = self.standing(rules, it.identity, it.package, now).map(|(status, _)| status);
@@ -144,15 +143,15 @@ impl Truth {
 
     /// Ends subscriptions. Who loses the last one undecided waits, if it is proven who that is; under which of several ids,
     /// is as `disk` has it.
-    pub(super) fn end(&mut self, ended: Vec<(SubscriptionKey, Ending)>, now: Now, disk: &Disk) {
-        let mut waiting: BTreeMap<Name, Vec<Subscription>> = BTreeMap::new();
+    pub(super) fn end(&mut self, ended: Vec<(SubscriptionKey, Ending)>, now: Now) {
+        let mut waiting: BTreeMap<Name, BTreeMap<SubscriptionKey, Subscription>> = BTreeMap::new();
         let ended: Vec<_> =
             ended.iter().filter_map(|(key, ending)| Some((*key, self.subscriptions.remove(key)?, *ending))).collect();
         for (key, subscription, ending) in ended {
             let is_undecided = subscription.status == Status::Pending && ending.event() == watcher::Event::Timeout;
             let is_last = !self.subscriptions.values().any(|other| other.is_like(&subscription));
             if is_undecided && is_last && !subscription.identity.is_empty() {
-                waiting.entry(subscription.of()).or_default().push(subscription.clone());
+                waiting.entry(subscription.of()).or_default().insert(key, subscription.clone());
             } else {
                 let event = if is_undecided { watcher::Event::Giveup } else { ending.event() };
                 self.tell(&subscription, (watcher::Status::Terminated, event), false);
@@ -161,14 +160,12 @@ impl Truth {
                 self.over.insert(key, (subscription, ending));
             }
         }
-        for (name, last) in waiting {
-            let row = disk.watchers.values().find(|row| (&row.watcher, &*row.event) == (&name.0, name.1));
-            let is_it = |it: &&Subscription| row.is_some_and(|row| row.watcher_id == it.id);
-            let waits = last.iter().find(is_it).unwrap_or(&last[0]);
-            for other in last.iter().filter(|other| other.id != waits.id) {
+        for mut ended in waiting.into_values() {
+            let Some((_, waits)) = ended.pop_last() else { continue };
+            for other in ended.values() {
                 self.tell(other, (watcher::Status::Terminated, watcher::Event::Giveup), false);
             }
-            self.wait(waits, now);
+            self.wait(&waits, now);
         }
     }
 

@@ -169,7 +169,7 @@ impl World {
         if then == Then::Crash {
             if let Some(Step { what, outcomes, rules, now, decision }) = self.queue.pop_front() {
                 decision.changes.iter().for_each(|change| self.disk.write(change));
-                self.truth.step(&what, &outcomes, rules, now, &self.disk);
+                self.truth.step(&what, &outcomes, rules, now);
             }
             self.restart(0, None);
         } else if then != Then::Queued && !self.queue.is_empty() && (then != Then::Gone || self.remove_under_next()) {
@@ -184,7 +184,7 @@ impl World {
     /// Lets what was committed be seen.
     fn settle(&mut self, step: Step) {
         let Step { what, outcomes, rules, now, decision } = step;
-        let code = self.truth.step(&what, &outcomes, rules, now, &self.disk);
+        let code = self.truth.step(&what, &outcomes, rules, now);
         self.check_disk();
         for effect in decision.effects {
             match effect {
