@@ -64,7 +64,7 @@ pub(super) struct Subscribe {
 }
 
 /// What is answered does not matter: nothing comes of it.
-pub(super) const ANY: u16 = 0;
+pub(super) const ANY: u16 = u16::MAX;
 
 #[derive(Clone, Debug)]
 pub(super) struct InDialog {
