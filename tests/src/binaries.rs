@@ -1,7 +1,7 @@
 //! The host, the module and the modules of `tests/examples`, built as they stand and found where cargo says it put them.
 //!
 //! One `cargo build` a test process, behind a lock file: `cargo test` refreshes neither a library that is loaded at run
-//! time nor the executable of another package.
+//! time nor the executable of another package. What lies in the directory that [`BUILT_BEFORE`] names is taken instead.
 
 use std::env;
 use std::fs::{self, File};
@@ -10,6 +10,9 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::Value;
+
+/// The environment variable that names the directory of what `scripts/build` made or makes.
+const BUILT_BEFORE: &str = "PRESENCE_TEST_BINARIES";
 
 /// Where the built files are.
 #[derive(Clone, Debug)]
@@ -31,7 +34,7 @@ impl Binaries {
     /// If they do not build; the panic shows what cargo said.
     pub fn get() -> &'static Self {
         static BUILT: OnceLock<Result<Binaries, String>> = OnceLock::new();
-        match BUILT.get_or_init(build) {
+        match BUILT.get_or_init(|| built_before().map_or_else(build, |directory| in_directory(&directory))) {
             Ok(binaries) => binaries,
             Err(error) => panic!("the binaries under test are not there: {error}"),
         }
@@ -41,6 +44,28 @@ impl Binaries {
     pub fn modules(&self) -> &Path {
         self.presence.parent().expect("a library lies in a directory")
     }
+}
+
+/// Returns the directory of what `scripts/build` made, if that is what is looked at, and not what is built as it stands.
+pub fn built_before() -> Option<PathBuf> {
+    env::var_os(BUILT_BEFORE).map(PathBuf::from)
+}
+
+fn in_directory(directory: &Path) -> Result<Binaries, String> {
+    let file = |name: &str| {
+        let path = directory.join(name);
+        if path.exists() {
+            Ok(path)
+        } else {
+            Err(format!("{BUILT_BEFORE} names {}, where no {name} lies", directory.display()))
+        }
+    };
+    Ok(Binaries {
+        host: file("proxy-host")?,
+        presence_db: file("presence-db")?,
+        presence: file("libpresence.so")?,
+        examples: directory.join("examples"),
+    })
 }
 
 fn build() -> Result<Binaries, String> {
@@ -122,5 +147,16 @@ mod tests {
         let without_host = ARTIFACTS.replace("\"/t/proxy-host\"", "null");
         assert!(read_artifacts(&without_host).unwrap_err().contains("proxy-host"));
         assert!(read_artifacts("").unwrap_err().contains("presence-module"));
+    }
+
+    #[test]
+    fn of_what_was_built_before_the_file_that_is_not_there_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["proxy-host", "presence-db"] {
+            fs::write(directory.path().join(name), "").unwrap();
+        }
+        assert!(in_directory(directory.path()).unwrap_err().ends_with("where no libpresence.so lies"));
+        fs::write(directory.path().join("libpresence.so"), "").unwrap();
+        assert_eq!(in_directory(directory.path()).unwrap().host, directory.path().join("proxy-host"));
     }
 }

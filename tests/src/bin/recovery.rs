@@ -40,7 +40,7 @@ fn main() {
     measure("clean stop", &mut server, stored);
     server.kill_nine();
     measure("kill -9", &mut server, stored);
-    server.kill_nine();
+    assert_eq!(server.terminate().code(), Some(0), "{}", server.log());
 }
 
 /// Starts the server on what is stored and prints a line.

@@ -7,6 +7,7 @@ use super::figures::Row;
 use super::phases::{Results, SATURATED, WINDOW, is_crowd};
 use super::subject::Subject;
 use super::targets;
+use crate::binaries;
 
 /// All servers of one run, in the order they were measured.
 pub type All = [(Subject, Results)];
@@ -26,7 +27,7 @@ pub fn with_part(page: &str, part: &str, is_quick: bool) -> String {
 
 /// Returns what a quick run has to say; `command` is what was run.
 pub fn quick(all: &All, command: &str) -> String {
-    let mut out = format!("\n`{command}`, fewer requests of each kind.\n\n");
+    let mut out = format!("\n`{command}`, fewer requests of each kind.\n\n{}\n\n", ours());
     cost_table(&mut out, all);
     line(&mut out, "");
     faults(&mut out, all);
@@ -61,7 +62,7 @@ fn machine(out: &mut String, all: &All) {
         .map_or("", |rest| rest.trim_start_matches(['\t', ':', ' ']));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     line(out, &format!("- Machine: {model}, {cores} cores, Linux {}", output("uname", &["-r"])));
-    line(out, &format!("- Ours: {}, {}", env!("CARGO_PKG_VERSION"), output("rustc", &["--version"])));
+    line(out, &ours());
     for (program, arguments) in
         [("/usr/sbin/mariadbd", &["--no-defaults", "--version"][..]), ("/usr/sbin/kamailio", &["-v"])]
     {
@@ -76,6 +77,13 @@ fn machine(out: &mut String, all: &All) {
         "- Kamailio: four workers, `-x tlsf`, `-m 4096`, `publ_cache` 1, `subs_db_mode` 1 (durable), 2 (write-back), or 0 with\n  `publ_cache` 2 (memory)",
     );
     line(out, "- Ours: the quickstart's configuration, `durability=full` unless it says relaxed\n");
+}
+
+/// Says what was measured.
+fn ours() -> String {
+    let builder =
+        if binaries::built_before().is_some() { "built by `scripts/build`" } else { "as `scripts/run` builds it" };
+    format!("- Ours: {}, {builder} with {}", env!("CARGO_PKG_VERSION"), output("rustc", &["--version"]))
 }
 
 /// Returns the first line that a program prints.
