@@ -1,7 +1,8 @@
 //! The host, the module and the modules of `tests/examples`, built as they stand and found where cargo says it put them.
 //!
 //! One `cargo build` a test process, behind a lock file: `cargo test` refreshes neither a library that is loaded at run
-//! time nor the executable of another package. What lies in the directory that [`BUILT_BEFORE`] names is taken instead.
+//! time nor the executable of another package. What lies in the directory that `PRESENCE_TEST_BINARIES`
+//! names is taken instead.
 
 use std::env;
 use std::fs::{self, File};
