@@ -52,7 +52,7 @@ impl Truth {
         rules::standing((rules, self.policy.force_active), identity, package, sphere, now.wall_s())
     }
 
-    /// Ends what is over by now. `disk` says who of several waits.
+    /// Ends what is over by now.
     pub(super) fn expire(&mut self, now: Now) {
         self.publications.retain(|_, publication| publication.deadline > now.mono);
         let is_late = |watcher: &Watcher| watcher.deadline.is_some_and(|deadline| deadline <= now.mono);
@@ -141,8 +141,8 @@ impl Truth {
         self.write(&subscription, (status.watcher(), status.reason()), is_decided, now);
     }
 
-    /// Ends subscriptions. Who loses the last one undecided waits, if it is proven who that is; under which of several ids,
-    /// is as `disk` has it.
+    /// Ends subscriptions. Who loses the last one undecided waits, if it is proven who that is: of several that end together under
+    /// the id of the one with the greatest key.
     pub(super) fn end(&mut self, ended: Vec<(SubscriptionKey, Ending)>, now: Now) {
         let mut waiting: BTreeMap<Name, BTreeMap<SubscriptionKey, Subscription>> = BTreeMap::new();
         let ended: Vec<_> =
